@@ -1,0 +1,43 @@
+# Vendor libraries by the short names that layers.txt uses. Each is an INTERFACE target vendor_<name>.
+find_package(OpenSSL 3.0 REQUIRED)
+find_package(CURL REQUIRED)
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(PkgConfig REQUIRED)
+
+function(fleetseal_vendor name)
+  add_library(vendor_${name} INTERFACE)
+  target_link_libraries(vendor_${name} INTERFACE ${ARGN})
+endfunction()
+
+fleetseal_vendor(tl)
+find_path(TL_EXPECTED_INCLUDE tl/expected.hpp REQUIRED)
+fleetseal_vendor(fmt fmt::fmt)
+fleetseal_vendor(openssl OpenSSL::Crypto)
+fleetseal_vendor(curl CURL::libcurl)
+
+find_path(BOOST_INCLUDE boost/beast.hpp REQUIRED)
+fleetseal_vendor(boost)
+target_include_directories(vendor_boost SYSTEM INTERFACE ${BOOST_INCLUDE})
+fleetseal_vendor(boost-asio vendor_boost OpenSSL::SSL OpenSSL::Crypto Threads::Threads)
+
+find_path(SOCI_INCLUDE soci/soci.h REQUIRED)
+find_library(SOCI_CORE soci_core REQUIRED)
+find_library(SOCI_SQLITE soci_sqlite3 REQUIRED)
+find_library(SOCI_POSTGRESQL soci_postgresql REQUIRED)
+find_path(LIBPQ_INCLUDE libpq-fe.h PATH_SUFFIXES postgresql REQUIRED)
+fleetseal_vendor(soci ${SOCI_CORE} ${SOCI_SQLITE} ${SOCI_POSTGRESQL} pq sqlite3)
+target_include_directories(vendor_soci SYSTEM INTERFACE ${SOCI_INCLUDE}/soci ${LIBPQ_INCLUDE})
+
+fleetseal_vendor(toml)
+target_compile_definitions(vendor_toml INTERFACE TOML_EXCEPTIONS=0)
+find_package(spdlog REQUIRED)
+fleetseal_vendor(spdlog spdlog::spdlog)
+fleetseal_vendor(cli11)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+fleetseal_vendor(zstd PkgConfig::ZSTD)
+
+if(FLEETSEAL_TESTS)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()
