@@ -13,7 +13,7 @@
 
 namespace fleetseal::crypto {
 
-// REQUIRES: 1 <= length <= 255 * 32.
+// REQUIRES: ikm is not empty, 1 <= length <= 255 * 32.
 SecretBytes HkdfSha256(ByteView ikm, ByteView salt, ByteView info, size_t length);
 
 // The work factor of a passphrase. N = 2^15 with r = 8 takes 32 MiB and about 0.1 s.
