@@ -1,0 +1,268 @@
+#include "config/toml_reader.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+#include <toml++/toml.h>
+
+#include "base/check.h"
+#include "sys/file.h"
+
+namespace fleetseal::config {
+namespace {
+
+// A configuration file is written by people; the largest we ship has 4 KiB.
+constexpr size_t kConfigBytesMax = 256 * 1024;
+
+const toml::table* AsTable(const void* table) { return static_cast<const toml::table*>(table); }
+
+std::string LineText(const toml::source_region& source) { return std::to_string(source.begin.line); }
+
+// https://host[:port][/...], without user names and white space.
+bool IsHttpsUrl(std::string_view text) {
+  constexpr std::string_view kScheme = "https://";
+  if (!text.starts_with(kScheme)) return false;
+  const std::string_view rest = text.substr(kScheme.size());
+  const std::string_view authority = rest.substr(0, rest.find_first_of("/?#"));
+  const bool is_plain = std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
+  return is_plain && !authority.empty() && authority[0] != ':' && authority.find('@') == std::string_view::npos;
+}
+
+}  // namespace
+
+class TomlFile::Impl {
+ public:
+  std::string path;
+  toml::table table;
+  std::unordered_set<const toml::node*> asked;
+  Status status;
+
+  void Stop(const toml::source_region& source, std::string_view what) {
+    if (!status) return;
+    status = Fail(ErrorCode::kConfigInvalid, path + ":" + LineText(source) + ": " + std::string(what));
+  }
+
+  // The unasked key on the lowest line, in `table` and in what is below its asked keys.
+  void FindUnasked(const toml::table& in, const std::string& name, const toml::node** first, std::string* first_name) {
+    for (const auto& [key, node] : in) {
+      const std::string full = name.empty() ? std::string(key.str()) : name + "." + std::string(key.str());
+      if (!asked.contains(&node)) {
+        if (*first == nullptr || node.source().begin.line < (*first)->source().begin.line) {
+          *first = &node;
+          *first_name = full;
+        }
+        continue;
+      }
+      if (const toml::table* below = node.as_table()) FindUnasked(*below, full, first, first_name);
+      if (const toml::array* array = node.as_array()) {
+        for (const toml::node& element : *array) {
+          if (const toml::table* below = element.as_table()) FindUnasked(*below, full, first, first_name);
+        }
+      }
+    }
+  }
+};
+
+TomlFile::TomlFile(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+TomlFile::~TomlFile() = default;
+const std::string& TomlFile::path() const { return impl_->path; }
+TomlReader TomlFile::root() { return TomlReader(impl_.get(), &impl_->table, ""); }
+
+Result<std::unique_ptr<TomlFile>> TomlFile::Load(const std::string& path) {
+  TRY_ASSIGN(const std::string text, sys::ReadTextFile(path, kConfigBytesMax));
+  return Parse(text, path);
+}
+
+Result<std::unique_ptr<TomlFile>> TomlFile::Parse(std::string_view text, const std::string& path) {
+  toml::parse_result parsed = toml::parse(text, path);
+  if (!parsed) {
+    return Fail(ErrorCode::kConfigInvalid, path + ":" + LineText(parsed.error().source()) + ": " +
+                                               std::string(parsed.error().description()));
+  }
+  auto impl = std::make_unique<Impl>();
+  impl->path = path;
+  impl->table = std::move(parsed).table();
+  return std::unique_ptr<TomlFile>(new TomlFile(std::move(impl)));
+}
+
+TomlReader::TomlReader(TomlFile::Impl* file, const void* table, std::string name)
+    : file_(file), table_(table), name_(std::move(name)) {}
+
+bool TomlReader::Has(std::string_view key) const { return table_ != nullptr && AsTable(table_)->contains(key); }
+
+bool TomlReader::is_good() const { return file_->status.has_value(); }
+
+void TomlReader::Stop(std::string_view key, std::string_view detail) {
+  const std::string full = name_.empty() ? std::string(key) : name_ + "." + std::string(key);
+  const toml::node* node = table_ == nullptr ? nullptr : AsTable(table_)->get(key);
+  if (node == nullptr && table_ != nullptr) node = AsTable(table_);
+  file_->Stop(node == nullptr ? toml::source_region{} : node->source(), full + ": " + std::string(detail));
+}
+
+const void* TomlReader::Get(std::string_view key, bool is_required) {
+  if (!is_good() || table_ == nullptr) return nullptr;
+  const toml::node* node = AsTable(table_)->get(key);
+  if (node != nullptr) file_->asked.insert(node);
+  if (node == nullptr && is_required) Stop(key, "is missing");
+  return node;
+}
+
+std::string TomlReader::String(std::string_view key) {
+  const auto* node = static_cast<const toml::node*>(Get(key, true));
+  if (node == nullptr) return {};
+  if (const auto* text = node->as_string()) return text->get();
+  Stop(key, "is not a string");
+  return {};
+}
+
+std::optional<std::string> TomlReader::OptionalString(std::string_view key) {
+  if (!Has(key)) return std::nullopt;
+  return String(key);
+}
+
+std::string TomlReader::StringOr(std::string_view key, std::string_view fallback) {
+  return Has(key) ? String(key) : std::string(fallback);
+}
+
+int64_t TomlReader::Integer(std::string_view key, int64_t least, int64_t greatest) {
+  const auto* node = static_cast<const toml::node*>(Get(key, true));
+  if (node == nullptr) return 0;
+  const auto* value = node->as_integer();
+  if (value == nullptr) {
+    Stop(key, "is not an integer");
+    return 0;
+  }
+  if (value->get() < least || value->get() > greatest) {
+    Stop(key, "is not within " + std::to_string(least) + " to " + std::to_string(greatest));
+    return 0;
+  }
+  return value->get();
+}
+
+int64_t TomlReader::IntegerOr(std::string_view key, int64_t fallback, int64_t least, int64_t greatest) {
+  return Has(key) ? Integer(key, least, greatest) : fallback;
+}
+
+std::optional<int64_t> TomlReader::OptionalInteger(std::string_view key, int64_t least, int64_t greatest) {
+  if (!Has(key)) return std::nullopt;
+  return Integer(key, least, greatest);
+}
+
+bool TomlReader::Bool(std::string_view key) {
+  const auto* node = static_cast<const toml::node*>(Get(key, true));
+  if (node == nullptr) return false;
+  if (const auto* value = node->as_boolean()) return value->get();
+  Stop(key, "is not true or false");
+  return false;
+}
+
+bool TomlReader::BoolOr(std::string_view key, bool fallback) { return Has(key) ? Bool(key) : fallback; }
+
+std::vector<std::string> TomlReader::Strings(std::string_view key) {
+  const auto* node = static_cast<const toml::node*>(Get(key, true));
+  if (node == nullptr) return {};
+  const auto* array = node->as_array();
+  if (array == nullptr) {
+    Stop(key, "is not an array of strings");
+    return {};
+  }
+  std::vector<std::string> texts;
+  for (const toml::node& element : *array) {
+    const auto* text = element.as_string();
+    if (text == nullptr) {
+      Stop(key, "is not an array of strings");
+      return {};
+    }
+    texts.push_back(text->get());
+  }
+  return texts;
+}
+
+std::vector<std::string> TomlReader::OptionalStrings(std::string_view key) {
+  return Has(key) ? Strings(key) : std::vector<std::string>{};
+}
+
+std::string TomlReader::Path(std::string_view key) {
+  const std::string text = String(key);
+  if (!is_good()) return {};
+  if (text.empty()) {
+    Stop(key, "is an empty path");
+    return {};
+  }
+  return sys::ResolvePath(sys::ParentDirectory(file_->path), text);
+}
+
+std::optional<std::string> TomlReader::OptionalPath(std::string_view key) {
+  if (!Has(key)) return std::nullopt;
+  return Path(key);
+}
+
+std::string TomlReader::PathOr(std::string_view key, std::string_view fallback) {
+  return Has(key) ? Path(key) : sys::ResolvePath(sys::ParentDirectory(file_->path), fallback);
+}
+
+std::string TomlReader::HttpsUrl(std::string_view key) {
+  std::string text = String(key);
+  if (!is_good()) return {};
+  if (!IsHttpsUrl(text)) {
+    Stop(key, "is not an https:// address");
+    return {};
+  }
+  return text;
+}
+
+std::optional<std::string> TomlReader::OptionalHttpsUrl(std::string_view key) {
+  if (!Has(key)) return std::nullopt;
+  return HttpsUrl(key);
+}
+
+TomlReader TomlReader::Table(std::string_view key) {
+  const std::string full = name_.empty() ? std::string(key) : name_ + "." + std::string(key);
+  const auto* node = static_cast<const toml::node*>(Get(key, true));
+  const toml::table* table = node == nullptr ? nullptr : node->as_table();
+  if (node != nullptr && table == nullptr) Stop(key, "is not a table");
+  return TomlReader(file_, table, full);
+}
+
+std::optional<TomlReader> TomlReader::OptionalTable(std::string_view key) {
+  if (!Has(key)) return std::nullopt;
+  return Table(key);
+}
+
+std::vector<TomlReader> TomlReader::Tables(std::string_view key) {
+  const auto* node = static_cast<const toml::node*>(Get(key, false));
+  if (node == nullptr) return {};
+  const std::string full = name_.empty() ? std::string(key) : name_ + "." + std::string(key);
+  std::vector<TomlReader> readers;
+  const toml::array* array = node->as_array();
+  for (size_t i = 0; array != nullptr && i < array->size(); ++i) {
+    const toml::table* table = array->get(i)->as_table();
+    if (table == nullptr) break;
+    readers.push_back(TomlReader(file_, table, full));
+  }
+  if (array == nullptr || readers.size() != array->size()) {
+    Stop(key, "is not a list of [[" + full + "]] tables");
+    return {};
+  }
+  return readers;
+}
+
+std::vector<std::string> TomlReader::Keys() const {
+  std::vector<std::string> keys;
+  if (table_ == nullptr) return keys;
+  for (const auto& [key, node] : *AsTable(table_)) keys.emplace_back(key.str());
+  std::sort(keys.begin(), keys.end());
+  return keys;
+}
+
+Status TomlReader::Finish() {
+  if (table_ != nullptr && is_good()) {
+    const toml::node* first = nullptr;
+    std::string first_name;
+    file_->FindUnasked(*AsTable(table_), name_, &first, &first_name);
+    if (first != nullptr) file_->Stop(first->source(), first_name + ": is not a known key");
+  }
+  return file_->status;
+}
+
+}  // namespace fleetseal::config
