@@ -1,3 +1,4 @@
+#define OPENSSL_SUPPRESS_DEPRECATED  // for EC_KEY: openssl/key_impl.h says why
 #include <openssl/pkcs12.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>

@@ -1,3 +1,4 @@
+#define OPENSSL_SUPPRESS_DEPRECATED  // for EC_KEY: openssl/key_impl.h says why
 #include <openssl/core_names.h>
 #include <openssl/param_build.h>
 #include <openssl/rsa.h>

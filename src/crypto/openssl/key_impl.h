@@ -2,13 +2,11 @@
 //
 // Elliptic keys are held as EC_KEY over one shared group, and verified by the low-level call: measured, importing a P-256
 // key this way takes an eighth of EVP_PKEY_fromdata and a fiftieth of d2i_PUBKEY, and every sjwk is such an import. The
-// calls are deprecated in OpenSSL 3 for want of provider support, which this project does not use.
+// calls are deprecated in OpenSSL 3 for want of provider support, which this project does not use;
+// a .cc file defines OPENSSL_SUPPRESS_DEPRECATED before its first include.
 // Thread rule: immutable once made; OpenSSL only reads these objects in verify, sign and derive.
 #pragma once
 
-#ifndef OPENSSL_SUPPRESS_DEPRECATED
-#define OPENSSL_SUPPRESS_DEPRECATED
-#endif
 #include <openssl/ec.h>
 #include <openssl/ecdsa.h>
 
