@@ -7,7 +7,6 @@
 // Thread rule: Store may be used by any thread; a Writer by one. Writers must not outlive their Store.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -47,9 +46,9 @@ struct OpenedObject {
 struct ScrubReport {
   uint64_t objects = 0;
   ByteCount bytes;
-  std::vector<Sha256> damaged;  // now in quarantine
+  std::vector<Sha256> damaged;       // now in quarantine
   std::vector<std::string> strange;  // files that are no objects, left alone
-  bool is_complete = true;      // false if the progress callback stopped it
+  bool is_complete = true;           // false if the progress callback stopped it
 };
 
 class Store {
