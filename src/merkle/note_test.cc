@@ -101,7 +101,7 @@ TEST_F(NoteTest, NotesAreStrict) {
   for (size_t i = 0; i < kNoteSignaturesMax; ++i) many += line;
   EXPECT_TRUE(ParseNote(many));
   EXPECT_EQ(ParseNote(many + line).error().code, ErrorCode::kLimitExceeded);
-  EXPECT_EQ(ParseNote(std::string(kNoteBytesMax, 'x')).error().code, ErrorCode::kDocumentTooLarge);
+  EXPECT_EQ(ParseNote(std::string(kNoteBytesMax + 1, 'x')).error().code, ErrorCode::kDocumentTooLarge);
 }
 
 TEST_F(NoteTest, AnyChangeOfTheSignedTextOrSignatureIsRefused) {
