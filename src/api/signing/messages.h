@@ -117,6 +117,7 @@ struct PersonRow {
 struct PeopleAnswer {
   std::vector<PersonRow> people;
   std::vector<manifest::Policy> policies;
+  int64_t sequence = 0;  // of the last register-change
   static Result<PeopleAnswer> Parse(const codec::Json& json);
   codec::Json ToJson() const;
 };
