@@ -2,7 +2,7 @@
 
 #include <utility>
 
-namespace fleetseal::api {
+namespace fleetseal::api::installer {
 namespace {
 
 // Judging documents takes milliseconds; the power command may take seconds.
@@ -52,4 +52,4 @@ Result<InstallerPhase> InstallerClient::Abort() {
   return PhaseFromAnswer(answer);
 }
 
-}  // namespace fleetseal::api
+}  // namespace fleetseal::api::installer

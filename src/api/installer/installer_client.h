@@ -9,7 +9,7 @@
 #include "api/installer/messages.h"
 #include "sys/socket.h"
 
-namespace fleetseal::api {
+namespace fleetseal::api::installer {
 
 class InstallerClient {
  public:
@@ -36,4 +36,4 @@ class InstallerClient {
   sys::LocalChannel channel_;
 };
 
-}  // namespace fleetseal::api
+}  // namespace fleetseal::api::installer

@@ -6,7 +6,7 @@
 #include "base/limits.h"
 #include "codec/base64.h"
 
-namespace fleetseal::api {
+namespace fleetseal::api::installer {
 namespace {
 
 using codec::Json;
@@ -377,4 +377,4 @@ std::string BuildErrorAnswer(const Error& error) {
   return json.Serialize();
 }
 
-}  // namespace fleetseal::api
+}  // namespace fleetseal::api::installer

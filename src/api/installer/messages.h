@@ -17,7 +17,7 @@
 #include "base/result.h"
 #include "codec/json.h"
 
-namespace fleetseal::api {
+namespace fleetseal::api::installer {
 
 // Longest wait of the verb `state`, milliseconds.
 inline constexpr int64_t kStateWaitMsMax = 30'000;
@@ -129,4 +129,4 @@ Result<InstallerPhase> PhaseFromAnswer(std::string_view text);
 
 std::string BuildErrorAnswer(const Error& error);
 
-}  // namespace fleetseal::api
+}  // namespace fleetseal::api::installer
