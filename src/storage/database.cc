@@ -1,0 +1,152 @@
+#include "storage/database.h"
+
+#include <charconv>
+#include <condition_variable>
+#include <mutex>
+
+#include "base/check.h"
+#include "storage/session.h"
+
+namespace fleetseal::storage {
+namespace {
+
+constexpr int kTriesMax = 8;
+constexpr int kSessionsMax = 256;
+
+struct Target {
+  Engine engine;
+  std::string text;
+};
+
+Result<Target> ParseUrl(const std::string& url) {
+  constexpr std::string_view kSqlite = "sqlite:";
+  constexpr std::string_view kPostgresql = "postgresql:";
+  if (url.starts_with(kSqlite) && url.size() > kSqlite.size()) {
+    const std::string path = url.substr(kSqlite.size());
+    // Of SOCI's own connection syntax; and ":memory:" would be another database in each session.
+    if (path.find_first_of("'\"") != std::string::npos || path[0] == ':') return Fail(ErrorCode::kInvalidArgument, "database path");
+    return Target{Engine::kSqlite, path};
+  }
+  if (url.starts_with("postgresql://")) return Target{Engine::kPostgresql, url};
+  if (url.starts_with(kPostgresql) && url.size() > kPostgresql.size()) return Target{Engine::kPostgresql, url.substr(kPostgresql.size())};
+  return Fail(ErrorCode::kInvalidArgument, "a database is sqlite:PATH, postgresql://... or postgresql:key=value ...");
+}
+
+class PooledDatabase final : public Database {
+ public:
+  PooledDatabase(Target target, int sessions) : target_(std::move(target)), free_slots_(sessions) {}
+
+  Engine engine() const override { return target_.engine; }
+
+  Status OpenFirst() {
+    TRY_ASSIGN(auto session, Take());
+    Give(std::move(session));
+    return {};
+  }
+
+ protected:
+  Status Run(Access access, const std::function<Status(Session&)>& fn) override {
+    for (int attempt = 1;; ++attempt) {
+      TRY_ASSIGN(auto session, Take());
+      Status status = RunOnce(*session, access, fn);
+      Give(std::move(session));
+      if (status || status.error().code != ErrorCode::kBusy || attempt == kTriesMax) return status;
+    }
+  }
+
+ private:
+  static Status RunOnce(SociSession& session, Access access, const std::function<Status(Session&)>& fn) {
+    TRY(session.Begin(access));
+    Status status = fn(session);
+    if (status) {
+      status = session.Commit();
+      if (status) return {};
+    }
+    session.Rollback();
+    return status;
+  }
+
+  // Waits while all sessions are in use.
+  Result<std::unique_ptr<SociSession>> Take() {
+    {
+      std::unique_lock lock(mutex_);
+      is_free_.wait(lock, [&] { return free_slots_ > 0; });
+      --free_slots_;
+      if (!idle_.empty()) {
+        auto session = std::move(idle_.back());
+        idle_.pop_back();
+        return session;
+      }
+    }
+    auto opened = SociSession::Open(target_.engine, target_.text);
+    if (!opened) Give(nullptr);
+    return opened;
+  }
+
+  void Give(std::unique_ptr<SociSession> session) {
+    if (session && session->is_broken()) session.reset();
+    {
+      const std::lock_guard lock(mutex_);
+      ++free_slots_;
+      if (session) idle_.push_back(std::move(session));
+    }
+    is_free_.notify_one();
+  }
+
+  const Target target_;
+  std::mutex mutex_;
+  std::condition_variable is_free_;
+  int free_slots_;                                  // guarded by mutex_
+  std::vector<std::unique_ptr<SociSession>> idle_;  // guarded by mutex_
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Database>> Database::Open(const Options& options) {
+  TRY_ASSIGN(Target target, ParseUrl(options.url));
+  if (options.sessions < 1 || options.sessions > kSessionsMax) return Fail(ErrorCode::kInvalidArgument, "1 to 256 database sessions");
+  auto database = std::make_unique<PooledDatabase>(std::move(target), options.sessions);
+  TRY_CONTEXT(database->OpenFirst(), "opening the database");
+  return std::unique_ptr<Database>(std::move(database));
+}
+
+Result<Row> Session::QueryRow(std::string_view sql, const Params& params) {
+  TRY_ASSIGN(Rows rows, Query(sql, params));
+  if (rows.empty()) return Fail(ErrorCode::kNotFound, "no such row");
+  if (rows.size() > 1) return Fail(ErrorCode::kCorrupt, "more than one row");
+  return std::move(rows.front());
+}
+
+bool Row::IsNull(size_t column) const {
+  CHECK(column < cells_.size());
+  return cells_[column].is_null();
+}
+
+const std::string& Row::Text(size_t column) const {
+  CHECK(column < cells_.size());
+  const auto* text = std::get_if<std::string>(&cells_[column].value());
+  CHECK(text != nullptr);
+  return *text;
+}
+
+int64_t Row::Integer(size_t column) const {
+  CHECK(column < cells_.size());
+  if (const auto* number = std::get_if<int64_t>(&cells_[column].value())) return *number;
+  const std::string& text = Text(column);
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  CHECK(error == std::errc() && end == text.data() + text.size());
+  return value;
+}
+
+std::optional<std::string> Row::OptionalText(size_t column) const {
+  if (IsNull(column)) return std::nullopt;
+  return Text(column);
+}
+
+std::optional<int64_t> Row::OptionalInteger(size_t column) const {
+  if (IsNull(column)) return std::nullopt;
+  return Integer(column);
+}
+
+}  // namespace fleetseal::storage
