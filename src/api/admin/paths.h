@@ -4,6 +4,7 @@
 // Thread rule: constants.
 #pragma once
 
+#include <cstddef>
 #include <string_view>
 
 namespace fleetseal::api::admin {

@@ -41,6 +41,8 @@ struct SubmitAnswer {
   Sha256 policy_sha256;
   int64_t approvals = 0;  // needed
   std::string state;      // as RequestRow::state
+  std::optional<std::string> manifest_signature;  // if the policy asks for no approvals
+  std::optional<int64_t> log_index;
   static Result<SubmitAnswer> Parse(std::string_view text);
   std::string Build() const;
 };
