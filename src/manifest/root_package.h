@@ -17,6 +17,7 @@
 #include "codec/json.h"
 #include "crypto/algorithm.h"
 #include "crypto/key.h"
+#include "merkle/checkpoint.h"
 
 namespace fleetseal::manifest {
 
@@ -46,6 +47,9 @@ struct PackageLog {
   std::vector<std::string> vkeys;
   std::vector<std::string> witnesses;
   int64_t quorum = 0;  // 0 = "none": no witness is asked for
+
+  // For merkle/. Base64Invalid, KeyInvalid, Unsupported (key type).
+  Result<merkle::LogPolicy> ToPolicy() const;
 };
 
 struct RootPackage {

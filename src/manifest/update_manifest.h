@@ -50,8 +50,8 @@ struct UpdateManifest {
   std::string component = std::string(kComponentDefault);
   std::optional<std::string> description;
 
-  // Codes: DocumentTooLarge, ValueOutOfRange, TextInvalid, IdInvalid, FileHashMismatch never (that is trust/), and those of
-  // ParseJson and ObjectReader. KeyWeak if a file has a hash weaker than SHA-256 (sha1 and others).
+  // Codes: FormatVersionUnknown, ValueOutOfRange, TextInvalid, IdInvalid, KeyWeak (a file has a hash weaker than SHA-256, such as
+  // sha1), and those of ParseJson and ObjectReader.
   static Result<UpdateManifest> Parse(std::string_view text);
   // Compact, deterministic; `component` is written unless it is the default.
   std::string Build() const;
@@ -68,6 +68,8 @@ struct ImportFile {
   std::string file_name;
   ByteCount size;
   Sha256 sha256;
+  std::optional<Bytes> sha384;
+  std::optional<Bytes> sha512;
 };
 struct ImportStep {
   std::string handler;

@@ -1,0 +1,62 @@
+#include "manifest/permit.h"
+
+#include "manifest/fields.h"
+
+namespace fleetseal::manifest {
+namespace {
+
+constexpr size_t kPermitDevicesMax = 1024;
+
+ReleasePoint ReadPoint(codec::ObjectReader& outer, std::string_view name) {
+  codec::ObjectReader reader(outer.Object(name), name);
+  ReleasePoint point;
+  point.release_counter = reader.Integer("releaseCounter", 1);
+  point.manifest_sha256 = reader.Base64UrlSha256("manifestSha256");
+  if (const auto status = reader.Finish(); !status && outer.is_good()) {
+    outer.Stop(status.error().code, name, status.error().detail);
+  }
+  return point;
+}
+
+codec::Json PointJson(const ReleasePoint& point) {
+  codec::Json json = codec::Json::MakeObject();
+  json.Set("releaseCounter", point.release_counter).Set("manifestSha256", HashJson(point.manifest_sha256));
+  return json;
+}
+
+}  // namespace
+
+Result<Permit> Permit::Parse(std::string_view payload) {
+  TRY_ASSIGN(const codec::Json json, ParsePayload(payload));
+  codec::ObjectReader reader(json, "permit");
+  Permit permit;
+  permit.permit_id = reader.Parsed<PermitId>("permitId");
+  permit.product = reader.Parsed<ProductName>("product");
+  permit.from = ReadPoint(reader, "from");
+  permit.to = ReadPoint(reader, "to");
+  if (reader.Has("deviceIds") == reader.Has("planId")) {
+    reader.Stop(ErrorCode::kMemberMissing, "deviceIds", "exactly one of deviceIds and planId is needed");
+  }
+  if (reader.Has("deviceIds")) {
+    permit.device_ids = ParsedList<DeviceId>(reader, "deviceIds", kPermitDevicesMax);
+  } else {
+    permit.plan_id = reader.OptionalParsed<PlanId>("planId");
+  }
+  Dates(reader, permit.issued, permit.expires);
+  TRY(reader.Finish());
+  return permit;
+}
+
+std::string Permit::Build() const {
+  codec::Json json = codec::Json::MakeObject();
+  json.Set("permitId", permit_id.text())
+      .Set("product", product.text())
+      .Set("from", PointJson(from))
+      .Set("to", PointJson(to));
+  if (device_ids) json.Set("deviceIds", ListJson(*device_ids));
+  if (plan_id) json.Set("planId", plan_id->text());
+  json.Set("issued", TimeJson(issued)).Set("expires", TimeJson(expires));
+  return json.Serialize();
+}
+
+}  // namespace fleetseal::manifest

@@ -1,0 +1,213 @@
+#include "manifest/register_change.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "codec/base64.h"
+#include "manifest/fields.h"
+
+namespace fleetseal::manifest {
+namespace {
+
+constexpr size_t kChangesMax = 64;
+constexpr size_t kSecurityKeysMax = 32;
+constexpr size_t kScopeProductsMax = 64;
+
+constexpr std::array<std::pair<PersonRole, std::string_view>, 5> kRoles = {{
+    {PersonRole::kPublisher, "publisher"},
+    {PersonRole::kSecurity, "security"},
+    {PersonRole::kApprover, "approver"},
+    {PersonRole::kOperator, "operator"},
+    {PersonRole::kAuditor, "auditor"},
+}};
+
+Result<Change> ParseAddPerson(codec::ObjectReader& reader) {
+  const PersonId id = reader.Parsed<PersonId>("id");
+  std::vector<PersonRole> roles;
+  for (const std::string& name : reader.Strings("roles", kRoles.size())) {
+    const auto role = PersonRoleFromName(name);
+    if (!reader.Take(role, "roles")) break;
+    if (std::find(roles.begin(), roles.end(), *role) != roles.end()) {
+      reader.Stop(ErrorCode::kValueOutOfRange, "roles", "a role is there twice");
+    }
+    roles.push_back(*role);
+  }
+  ProductScope scope;
+  for (const std::string& name : reader.Strings("products", kScopeProductsMax)) {
+    if (name == "*") {
+      scope.is_all = true;
+      continue;
+    }
+    const auto product = ProductName::Parse(name);
+    if (!reader.Take(product, "products")) break;
+    scope.products.push_back(*product);
+  }
+  if (scope.is_all && !scope.products.empty()) {
+    reader.Stop(ErrorCode::kValueOutOfRange, "products", "* stands alone");
+  }
+  const auto key = Key(reader, "key");
+  TRY(reader.Finish());
+  return AddPerson{id, std::move(roles), std::move(scope), *key};
+}
+
+Result<Change> ParseSetSecurity(codec::ObjectReader& reader) {
+  SetSecurity change;
+  for (const codec::Json& element : reader.Array("keys", kSecurityKeysMax)) {
+    codec::Json holder = codec::Json::MakeObject();
+    holder.Set("key", element);
+    codec::ObjectReader inner(holder, "keys");
+    const auto key = Key(inner, "key");
+    if (!reader.Take(inner.Finish(), "keys")) break;
+    if (std::find(change.keys.begin(), change.keys.end(), *key) != change.keys.end()) {
+      reader.Stop(ErrorCode::kValueOutOfRange, "keys", "a key is there twice");
+    }
+    change.keys.push_back(*key);
+  }
+  change.quorum = reader.Integer("quorum", 1, static_cast<int64_t>(change.keys.size()));
+  TRY(reader.Finish());
+  return change;
+}
+
+Result<Change> ParseAllowDevice(codec::ObjectReader& reader) {
+  const DeviceId id = reader.Parsed<DeviceId>("id");
+  const ProductName product = reader.Parsed<ProductName>("product");
+  const Environment environment = reader.Parsed<Environment>("environment");
+  auto properties = TextMap(reader, "properties", 16, 32, 64);
+  const int64_t generation = reader.Integer("generation", 1);
+  const Bytes point = reader.Base64Url("enrolmentKey", 32);
+  const bool has_est_code = reader.Bool("estCode");
+  const UnixSeconds expires = reader.Time("expires");
+  TRY(reader.Finish());
+  TRY_ASSIGN(const crypto::PublicKey key, crypto::PublicKey::FromEd25519(point));
+  return AllowDevice{id, product, environment, std::move(properties), generation, key, has_est_code, expires};
+}
+
+Result<Change> ParseChange(const codec::Json& json) {
+  codec::ObjectReader reader(json, "change");
+  const std::string action = reader.String("action", 32);
+  if (action == "add-person") return ParseAddPerson(reader);
+  if (action == "revoke-person") {
+    const PersonId id = reader.Parsed<PersonId>("id");
+    TRY(reader.Finish());
+    return RevokePerson{id};
+  }
+  if (action == "set-policy") {
+    const codec::Json& policy_json = reader.Object("policy");
+    TRY(reader.Finish());
+    TRY_ASSIGN(Policy policy, Policy::Parse(policy_json));
+    return SetPolicy{std::move(policy)};
+  }
+  if (action == "set-security") return ParseSetSecurity(reader);
+  if (action == "allow-device") return ParseAllowDevice(reader);
+  reader.Stop(ErrorCode::kValueOutOfRange, "action", "not known");
+  TRY(reader.Finish());
+  return Fail(ErrorCode::kInternal, "unreachable");
+}
+
+struct ChangeBuilder {
+  codec::Json operator()(const AddPerson& change) const {
+    codec::Json roles = codec::Json::MakeArray();
+    for (const PersonRole role : change.roles) roles.Push(PersonRoleName(role));
+    codec::Json products = ListJson(change.products.products);
+    if (change.products.is_all) products.Push("*");
+    codec::Json json = Begin("add-person");
+    json.Set("id", change.id.text())
+        .Set("roles", std::move(roles))
+        .Set("products", std::move(products))
+        .Set("key", KeyJson(change.key));
+    return json;
+  }
+  codec::Json operator()(const RevokePerson& change) const {
+    codec::Json json = Begin("revoke-person");
+    json.Set("id", change.id.text());
+    return json;
+  }
+  codec::Json operator()(const SetPolicy& change) const {
+    codec::Json json = Begin("set-policy");
+    json.Set("policy", change.policy.ToJson());
+    return json;
+  }
+  codec::Json operator()(const SetSecurity& change) const {
+    codec::Json keys = codec::Json::MakeArray();
+    for (const crypto::PublicKey& key : change.keys) keys.Push(KeyJson(key));
+    codec::Json json = Begin("set-security");
+    json.Set("keys", std::move(keys)).Set("quorum", change.quorum);
+    return json;
+  }
+  codec::Json operator()(const AllowDevice& change) const {
+    codec::Json json = Begin("allow-device");
+    json.Set("id", change.id.text())
+        .Set("product", change.product.text())
+        .Set("environment", change.environment.text())
+        .Set("properties", TextMapJson(change.properties))
+        .Set("generation", change.generation)
+        .Set("enrolmentKey", BytesJson(change.enrolment_key.x()))
+        .Set("estCode", change.has_est_code)
+        .Set("expires", TimeJson(change.expires));
+    return json;
+  }
+  static codec::Json Begin(std::string_view action) {
+    codec::Json json = codec::Json::MakeObject();
+    json.Set("action", action);
+    return json;
+  }
+};
+
+}  // namespace
+
+std::string_view PersonRoleName(PersonRole role) {
+  for (const auto& [value, name] : kRoles) {
+    if (value == role) return name;
+  }
+  return {};
+}
+
+Result<PersonRole> PersonRoleFromName(std::string_view name) {
+  for (const auto& [value, known] : kRoles) {
+    if (known == name) return value;
+  }
+  return Fail(ErrorCode::kValueOutOfRange, "role is not known: " + std::string(name.substr(0, 32)));
+}
+
+bool ProductScope::Covers(const ProductName& product) const {
+  return is_all || std::find(products.begin(), products.end(), product) != products.end();
+}
+
+Result<RegisterChange> RegisterChange::Parse(std::string_view payload) {
+  TRY_ASSIGN(const codec::Json json, ParsePayload(payload));
+  codec::ObjectReader reader(json, "register change");
+  RegisterChange change;
+  change.change_id = reader.Parsed<ChangeId>("changeId");
+  change.sequence = reader.Integer("sequence");
+  for (const codec::Json& element : reader.Array("changes", kChangesMax)) {
+    const auto parsed = ParseChange(element);
+    if (!reader.Take(parsed, "changes")) break;
+    change.changes.push_back(*parsed);
+  }
+  if (reader.is_good() && change.changes.empty()) reader.Stop(ErrorCode::kValueOutOfRange, "changes", "empty");
+  change.nonce = Nonce(reader);
+  change.issued = reader.Time("issued");
+  TRY(reader.Finish());
+  return change;
+}
+
+std::string RegisterChange::Build() const {
+  codec::Json list = codec::Json::MakeArray();
+  for (const Change& change : changes) list.Push(std::visit(ChangeBuilder{}, change));
+  codec::Json json = codec::Json::MakeObject();
+  json.Set("changeId", change_id.text())
+      .Set("sequence", sequence)
+      .Set("changes", std::move(list))
+      .Set("nonce", BytesJson(nonce))
+      .Set("issued", TimeJson(issued));
+  return json.Serialize();
+}
+
+bool RegisterChange::is_devices_only() const {
+  return !changes.empty() && std::all_of(changes.begin(), changes.end(), [](const Change& change) {
+    return std::holds_alternative<AllowDevice>(change);
+  });
+}
+
+}  // namespace fleetseal::manifest
