@@ -34,7 +34,7 @@ struct SealOutcome {
 
 class SealClient {
  public:
-  // Codes: FileNotInManifest, FileTooLarge or FileHashMismatch (another size than the manifest's), Busy (too many at once),
+  // Codes: FileNotInManifest, FileTooLarge or FileHashMismatch (another size than the manifest's),
   // Unreachable, TimedOut, ProtocolError.
   static Result<std::unique_ptr<SealClient>> Start(const std::string& socket_path, const SealRequest& request,
                                                    int64_t timeout_ms = sys::kLocalTimeoutMs);
