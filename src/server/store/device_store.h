@@ -1,0 +1,76 @@
+// What happened to devices (timeline), when they were last seen, and the groups people put them into.
+//
+// Source: docs/protocol/processes.md section 6. Device states are the signer's, not here. Nothing is written at a check-in: last-seen
+// rows come in batches. Each call is one transaction, durable when it returns.
+// Thread rule: any thread. Codes besides those named: those of storage::Session.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "storage/database.h"
+
+namespace fleetseal::server {
+
+struct DeviceEvent {
+  DeviceId device_id;
+  UnixSeconds time;
+  std::string event;  // as api::admin::TimelineEvent
+  std::optional<PlanId> plan_id;
+  std::optional<Sha256> manifest_sha256;
+  std::optional<std::string> outcome;
+  std::optional<std::string> code;
+};
+struct EventPage {
+  std::vector<DeviceEvent> events;  // newest first
+  std::optional<int64_t> cursor;
+};
+
+struct SeenDevice {
+  DeviceId device_id;
+  UnixSeconds seen;
+  std::optional<int64_t> release_counter;
+  std::optional<Sha256> manifest_sha256;
+  std::string phase;
+  std::string agent_version;
+};
+
+struct Group {
+  GroupName name;
+  std::optional<std::string> description;
+  int64_t count = 0;
+};
+struct GroupPage {
+  std::vector<Group> groups;  // by name
+  std::optional<std::string> cursor;
+};
+
+class DeviceStore {
+ public:
+  explicit DeviceStore(storage::Database& database) : database_(database) {}
+
+  Status AppendEvents(const std::vector<DeviceEvent>& events);
+  Result<EventPage> ListEvents(const DeviceId& device, std::optional<int64_t> cursor, int64_t limit);
+
+  Status PutSeen(const std::vector<SeenDevice>& devices);
+  Status ForEachSeen(const std::function<Status(const SeenDevice&)>& visit);
+
+  // No change if the group is there with this description; AlreadyExists with another one.
+  Status PutGroup(const GroupName& name, const std::optional<std::string>& description);
+  Result<Group> FindGroup(const GroupName& name);  // NotFound
+  Result<GroupPage> ListGroups(std::string_view cursor, int64_t limit);
+  // The new members take the place of the old. NotFound.
+  Status SetMembers(const GroupName& name, const std::vector<DeviceId>& members);
+  Result<std::vector<DeviceId>> Members(const GroupName& name);
+
+ private:
+  storage::Database& database_;
+};
+
+}  // namespace fleetseal::server
