@@ -126,8 +126,8 @@ class Responder {
   std::unique_ptr<ResponseSink> sink_;
 };
 
-// An answer that waits for an event: `subscribe` gets the Responder on the thread of the handler, stores it where the
-// event will find it, and returns. After `timeout` (or when the server stops) `on_timeout` makes the answer.
+// An answer that waits for an event: `subscribe` gets the Responder on the I/O thread, stores it where the event will
+// find it, and returns; it must not block. After `timeout` (or when the server stops) `on_timeout` makes the answer.
 struct Parked {
   std::function<void(Responder)> subscribe;
   std::chrono::milliseconds timeout{0};
