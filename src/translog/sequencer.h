@@ -6,7 +6,9 @@
 // Thread rule: one thread. Ownership: lock and signer outlive it. Effects: files below `directory`, which the server may serve as they are.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -70,9 +72,9 @@ class Sequencer {
   merkle::Checkpoint checkpoint_;
   TreeBuilder tree_;
   uint64_t files_durable_size_ = 0;
-  std::set<std::string> unsynced_;      // file names since the last sync
-  std::set<std::string> directories_;   // known to exist
-  std::vector<merkle::TileId> full_;    // tiles filled since the last sync: their partial ones can go then
+  // Written since the last sync: (level, number) and the greatest width. Narrower ones need not outlive a power cut.
+  std::map<std::pair<int, uint64_t>, uint64_t> unsynced_tiles_;
+  std::set<std::string> directories_;  // known to exist
   size_t unsynced_bytes_ = 0;
   int unsynced_groups_ = 0;
   bool needs_recovery_ = true;

@@ -1,8 +1,8 @@
-#include "merkle/leaf.h"
+#include "translog/leaf.h"
 
 #include "base/limits.h"
 
-namespace fleetseal::merkle {
+namespace fleetseal::translog {
 namespace {
 
 constexpr size_t kTypeBytesMax = 32;
@@ -48,4 +48,4 @@ Result<Leaf> ParseLeaf(ByteView bytes) {
   return leaf;
 }
 
-}  // namespace fleetseal::merkle
+}  // namespace fleetseal::translog
