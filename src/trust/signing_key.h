@@ -25,6 +25,7 @@ struct SignerInfo {
   UnixSeconds not_after;
 };
 
+// Lives for one call.
 struct JwsExpectation {
   std::string_view typ;
   std::vector<manifest::KeyRole> roles;  // any of them
@@ -52,7 +53,7 @@ class VerifiedJws {
 
 // `precheck` (may be empty) sees the signer and the still unverified payload just before the signature is verified: for the
 // product, which section 8.6 judges there. Codes, in the order of the checks: parsing (JwsMalformed ...), HeaderNotAllowed,
-// UnknownRootKid, DisallowedRootKid, TypMismatch / AlgorithmNotAllowed / SignatureInvalid (of the signing key's own JWS),
+// DisallowedRootKid, UnknownRootKid, TypMismatch / AlgorithmNotAllowed / SignatureInvalid (of the signing key's own JWS),
 // DisallowedSigningKey, SigningKeyNotListed, RoleNotAllowed, SigningKeyExpired, PqSignatureMissing, precheck's, TypMismatch,
 // AlgorithmNotAllowed, SignatureInvalid.
 Verdict<VerifiedJws> VerifyListedJws(const manifest::RootPackage& package, Profile profile, std::string_view compact,

@@ -24,6 +24,9 @@ namespace fleetseal::trust {
 // How documents of the organisation are written (trust model section 11). Fixed when the state is made, never inferred.
 enum class Profile : uint8_t { kNative, kAdu };
 
+// Packages whose hash the state keeps: a status may name one that was just stepped over.
+inline constexpr size_t kPackageHashesMax = 64;
+
 struct StoredStatus {
   int64_t epoch = 0;
   int64_t version = 0;

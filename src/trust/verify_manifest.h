@@ -14,6 +14,7 @@
 
 namespace fleetseal::trust {
 
+// Lives for one call: what it points to belongs to the caller.
 struct ManifestContext {
   const manifest::RootPackage& package;
   Profile profile = Profile::kNative;

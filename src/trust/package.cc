@@ -1,0 +1,133 @@
+#include "trust/package.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/check.h"
+#include "base/limits.h"
+
+namespace fleetseal::trust {
+
+using manifest::KeyRole;
+using manifest::RootPackage;
+using manifest::RootPackageDocument;
+
+namespace {
+
+// The current director key and the next one (trust model section 3).
+constexpr int kDirectorListingsMax = 2;
+
+Verdict<void> CheckLifetimes(const RootPackage& package) {
+  const auto refuse = [](std::string detail) { return Refuse(ErrorCode::kPackageStepInvalid, std::move(detail)); };
+  // Trust model section 3, "Greatest lifetimes".
+  if (package.expires.value - package.published.value > limits::kPackageLifetimeMax) return refuse("the package lives longer than 400 days");
+  int directors = 0;
+  for (const manifest::SigningKeyListing& listing : package.signing_keys) {
+    const bool is_director = listing.role == KeyRole::kDirector;
+    directors += is_director ? 1 : 0;
+    const int64_t most = is_director ? limits::kDirectorListingLifetimeMax : limits::kPublisherListingLifetimeMax;
+    if (listing.not_after.value - listing.not_before.value > most) return refuse("listing " + listing.kid.text() + " lives too long");
+  }
+  if (directors > kDirectorListingsMax) return refuse("more than two director listings");
+  return {};
+}
+
+TrustState WithPackage(const TrustState& state, RootPackageDocument document) {
+  TrustState next = state;
+  next.package_hashes[document.package.version] = document.signed_sha256;
+  while (next.package_hashes.size() > kPackageHashesMax) next.package_hashes.erase(next.package_hashes.begin());
+  next.package = std::make_shared<const RootPackageDocument>(std::move(document));
+  return next;
+}
+
+}  // namespace
+
+int64_t CountRootSignatures(const RootPackage& roots, const RootPackageDocument& document) {
+  // Trust model section 3, "A step": distinct by key, not by kid, and only signaturesExt counts.
+  std::set<Sha256> signed_by;
+  for (const manifest::PackageSignature& signature : document.signatures) {
+    const manifest::RootKey* root = roots.FindRoot(signature.kid.text());
+    if (root == nullptr || roots.IsRootDisabled(signature.kid.text())) continue;
+    if (signature.alg != root->key.default_algorithm()) continue;
+    if (root->key.Verify(signature.alg, AsBytes(document.signed_bytes), signature.signature)) {
+      signed_by.insert(root->key.thumbprint());
+    }
+  }
+  return static_cast<int64_t>(signed_by.size());
+}
+
+Verdict<void> CheckPackage(const RootPackageDocument& document) {
+  if (CountRootSignatures(document.package, document) < document.package.threshold) {
+    return Refuse(ErrorCode::kPackageStepInvalid, "fewer than k of the package's own roots signed it");
+  }
+  return CheckLifetimes(document.package);
+}
+
+Verdict<TrustState> Provision(std::string_view package_text, UnixSeconds build_time, Profile profile) {
+  TRY_ASSIGN(RootPackageDocument document, RootPackageDocument::Parse(package_text));
+  TRY(CheckPackage(document));
+  TrustState state;
+  state.profile = profile;
+  state.build_time = build_time;
+  state.time_floor = std::max(build_time, document.package.published);
+  return WithPackage(state, std::move(document));
+}
+
+Verdict<TrustState> AcceptBuiltIn(const TrustState& stored, std::span<const std::string> built_in, UnixSeconds build_time) {
+  CHECK(stored.package != nullptr);
+  TrustState state = stored;
+  state.build_time = std::max(state.build_time, build_time);
+  state.time_floor = std::max(state.time_floor, build_time);
+  for (const std::string& text : built_in) {
+    TRY_ASSIGN(const RootPackageDocument document, RootPackageDocument::Parse(text));
+    // Trust model section 3, "First trust": the higher of stored and built-in holds.
+    if (document.package.version < state.root_package().version) continue;
+    if (document.package.version == state.root_package().version) {
+      if (document.signed_sha256 != state.package->signed_sha256) {
+        return Refuse(ErrorCode::kPackageStepInvalid, "the built-in package of the stored version has other bytes");
+      }
+      continue;
+    }
+    TRY_ASSIGN(state, AcceptPackageStep(state, text));
+  }
+  return state;
+}
+
+Verdict<TrustState> AcceptPackageStep(const TrustState& state, std::string_view text) {
+  CHECK(state.package != nullptr);
+  const RootPackage& current = state.root_package();
+  const auto refuse = [](std::string detail) { return Refuse(ErrorCode::kPackageStepInvalid, std::move(detail)); };
+  TRY_ASSIGN(RootPackageDocument document, RootPackageDocument::Parse(text));
+  const RootPackage& next_package = document.package;
+  // Trust model section 3, "A step"; section 8.3. One at a time.
+  if (next_package.version != current.version + 1) {
+    return refuse("version " + std::to_string(next_package.version) + " does not follow " + std::to_string(current.version));
+  }
+  // k(N) distinct enabled roots of N ...
+  if (CountRootSignatures(current, document) < current.threshold) return refuse("fewer than k roots of the known package signed it");
+  // ... and k(N+1) of N+1, and lifetimes.
+  TRY(CheckPackage(document));
+  if (next_package.director_epoch < current.director_epoch) return refuse("directorEpoch fell");
+  const bool is_new_epoch = next_package.director_epoch > current.director_epoch;
+  const UnixSeconds published = next_package.published;
+  TrustState next = WithPackage(state, std::move(document));
+  if (is_new_epoch) {
+    // Trust model section 5: undoes a thief of the director key who ran numbers or time to their end.
+    next.status.reset();
+    next.order.reset();
+    next.time_floor = std::max(state.build_time, published);
+  } else {
+    next.time_floor = std::max(state.time_floor, published);
+  }
+  return next;
+}
+
+Verdict<void> JudgePackageFresh(const TrustState& state, UnixSeconds now) {
+  // Trust model section 3: only the newest must be unexpired.
+  if (EffectiveNow(state, now) >= state.root_package().expires) {
+    return Refuse(ErrorCode::kPackageExpired, "package " + std::to_string(state.root_package().version) + " has expired");
+  }
+  return {};
+}
+
+}  // namespace fleetseal::trust
