@@ -1,0 +1,40 @@
+#include "cli/documents.h"
+
+#include <fcntl.h>
+
+#include <array>
+
+#include "codec/base64.h"
+#include "crypto/digest.h"
+#include "manifest/person_documents.h"
+#include "sys/file.h"
+
+namespace fleetseal::cli {
+
+Bytes NewNonce(Context& context) {
+  Bytes nonce(manifest::kNonceBytes);
+  context.random.Fill(nonce);
+  return nonce;
+}
+
+std::string ToBase64Url(const Sha256& digest) { return codec::EncodeBase64Url(digest.view()); }
+
+Result<HashedFile> HashFile(const Context& context, const std::string& path) {
+  TRY_ASSIGN(const auto fd, sys::OpenFile(path, O_RDONLY | O_CLOEXEC));
+  TRY_ASSIGN(const ByteCount size, sys::SizeOf(fd.get()));
+  ProgressLine progress(context, "hashing " + path, size.value);
+  crypto::Sha256Hasher hasher;
+  Bytes buffer(256 * 1024);
+  uint64_t done = 0;
+  while (true) {
+    TRY_ASSIGN(const size_t count, sys::ReadUpTo(fd.get(), buffer));
+    if (count == 0) break;
+    hasher.Update(ByteView(buffer).first(count));
+    done += count;
+    progress.Update(done);
+  }
+  progress.Finish();
+  return HashedFile{hasher.Finish(), ByteCount{done}};
+}
+
+}  // namespace fleetseal::cli

@@ -1,0 +1,97 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "api/installer/installer_client.h"
+#include "cli/admin_client.h"
+#include "cli/lab.h"
+#include "cli/lab_layout.h"
+#include "sys/file.h"
+#include "sys/users.h"
+
+namespace fleetseal::cli {
+namespace {
+
+std::optional<std::string> ReadIfThere(const std::string& path) {
+  auto text = sys::ReadTextFile(path, 4 * 1024 * 1024);
+  if (!text) return std::nullopt;
+  return *std::move(text);
+}
+
+Result<api::OfferDocumentsRequest> LoadDocuments(const std::string& folder) {
+  api::OfferDocumentsRequest request;
+  TRY_ASSIGN(const auto names, sys::ListDirectory(folder));
+  for (const auto& name : names) {
+    if (!name.starts_with("root-key-package-")) continue;
+    TRY_ASSIGN(auto text, sys::ReadTextFile(folder + "/" + name, 1024 * 1024));
+    request.packages.push_back(std::move(text));
+  }
+  request.status = ReadIfThere(folder + "/status.jws");
+  request.order = ReadIfThere(folder + "/order.jws");
+  request.manifest_signature = ReadIfThere(folder + "/manifest.jws");
+  request.log_proof = ReadIfThere(folder + "/log.proof");
+  if (const auto manifest = ReadIfThere(folder + "/manifest.json")) request.manifest = ToBytes(*manifest);
+  return request;
+}
+
+// Streams `file` as the first content that the installer wants.
+Status OfferContent(api::InstallerClient& client, const api::WantedContent& wanted, int file) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return Fail(ErrorCode::kStorageFailed, "no pipe");
+  sys::FileDescriptor read_end(ends[0]);
+  sys::FileDescriptor write_end(ends[1]);
+  TRY(client.StartContent({wanted.file_id, wanted.sealed_sha256}, read_end.get()));
+  read_end.Reset();
+  Bytes buffer(64 * 1024);
+  while (true) {
+    TRY_ASSIGN(const size_t count, sys::ReadUpTo(file, buffer));
+    if (count == 0) break;
+    if (!sys::WriteAll(write_end.get(), ByteView(buffer).first(count))) break;  // the installer has seen enough
+  }
+  write_end.Reset();
+  TRY(client.FinishContent());
+  return {};
+}
+
+// The installer answers one user only: the agent's. This process becomes that user for good.
+Status BecomeAgent() {
+  if (!sys::IsRoot()) return {};
+  if (setgid(sys::kAgentUserId) != 0 || setuid(sys::kAgentUserId) != 0) {
+    return Fail(ErrorCode::kPermissionDenied, "cannot become the agent's user");
+  }
+  return {};
+}
+
+}  // namespace
+
+Status LabOffer(Context& context, const LabOfferOptions& options) {
+  TRY(DeviceId::Parse(options.device));
+  const auto paths = LabDevice(options.directory, options.device);
+  TRY_ASSIGN(const auto request, LoadDocuments(options.documents));
+  signal(SIGPIPE, SIG_IGN);
+  // Opened while this process may still read everything.
+  sys::FileDescriptor content;
+  if (!options.content.empty()) {
+    TRY_ASSIGN(content, sys::OpenFile(options.content, O_RDONLY | O_CLOEXEC));
+  }
+  TRY(BecomeAgent());
+  TRY_ASSIGN_CONTEXT(auto client, api::InstallerClient::Connect(paths.socket()), "reaching the installer of " + options.device);
+  TRY_ASSIGN(const auto outcome, client.OfferDocuments(request));
+  if (outcome.refusal) {
+    return Fail(outcome.refusal->code, options.device + " refused the " + outcome.refusal->document + ": " + outcome.refusal->detail);
+  }
+  if (content.is_open()) {
+    if (outcome.wanted.empty()) return Fail(ErrorCode::kConflict, "the installer wants no content");
+    TRY_CONTEXT(OfferContent(client, outcome.wanted.front(), content.get()),
+                options.device + " and its content");
+  }
+  codec::Json json = codec::Json::MakeObject();
+  codec::Json accepted = codec::Json::MakeArray();
+  for (const auto& name : outcome.accepted) accepted.Push(name);
+  json.Set("device", options.device).Set("accepted", std::move(accepted)).Set("phase", api::PhaseName(outcome.phase));
+  Answer(context, json, options.device + " accepted the documents, phase " + std::string(api::PhaseName(outcome.phase)));
+  return {};
+}
+
+}  // namespace fleetseal::cli

@@ -1,0 +1,116 @@
+#include "cli/people.h"
+
+#include "cli/documents.h"
+#include "codec/base64.h"
+#include "manifest/person_documents.h"
+#include "manifest/typ.h"
+#include "sys/file.h"
+
+namespace fleetseal::cli {
+namespace {
+
+Result<manifest::ProductScope> ScopeOf(const std::vector<std::string>& products) {
+  manifest::ProductScope scope;
+  scope.is_all = products.empty() || products.front() == "*";
+  if (scope.is_all) return scope;
+  for (const auto& text : products) {
+    TRY_ASSIGN(auto product, ProductName::Parse(text));
+    scope.products.push_back(std::move(product));
+  }
+  return scope;
+}
+
+std::string JoinStrings(const codec::Json::Array& array) {
+  std::string text;
+  for (const auto& element : array) {
+    if (element.is_string()) text += (text.empty() ? "" : " ") + element.as_string();
+  }
+  return text;
+}
+
+}  // namespace
+
+Result<codec::Json> PostRegisterChange(Context& context, AdminClient& client, const RegisterChangeRequest& request,
+                                       const std::vector<std::string>& also_signed_by) {
+  manifest::RegisterChange change;
+  change.change_id = NewIdOf<ChangeId>(context, "change");
+  change.sequence = request.sequence;
+  change.changes = request.changes;
+  change.nonce = NewNonce(context);
+  change.issued = context.clock.Now();
+  const std::string payload = change.Build();
+  codec::Json signatures = codec::Json::MakeArray();
+  TRY_ASSIGN(auto compact, client.identity().SignDocument(manifest::kTypRegisterChange, payload));
+  signatures.Push(std::move(compact));
+  for (const auto& folder : also_signed_by) {
+    TRY_ASSIGN(const auto other, Identity::Load(folder));
+    TRY_ASSIGN(auto more, other->SignDocument(manifest::kTypRegisterChange, payload));
+    signatures.Push(std::move(more));
+  }
+  codec::Json body = codec::Json::MakeObject();
+  body.Set("jws", std::move(signatures));
+  return client.Post("/admin/v1/register-changes", body);
+}
+
+Status UserAdd(Context& context, const UserAddOptions& options) {
+  TRY_ASSIGN(const auto id, PersonId::Parse(options.name));
+  std::vector<manifest::PersonRole> roles;
+  for (const auto& name : options.roles) {
+    TRY_ASSIGN(const auto role, manifest::PersonRoleFromName(name));
+    roles.push_back(role);
+  }
+  TRY_ASSIGN(auto scope, ScopeOf(options.products));
+  TRY_ASSIGN(auto client, AdminClient::OpenAs(context, manifest::PersonRole::kSecurity));
+  const std::string folder = options.output.empty() ? sys::JoinPath(context.identities, options.name) : options.output;
+  TRY_ASSIGN(auto ca, sys::ReadTextFile(client->identity().server_ca_path(), 64 * 1024));
+  TRY(WriteIdentity({folder, id, client->identity().organisation(), client->identity().url(), roles, ca}));
+  TRY_ASSIGN(const auto made, Identity::Load(folder));
+  TRY_ASSIGN(const auto people, client->Get("/admin/v1/people"));
+  RegisterChangeRequest request;
+  request.changes.emplace_back(manifest::AddPerson{id, roles, std::move(scope), made->public_key()});
+  request.sequence = IntegerOr(people, "sequence", 0) + 1;
+  TRY_CONTEXT(PostRegisterChange(context, *client, request, options.also_signed_by), "adding " + options.name);
+  TRY_ASSIGN(const auto csr, IdentityCsr(folder));
+  codec::Json body = codec::Json::MakeObject();
+  body.Set("csr", codec::EncodeBase64Url(csr));
+  TRY_ASSIGN_CONTEXT(const auto answer, client->Post("/admin/v1/person-certificates", body), "certificate of " + options.name);
+  TRY_ASSIGN(const auto certificate, TextOf(answer, "certificate"));
+  TRY(WriteIdentityCertificate(folder, certificate));
+  codec::Json json = codec::Json::MakeObject();
+  json.Set("id", options.name).Set("folder", folder).Set("kid", made->public_key().key_id());
+  Answer(context, json, options.name + " is in the register; key and certificate are in " + folder);
+  return {};
+}
+
+Status UserList(Context& context) {
+  TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
+  TRY_ASSIGN(const auto answer, client->Get("/admin/v1/people"));
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& person : ArrayOr(answer, "people")) {
+    rows.push_back({TextOr(person, "id", ""), TextOr(person, "state", ""), JoinStrings(ArrayOr(person, "roles")),
+                    JoinStrings(ArrayOr(person, "products"))});
+  }
+  Answer(context, answer, FormatTable({"PERSON", "STATE", "ROLES", "PRODUCTS"}, rows));
+  return {};
+}
+
+Status UserRevoke(Context& context, const std::string& name, const std::string& reason) {
+  TRY_ASSIGN(auto client, AdminClient::OpenAs(context, manifest::PersonRole::kSecurity));
+  manifest::Revocation revocation;
+  revocation.revocation_id = NewIdOf<RequestId>(context, "revocation");
+  revocation.kind = manifest::RevocationKind::kPerson;
+  revocation.subject = name;
+  revocation.action = manifest::RevocationAction::kRevoke;
+  revocation.reason = reason;
+  revocation.person = client->identity().id();
+  revocation.nonce = NewNonce(context);
+  revocation.issued = context.clock.Now();
+  TRY_ASSIGN(auto compact, client->identity().SignDocument(manifest::kTypRevocation, revocation.Build()));
+  codec::Json body = codec::Json::MakeObject();
+  body.Set("revocation", std::move(compact));
+  TRY_ASSIGN(const auto answer, client->Post("/admin/v1/revocations", body));
+  Answer(context, answer, name + " is revoked: no signature of that key counts any more");
+  return {};
+}
+
+}  // namespace fleetseal::cli

@@ -1,0 +1,33 @@
+// Verbs of people and the register: user add|list|revoke, policy set.
+//
+// Source: trust model section 2: every change is a JWS of the security quorum; the signer checks it. One thread.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/admin_client.h"
+#include "manifest/register_change.h"
+
+namespace fleetseal::cli {
+
+struct UserAddOptions {
+  std::string name;
+  std::vector<std::string> roles;
+  std::vector<std::string> products;          // empty: all
+  std::string output;                         // folder; empty: <identities>/<name>
+  std::vector<std::string> also_signed_by;    // folders of further security identities (quorum above 1)
+};
+Status UserAdd(Context& context, const UserAddOptions& options);
+Status UserList(Context& context);
+Status UserRevoke(Context& context, const std::string& name, const std::string& reason);
+
+// Builds, signs (with every identity given) and posts one register-change. `sequence` 0 for devices only.
+struct RegisterChangeRequest {
+  std::vector<manifest::Change> changes;
+  int64_t sequence = 0;
+};
+Result<codec::Json> PostRegisterChange(Context& context, AdminClient& client, const RegisterChangeRequest& request,
+                                       const std::vector<std::string>& also_signed_by);
+
+}  // namespace fleetseal::cli

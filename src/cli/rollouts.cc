@@ -1,0 +1,136 @@
+#include "cli/rollouts.h"
+
+#include <thread>
+
+#include "cli/documents.h"
+#include "cli/updates.h"
+#include "codec/hex.h"
+#include "manifest/person_documents.h"
+#include "manifest/typ.h"
+
+namespace fleetseal::cli {
+namespace {
+
+Result<std::vector<DeviceId>> DevicesOf(AdminClient& client, const RolloutPlanOptions& options) {
+  std::vector<DeviceId> devices;
+  for (const auto& text : options.devices) {
+    TRY_ASSIGN(auto id, DeviceId::Parse(text));
+    devices.push_back(std::move(id));
+  }
+  if (options.group.empty()) return devices;
+  TRY_ASSIGN(const auto group, client.Get("/admin/v1/groups/" + options.group));
+  for (const auto& member : ArrayOr(group, "members")) {
+    if (!member.is_string()) return Fail(ErrorCode::kProtocolError, "a member of the group is no text");
+    TRY_ASSIGN(auto id, DeviceId::Parse(member.as_string()));
+    devices.push_back(std::move(id));
+  }
+  if (devices.empty()) return Fail(ErrorCode::kInvalidArgument, "the group " + options.group + " is empty");
+  return devices;
+}
+
+std::string CountsText(const codec::Json& rollout) {
+  const codec::Json* counts = rollout.Find("counts");
+  if (counts == nullptr) return {};
+  std::string text;
+  for (const char* name : {"waiting", "offered", "installed", "refused", "failed"}) {
+    text += (text.empty() ? "" : ", ") + std::to_string(IntegerOr(*counts, name, 0)) + " " + name;
+  }
+  return text;
+}
+
+std::string DevicesText(const codec::Json& rollout) {
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& device : ArrayOr(rollout, "devices")) {
+    rows.push_back({TextOr(device, "id", ""), TextOr(device, "state", ""), TextOr(device, "code", "")});
+  }
+  return FormatTable({"DEVICE", "STATE", "CODE"}, rows);
+}
+
+}  // namespace
+
+Status RolloutPlan(Context& context, const RolloutPlanOptions& options) {
+  TRY_ASSIGN(auto client, AdminClient::OpenAs(context, manifest::PersonRole::kOperator));
+  TRY_ASSIGN(const auto update, FindUpdate(*client, options.update));
+  TRY_ASSIGN(const auto id, TextOf(update, "id"));
+  TRY_ASSIGN(const auto product, TextOf(update, "product"));
+  manifest::Plan plan;
+  plan.plan_id = NewIdOf<PlanId>(context, "plan");
+  TRY_ASSIGN(plan.product, ProductName::Parse(product));
+  TRY_ASSIGN(plan.environment, Environment::Parse(options.environment));
+  TRY_ASSIGN(plan.manifest_sha256, codec::DecodeHexSha256(id));
+  TRY_ASSIGN(auto devices, DevicesOf(*client, options));
+  if (!devices.empty()) plan.devices = std::move(devices);
+  else if (options.count_max > 0) plan.count_max = options.count_max;
+  else return Fail(ErrorCode::kInvalidArgument, "say which devices: --device ID, --group NAME, or --count N of the product and environment");
+  plan.operator_id = client->identity().id();
+  plan.nonce = NewNonce(context);
+  plan.issued = context.clock.Now();
+  plan.expires = plan.issued + options.valid_seconds;
+  if (options.deadline_seconds > 0) plan.deadline = plan.issued + options.deadline_seconds;
+  TRY_ASSIGN(auto compact, client->identity().SignDocument(manifest::kTypPlan, plan.Build()));
+  codec::Json body = codec::Json::MakeObject();
+  body.Set("plan", std::move(compact));
+  TRY_ASSIGN(const auto answer, client->Post("/admin/v1/plans", body));
+  Answer(context, answer,
+         plan.plan_id.text() + ": " + std::to_string(IntegerOr(answer, "devices", 0)) + " devices, " +
+             FormatBytes(static_cast<uint64_t>(IntegerOr(answer, "bytes", 0))) + " to fetch\nnext: `fleetseal rollout start " +
+             plan.plan_id.text() + "`");
+  return {};
+}
+
+Status RolloutStart(Context& context, const std::string& plan_id) {
+  TRY(PlanId::Parse(plan_id));
+  TRY_ASSIGN(auto client, AdminClient::OpenAs(context, manifest::PersonRole::kOperator));
+  TRY_ASSIGN(const auto answer, client->Post("/admin/v1/rollouts/" + plan_id + "/start", codec::Json::MakeObject()));
+  std::string text = std::to_string(IntegerOr(answer, "orders", 0)) + " orders signed\n";
+  for (const auto& failure : ArrayOr(answer, "failed")) {
+    text += "  no order for " + TextOr(failure, "deviceId", "") + ": " + TextOr(failure, "code", "") + "\n";
+  }
+  Answer(context, answer, text + "next: `fleetseal rollout watch " + plan_id + "`");
+  return {};
+}
+
+Status RolloutWatch(Context& context, const std::string& plan_id, int64_t timeout_seconds) {
+  TRY(PlanId::Parse(plan_id));
+  TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
+  const int64_t deadline = context.clock.MonotonicMs() + timeout_seconds * 1000;
+  std::string told;
+  while (true) {
+    TRY_ASSIGN(const auto rollout, client->Get("/admin/v1/rollouts/" + plan_id));
+    const std::string now = CountsText(rollout);
+    if (now != told && !context.is_json) Note(context, now);
+    told = now;
+    const codec::Json* counts = rollout.Find("counts");
+    const bool has_ended = counts != nullptr && IntegerOr(*counts, "waiting", 1) == 0 && IntegerOr(*counts, "offered", 1) == 0;
+    if (has_ended) {
+      Answer(context, rollout, DevicesText(rollout));
+      if (IntegerOr(*counts, "refused", 0) == 0 && IntegerOr(*counts, "failed", 0) == 0) return {};
+      return Fail(ErrorCode::kHandlerFailed, "not every device installed the update: " + now);
+    }
+    if (context.clock.MonotonicMs() > deadline) return Fail(ErrorCode::kTimedOut, "after " + std::to_string(timeout_seconds) + " s: " + now);
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  }
+}
+
+Status RolloutList(Context& context) {
+  TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
+  TRY_ASSIGN(auto rollouts, client->List("/admin/v1/rollouts", "rollouts"));
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& rollout : rollouts) {
+    rows.push_back({TextOr(rollout, "planId", ""), TextOr(rollout, "state", ""), TextOr(rollout, "update", "").substr(0, 16), CountsText(rollout)});
+  }
+  codec::Json json = codec::Json::MakeObject();
+  json.Set("rollouts", std::move(rollouts));
+  Answer(context, json, FormatTable({"PLAN", "STATE", "UPDATE", "DEVICES"}, rows));
+  return {};
+}
+
+Status RolloutShow(Context& context, const std::string& plan_id) {
+  TRY(PlanId::Parse(plan_id));
+  TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
+  TRY_ASSIGN(const auto rollout, client->Get("/admin/v1/rollouts/" + plan_id));
+  Answer(context, rollout, CountsText(rollout) + "\n" + DevicesText(rollout));
+  return {};
+}
+
+}  // namespace fleetseal::cli

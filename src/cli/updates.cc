@@ -1,0 +1,280 @@
+#include "cli/updates.h"
+
+#include <algorithm>
+#include <map>
+#include <thread>
+
+#include "base/limits.h"
+#include "cli/devices.h"
+#include "cli/documents.h"
+#include "codec/base64.h"
+#include "codec/hex.h"
+#include "crypto/digest.h"
+#include "manifest/person_documents.h"
+#include "manifest/typ.h"
+#include "manifest/update_manifest.h"
+#include "manifest/root_package.h"
+#include "sys/file.h"
+
+namespace fleetseal::cli {
+namespace {
+
+std::string BaseName(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
+
+struct FileArgument {
+  std::string path;
+  std::string handler = std::string(manifest::kHandlerSlot);
+  std::map<std::string, std::string> properties;
+};
+
+std::vector<std::string> Split(const std::string& text, char separator) {
+  std::vector<std::string> parts;
+  size_t begin = 0;
+  while (true) {
+    const size_t end = text.find(separator, begin);
+    parts.push_back(text.substr(begin, end - begin));
+    if (end == std::string::npos) return parts;
+    begin = end + 1;
+  }
+}
+
+// PATH[:HANDLER[:name=value,...]]. A path with a colon in it is taken whole if it exists.
+Result<FileArgument> ParseFileArgument(const std::string& text) {
+  if (sys::FileExists(text)) return FileArgument{text, std::string(manifest::kHandlerSlot), {}};
+  const auto parts = Split(text, ':');
+  if (parts.size() < 2 || parts.size() > 3) return Fail(ErrorCode::kNotFound, "no such file: " + text);
+  FileArgument file;
+  file.path = parts[0];
+  if (parts[1] == "slot") file.handler = std::string(manifest::kHandlerSlot);
+  else if (parts[1] == "file") file.handler = std::string(manifest::kHandlerFile);
+  else return Fail(ErrorCode::kHandlerUnknown, "handler is slot or file, not " + parts[1]);
+  if (parts.size() == 3) {
+    TRY_ASSIGN(file.properties, ParseProperties(Split(parts[2], ',')));
+  }
+  return file;
+}
+
+Result<manifest::UpdateManifest> ManifestFromOptions(Context& context, const UpdateSubmitOptions& options) {
+  manifest::UpdateManifest update;
+  TRY_ASSIGN(update.product, ProductName::Parse(options.product));
+  TRY_ASSIGN(update.version, manifest::UpdateVersion::Parse(options.version));
+  for (const auto& set : options.compatibility) {
+    TRY_ASSIGN(auto properties, ParseProperties(Split(set, ',')));
+    update.compatibility.push_back(std::move(properties));
+  }
+  if (update.compatibility.empty()) {
+    return Fail(ErrorCode::kInvalidArgument, "say what the update is for: --compatible manufacturer=NAME,model=NAME");
+  }
+  for (const auto& text : options.files) {
+    TRY_ASSIGN(const auto argument, ParseFileArgument(text));
+    TRY_ASSIGN_CONTEXT(const auto hashed, HashFile(context, argument.path), "hashing " + argument.path);
+    manifest::UpdateFile file{manifest::MakeFileId(BaseName(argument.path), hashed.sha256), BaseName(argument.path),
+                              hashed.size, hashed.sha256, {}, {}};
+    update.steps.push_back({argument.handler, {file.id}, argument.properties});
+    update.files.push_back(std::move(file));
+  }
+  if (update.files.empty()) return Fail(ErrorCode::kInvalidArgument, "name at least one file with --file");
+  update.created = context.clock.Now();
+  if (!options.component.empty()) update.component = options.component;
+  if (!options.description.empty()) update.description = options.description;
+  return update;
+}
+
+Result<manifest::UpdateManifest> BuildManifest(Context& context, const UpdateSubmitOptions& options) {
+  if (options.import_manifest.empty()) return ManifestFromOptions(context, options);
+  TRY_ASSIGN(const auto text, sys::ReadTextFile(options.import_manifest, limits::kManifestBytesMax));
+  TRY_ASSIGN_CONTEXT(const auto import, manifest::ImportManifest::Parse(text), "reading " + options.import_manifest);
+  return import.ToUpdateManifest();
+}
+
+// The policy says how the product is delivered; a request with another delivery would be refused.
+Result<manifest::Delivery> DeliveryOf(AdminClient& client, const ProductName& product) {
+  TRY_ASSIGN(const auto people, client.Get("/admin/v1/people"));
+  for (const auto& policy : ArrayOr(people, "policies")) {
+    if (TextOr(policy, "product", "") == product.text()) return manifest::DeliveryFromName(TextOr(policy, "delivery", ""));
+  }
+  return Fail(ErrorCode::kPolicyMissing, "no policy for " + product.text());
+}
+
+Result<std::string> WaitForSignature(Context& context, AdminClient& client, const Submitted& submitted,
+                                     int64_t timeout_seconds) {
+  const int64_t deadline = context.clock.MonotonicMs() + timeout_seconds * 1000;
+  std::string told;
+  while (true) {
+    TRY_ASSIGN(const auto request, client.Get("/admin/v1/requests/" + submitted.request_id));
+    const std::string state = TextOr(request, "state", "");
+    if (state == "signed") return state;
+    if (state == "rejected") return Fail(ErrorCode::kRequestRejected, TextOr(request, "reason", "no reason given"));
+    if (state == "expired") return Fail(ErrorCode::kApprovalExpired, "nobody approved in time");
+    const std::string now = "waiting for approvals: " + std::to_string(ArrayOr(request, "approved").size()) + " of " +
+                            std::to_string(IntegerOr(request, "needed", 0));
+    if (now != told) Note(context, now);
+    told = now;
+    if (context.clock.MonotonicMs() > deadline) return Fail(ErrorCode::kApprovalsMissing, now);
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  }
+}
+
+std::string DescribeUpdate(const codec::Json& update) {
+  std::string text = TextOr(update, "product", "") + " " + TextOr(update, "version", "") + "  " + TextOr(update, "state", "");
+  const int64_t counter = IntegerOr(update, "releaseCounter", 0);
+  if (counter > 0) text += "  release counter " + std::to_string(counter);
+  text += "\nid " + TextOr(update, "id", "") + "\nrequest " + TextOr(update, "requestId", "") + "\n";
+  for (const auto& file : ArrayOr(update, "files")) {
+    const std::string sealed = TextOr(file, "sealedSha256", "");
+    text += "  " + TextOr(file, "fileName", "") + "  " + FormatBytes(static_cast<uint64_t>(IntegerOr(file, "size", 0))) +
+            (sealed.empty() ? "  not imported" : "  sealed as " + sealed) + "\n";
+  }
+  return text;
+}
+
+Status WriteDocument(const std::string& folder, const std::string& name, std::string_view text) {
+  return sys::WriteFileDurably(folder + "/" + name, AsBytes(text), 0644);
+}
+
+Status WriteDocuments(AdminClient& client, const std::string& id, const UpdateShowOptions& options) {
+  TRY(sys::MakeDirectories(options.documents, 0755));
+  AdminClient::Query query;
+  if (!options.device.empty()) query.emplace_back("device", options.device);
+  TRY_ASSIGN(const auto answer, client.Get("/admin/v1/updates/" + id + "/documents", query));
+  TRY_ASSIGN(const auto manifest_text, TextOf(answer, "manifest"));
+  TRY_ASSIGN(const auto manifest_bytes, codec::DecodeBase64Url(manifest_text));
+  TRY(WriteDocument(options.documents, "manifest.json", AsText(manifest_bytes)));
+  const std::pair<const char*, const char*> texts[] = {{"manifestSignature", "manifest.jws"}, {"logProof", "log.proof"},
+                                                       {"checkpoint", "checkpoint"}};
+  for (const auto& [member, file] : texts) {
+    TRY_ASSIGN(const auto text, TextOf(answer, member));
+    TRY(WriteDocument(options.documents, file, text));
+  }
+  for (const auto& package : ArrayOr(answer, "packages")) {
+    if (!package.is_string()) return Fail(ErrorCode::kProtocolError, "a package is no text");
+    TRY_ASSIGN(const auto document, manifest::RootPackageDocument::Parse(package.as_string()));
+    TRY(WriteDocument(options.documents, "root-key-package-" + std::to_string(document.package.version) + ".json", document.text));
+    TRY(WriteDocument(options.documents, "root-package-" + std::to_string(document.package.version) + ".json", document.text));
+  }
+  if (options.device.empty()) return {};
+  TRY_ASSIGN(const auto status, TextOf(answer, "status"));
+  TRY(WriteDocument(options.documents, "status.jws", status));
+  const std::string order = TextOr(answer, "order", "");
+  if (order.empty()) return Fail(ErrorCode::kNotFound, "the device " + options.device + " has no order for this update");
+  return WriteDocument(options.documents, "order.jws", order);
+}
+
+}  // namespace
+
+Result<Submitted> SubmitUpdate(Context& context, const UpdateSubmitOptions& options) {
+  TRY_ASSIGN(const auto update, BuildManifest(context, options));
+  const std::string text = update.Build();
+  TRY_CONTEXT(manifest::UpdateManifest::Parse(text), "checking the manifest");
+  TRY_ASSIGN(auto client, AdminClient::OpenAs(context, manifest::PersonRole::kPublisher));
+  manifest::SignRequest request;
+  request.request_id = NewIdOf<RequestId>(context, "request");
+  request.product = update.product;
+  request.manifest_sha256 = crypto::HashSha256(text);
+  TRY_ASSIGN(request.delivery, DeliveryOf(*client, update.product));
+  request.audience = manifest::AudienceOf(client->identity().organisation());
+  request.requester = client->identity().id();
+  request.nonce = NewNonce(context);
+  request.issued = context.clock.Now();
+  request.expires = request.issued + options.valid_seconds;
+  TRY_ASSIGN(auto compact, client->identity().SignDocument(manifest::kTypRequest, request.Build()));
+  codec::Json body = codec::Json::MakeObject();
+  body.Set("request", std::move(compact)).Set("manifest", codec::EncodeBase64Url(AsBytes(text)));
+  TRY_ASSIGN(const auto answer, client->Post("/admin/v1/requests", body));
+  TRY_ASSIGN(auto request_id, TextOf(answer, "requestId"));
+  return Submitted{std::move(request_id), codec::EncodeHex(request.manifest_sha256)};
+}
+
+Status UpdateSubmit(Context& context, const UpdateSubmitOptions& options) {
+  TRY_ASSIGN(const auto submitted, SubmitUpdate(context, options));
+  codec::Json json = codec::Json::MakeObject();
+  json.Set("requestId", submitted.request_id).Set("id", submitted.id);
+  Answer(context, json, "submitted as " + submitted.request_id + "\nupdate id " + submitted.id +
+                            "\nnext: approvers run `fleetseal approval show " + submitted.request_id + "` and `fleetseal approval approve " +
+                            submitted.request_id + "`");
+  return {};
+}
+
+Result<codec::Json> FindUpdate(AdminClient& client, const std::string& text) {
+  if (text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos) {
+    return client.Get("/admin/v1/updates/" + text);
+  }
+  TRY_ASSIGN(const auto updates, client.List("/admin/v1/updates", "updates"));
+  std::vector<const codec::Json*> found;
+  for (const auto& update : updates) {
+    const std::string id = TextOr(update, "id", "");
+    const std::string name = TextOr(update, "product", "") + "@" + TextOr(update, "version", "");
+    const bool is_prefix = text.size() >= 8 && id.starts_with(text);
+    if (is_prefix || name == text || TextOr(update, "requestId", "") == text) found.push_back(&update);
+  }
+  if (found.empty()) return Fail(ErrorCode::kNotFound, "no update is called " + text + " (use vendor/name@version or the id)");
+  if (found.size() > 1) return Fail(ErrorCode::kInvalidArgument, text + " names more than one update; use the whole id");
+  return *found.front();
+}
+
+Status UpdateImport(Context& context, const UpdateImportOptions& options) {
+  TRY_ASSIGN(auto client, AdminClient::OpenAs(context, manifest::PersonRole::kPublisher));
+  TRY_ASSIGN(const auto update, FindUpdate(*client, options.update));
+  TRY_ASSIGN(const auto id, TextOf(update, "id"));
+  TRY_ASSIGN(const auto request_id, TextOf(update, "requestId"));
+  TRY_ASSIGN(const auto request, client->Get("/admin/v1/requests/" + request_id));
+  TRY_ASSIGN(const auto manifest_text, TextOf(request, "manifest"));
+  TRY_ASSIGN(const auto manifest_bytes, codec::DecodeBase64Url(manifest_text));
+  TRY_ASSIGN(const auto manifest, manifest::UpdateManifest::Parse(AsText(manifest_bytes)));
+  for (const auto& path : options.files) {
+    TRY_ASSIGN_CONTEXT(const auto hashed, HashFile(context, path), "hashing " + path);
+    const auto it = std::find_if(manifest.files.begin(), manifest.files.end(),
+                                 [&](const auto& file) { return file.sha256 == hashed.sha256; });
+    if (it == manifest.files.end()) {
+      return Fail(ErrorCode::kFileNotInManifest, path + " is none of the files of " + manifest.product.text() + " " + options.update);
+    }
+    TRY_CONTEXT(client->UploadFile("/admin/v1/updates/" + id + "/files/" + it->id.text(), path, "importing " + BaseName(path)),
+                "importing " + path);
+  }
+  TRY_ASSIGN(const auto after, client->Get("/admin/v1/updates/" + id));
+  Answer(context, after, DescribeUpdate(after));
+  return {};
+}
+
+Status UpdatePublish(Context& context, const UpdateSubmitOptions& options, int64_t timeout_seconds) {
+  TRY_ASSIGN(const auto submitted, SubmitUpdate(context, options));
+  Note(context, "submitted as " + submitted.request_id);
+  TRY_ASSIGN(auto client, AdminClient::OpenAs(context, manifest::PersonRole::kPublisher));
+  TRY(WaitForSignature(context, *client, submitted, timeout_seconds));
+  Note(context, "signed and on the log");
+  UpdateImportOptions import{submitted.id, {}};
+  for (const auto& text : options.files) {
+    TRY_ASSIGN(const auto argument, ParseFileArgument(text));
+    import.files.push_back(argument.path);
+  }
+  if (!options.import_manifest.empty()) {
+    return Fail(ErrorCode::kInvalidArgument, "with --import-manifest use submit and import: the manifest does not say where the files are");
+  }
+  return UpdateImport(context, import);
+}
+
+Status UpdateList(Context& context) {
+  TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
+  TRY_ASSIGN(auto updates, client->List("/admin/v1/updates", "updates"));
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& update : updates) {
+    const int64_t counter = IntegerOr(update, "releaseCounter", 0);
+    rows.push_back({TextOr(update, "product", ""), TextOr(update, "version", ""), TextOr(update, "state", ""),
+                    counter > 0 ? std::to_string(counter) : "-", TextOr(update, "id", "").substr(0, 16)});
+  }
+  codec::Json json = codec::Json::MakeObject();
+  json.Set("updates", std::move(updates));
+  Answer(context, json, FormatTable({"PRODUCT", "VERSION", "STATE", "COUNTER", "ID"}, rows));
+  return {};
+}
+
+Status UpdateShow(Context& context, const UpdateShowOptions& options) {
+  TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
+  TRY_ASSIGN(const auto update, FindUpdate(*client, options.update));
+  TRY_ASSIGN(const auto id, TextOf(update, "id"));
+  if (!options.documents.empty()) TRY(WriteDocuments(*client, id, options));
+  Answer(context, update, DescribeUpdate(update) + (options.documents.empty() ? "" : "documents written to " + options.documents));
+  return {};
+}
+
+}  // namespace fleetseal::cli
