@@ -24,13 +24,15 @@ struct CaOptions {
   std::string common_name;
   UnixSeconds not_before;
   UnixSeconds not_after;
+  // 1 for a CA that is to cross-sign its successor (CrossSign), else 0.
   int path_length = 0;
 };
 // A self-signed CA: CA:TRUE, keyCertSign and cRLSign. Codes: InvalidArgument (name, dates), and those of Signer::Sign.
 Result<Certificate> CreateCa(const crypto::Signer& key, const CaOptions& options);
 
 // The same subject and key as `next`, signed by `old`: lets those who know only the old CA accept the new one (trust model
-// section 9). Its end is that of `old`. Codes: CertificateInvalid (either is no CA), InvalidArgument.
+// section 9). Its end is that of `old`. Codes: CertificateInvalid (either is no CA, or `old` has path
+// length 0), InvalidArgument.
 Result<Certificate> CrossSign(const Certificate& next, const Certificate& old, const crypto::Signer& old_key,
                               UnixSeconds not_before);
 
