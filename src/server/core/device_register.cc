@@ -1,0 +1,265 @@
+#include "server/core/device_register.h"
+
+namespace fleetseal::server {
+
+using api::signing::DeviceRow;
+
+struct DeviceRegister::Kind {
+  ProductName product;
+  Environment environment;
+  std::map<std::string, std::string> properties;
+};
+
+struct DeviceRegister::Entry {
+  DeviceState state = DeviceState::kAllowed;
+  bool has_keys = false;
+  bool is_dirty = false;
+  bool is_seen = false;
+  uint64_t changed = 0;
+  int64_t generation = 1;
+  std::optional<Sha256> certificate;
+  std::optional<Sha256> identity_key;
+  std::shared_ptr<const Kind> kind;
+  UnixSeconds seen;
+  std::optional<int64_t> release_counter;
+  std::optional<Sha256> manifest;
+  std::string phase;
+  std::string agent_version;
+  std::unique_ptr<PendingOrder> pending;
+};
+
+namespace {
+
+Verdict<void> JudgeState(DeviceState state) {
+  switch (state) {
+    case DeviceState::kActive: return {};
+    case DeviceState::kAllowed: return Refuse(ErrorCode::kDeviceUnknown, "the device has not enrolled");
+    case DeviceState::kSuspended: return Refuse(ErrorCode::kDeviceSuspended, "the device is suspended");
+    case DeviceState::kRevoked: return Refuse(ErrorCode::kDeviceRevoked, "the device was revoked");
+    case DeviceState::kQuarantined: return Refuse(ErrorCode::kDeviceQuarantined, "the device is quarantined");
+  }
+  return Refuse(ErrorCode::kDeviceUnknown, "no state");
+}
+
+}  // namespace
+
+DeviceRegister::DeviceRegister() = default;
+DeviceRegister::~DeviceRegister() = default;
+
+std::shared_ptr<const DeviceRegister::Kind> DeviceRegister::InternKind(const DeviceRow& row) {
+  std::string key = row.product.text() + '\n' + row.environment.text();
+  for (const auto& [name, value] : row.properties) key += '\n' + name + '\t' + value;
+  auto& kind = kinds_[key];
+  if (!kind) kind = std::make_shared<const Kind>(Kind{row.product, row.environment, row.properties});
+  return kind;
+}
+
+uint64_t DeviceRegister::BeginSync() const {
+  const std::lock_guard lock(mutex_);
+  return changes_;
+}
+
+void DeviceRegister::Put(const std::vector<DeviceRow>& rows, uint64_t since) {
+  const std::lock_guard lock(mutex_);
+  for (const DeviceRow& row : rows) {
+    Entry& entry = entries_[row.id.text()];
+    if (entry.changed > since) continue;
+    entry.state = row.state;
+    entry.has_keys = row.has_keys;
+    entry.generation = row.generation;
+    entry.certificate = row.certificate_sha256;
+    entry.identity_key = row.identity_key;
+    entry.kind = InternKind(row);
+  }
+}
+
+Verdict<void> DeviceRegister::SetEnrolled(const DeviceId& id, const Sha256& certificate, int64_t generation, bool has_keys) {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(id.text());
+  if (found == entries_.end()) return Refuse(ErrorCode::kDeviceUnknown, "the device is not known here yet");
+  Entry& entry = found->second;
+  if (entry.generation != generation) entry.pending.reset();  // an order names its generation
+  entry.changed = ++changes_;
+  entry.state = DeviceState::kActive;
+  entry.certificate = certificate;
+  entry.generation = generation;
+  entry.has_keys = has_keys;
+  return {};
+}
+
+void DeviceRegister::SetState(const DeviceId& id, DeviceState state) {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(id.text());
+  if (found == entries_.end()) return;
+  found->second.state = state;
+  found->second.changed = ++changes_;
+}
+
+void DeviceRegister::PutSeen(const SeenDevice& seen) {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(seen.device_id.text());
+  if (found == entries_.end() || found->second.is_seen) return;
+  Entry& entry = found->second;
+  entry.is_seen = true;
+  entry.seen = seen.seen;
+  entry.release_counter = seen.release_counter;
+  entry.manifest = seen.manifest_sha256;
+  entry.phase = seen.phase;
+  entry.agent_version = seen.agent_version;
+}
+
+Verdict<void> DeviceRegister::Authenticate(const DeviceId& id, const Sha256& certificate) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(id.text());
+  if (found == entries_.end()) return Refuse(ErrorCode::kDeviceUnknown, "no such device");
+  TRY(JudgeState(found->second.state));
+  if (found->second.certificate != certificate) {
+    return Refuse(ErrorCode::kCertificateInvalid, "this is not the device's newest certificate");
+  }
+  return {};
+}
+
+Verdict<void> DeviceRegister::CheckState(const DeviceId& id) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(id.text());
+  if (found == entries_.end()) return Refuse(ErrorCode::kDeviceUnknown, "no such device");
+  return JudgeState(found->second.state);
+}
+
+DeviceRecord DeviceRegister::RecordOf(const std::string& id, const Entry& entry) const {
+  DeviceRecord record;
+  record.row.id = *DeviceId::Parse(id);
+  record.row.state = entry.state;
+  record.row.generation = entry.generation;
+  record.row.product = entry.kind->product;
+  record.row.environment = entry.kind->environment;
+  record.row.properties = entry.kind->properties;
+  record.row.certificate_sha256 = entry.certificate;
+  record.row.identity_key = entry.identity_key;
+  record.row.has_keys = entry.has_keys;
+  if (entry.is_seen) {
+    record.seen = SeenDevice{record.row.id,  entry.seen,  entry.release_counter,
+                             entry.manifest, entry.phase, entry.agent_version};
+  }
+  return record;
+}
+
+std::optional<DeviceRecord> DeviceRegister::Find(const DeviceId& id) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(id.text());
+  if (found == entries_.end()) return std::nullopt;
+  return RecordOf(found->first, found->second);
+}
+
+std::optional<PendingOrder> DeviceRegister::CheckIn(const api::device::CheckInRequest& request, UnixSeconds now) {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(request.device_id.text());
+  if (found == entries_.end()) return std::nullopt;
+  Entry& entry = found->second;
+  entry.is_seen = true;
+  entry.seen = now;
+  entry.phase = request.phase;
+  entry.agent_version = request.agent_version;
+  if (request.installed) {
+    entry.release_counter = request.installed->release_counter;
+    entry.manifest = request.installed->manifest_sha256;
+  }
+  if (!entry.is_dirty) {
+    entry.is_dirty = true;
+    dirty_.push_back(found->first);
+  }
+  if (!entry.pending || entry.pending->expires < now) return std::nullopt;
+  return *entry.pending;
+}
+
+std::optional<PendingOrder> DeviceRegister::Pending(const DeviceId& id) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(id.text());
+  if (found == entries_.end() || !found->second.pending) return std::nullopt;
+  return *found->second.pending;
+}
+
+void DeviceRegister::SetPending(const DeviceId& id, PendingOrder order) {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(id.text());
+  if (found == entries_.end()) return;
+  std::unique_ptr<PendingOrder>& pending = found->second.pending;
+  if (pending && pending->sequence > order.sequence) return;
+  pending = std::make_unique<PendingOrder>(std::move(order));
+}
+
+void DeviceRegister::MarkOffered(const DeviceId& id, const OrderId& order) {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(id.text());
+  if (found == entries_.end() || !found->second.pending) return;
+  if (found->second.pending->order_id == order) found->second.pending->is_offered = true;
+}
+
+void DeviceRegister::ClearPending(const DeviceId& id, const OrderId& order) {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(id.text());
+  if (found == entries_.end() || !found->second.pending) return;
+  if (found->second.pending->order_id == order) found->second.pending.reset();
+}
+
+size_t DeviceRegister::ClearPendingIf(const std::function<bool(const OfferSet&)>& matches) {
+  const std::lock_guard lock(mutex_);
+  size_t count = 0;
+  for (auto& [id, entry] : entries_) {
+    if (!entry.pending || !matches(*entry.pending->set)) continue;
+    entry.pending.reset();
+    ++count;
+  }
+  return count;
+}
+
+std::vector<DeviceId> DeviceRegister::Select(const ProductName& product, const Environment& environment, int64_t count) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<DeviceId> devices;
+  for (const auto& [id, entry] : entries_) {
+    if (static_cast<int64_t>(devices.size()) >= count) break;
+    if (entry.state != DeviceState::kActive || !entry.has_keys) continue;
+    if (entry.kind->product != product || entry.kind->environment != environment) continue;
+    devices.push_back(*DeviceId::Parse(id));
+  }
+  return devices;
+}
+
+std::vector<DeviceRecord> DeviceRegister::List(std::string_view cursor, size_t limit) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<DeviceRecord> records;
+  for (auto it = entries_.upper_bound(cursor); it != entries_.end() && records.size() < limit; ++it) {
+    records.push_back(RecordOf(it->first, it->second));
+  }
+  return records;
+}
+
+size_t DeviceRegister::size() const {
+  const std::lock_guard lock(mutex_);
+  return entries_.size();
+}
+
+std::vector<SeenDevice> DeviceRegister::TakeSeen() {
+  const std::lock_guard lock(mutex_);
+  std::vector<SeenDevice> seen;
+  seen.reserve(dirty_.size());
+  for (const std::string& id : dirty_) {
+    Entry& entry = entries_.find(id)->second;
+    entry.is_dirty = false;
+    seen.push_back({*DeviceId::Parse(id), entry.seen, entry.release_counter, entry.manifest, entry.phase, entry.agent_version});
+  }
+  dirty_.clear();
+  return seen;
+}
+
+void DeviceRegister::PutBack(const std::vector<SeenDevice>& seen) {
+  const std::lock_guard lock(mutex_);
+  for (const SeenDevice& device : seen) {
+    const auto found = entries_.find(device.device_id.text());
+    if (found == entries_.end() || found->second.is_dirty) continue;
+    found->second.is_dirty = true;
+    dirty_.push_back(found->first);
+  }
+}
+
+}  // namespace fleetseal::server

@@ -1,0 +1,101 @@
+// DeviceRegister: every device in memory, so that a check-in needs no database and a revoked device is refused at its next request.
+//
+// Source: trust model sections 2 and 9; design section 9 (a million devices). The signer's list is the truth; this is its copy, with
+// what check-ins say (written to the database in batches) and the newest order of each device.
+// Thread rule: any thread; one lock, held for look-ups and copies only.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "api/device/messages.h"
+#include "api/signing/messages.h"
+#include "manifest/order.h"
+#include "server/store/device_store.h"
+
+namespace fleetseal::server {
+
+using api::signing::DeviceState;
+
+// What the devices of one plan share.
+struct OfferSet {
+  PlanId plan_id;
+  Sha256 manifest_sha256;
+  std::vector<manifest::OrderContent> contents;
+};
+struct PendingOrder {
+  std::shared_ptr<const OfferSet> set;
+  OrderId order_id;
+  int64_t sequence = 0;
+  UnixSeconds expires;
+  bool is_offered = false;
+};
+
+struct DeviceRecord {
+  api::signing::DeviceRow row;
+  std::optional<SeenDevice> seen;
+};
+
+class DeviceRegister {
+ public:
+  DeviceRegister();
+  ~DeviceRegister();
+
+  // Takes the signer's rows over; pending orders and last-seen times stay. `since` is what BeginSync() gave before the rows were
+  // asked for: devices that changed here after that are left alone.
+  uint64_t BeginSync() const;
+  void Put(const std::vector<api::signing::DeviceRow>& rows, uint64_t since);
+  // After an enrolment. DeviceUnknown if it was never allowed.
+  Verdict<void> SetEnrolled(const DeviceId& id, const Sha256& certificate, int64_t generation, bool has_keys);
+  void SetState(const DeviceId& id, DeviceState state);
+  // At the start.
+  void PutSeen(const SeenDevice& seen);
+
+  // May this certificate act for this device now? DeviceUnknown, DeviceSuspended, DeviceRevoked, DeviceQuarantined,
+  // CertificateInvalid (not the device's newest one).
+  Verdict<void> Authenticate(const DeviceId& id, const Sha256& certificate) const;
+  // As Authenticate without the certificate: for EST.
+  Verdict<void> CheckState(const DeviceId& id) const;
+  std::optional<DeviceRecord> Find(const DeviceId& id) const;
+
+  // Notes what the device says and gives its order, if there is one and it has not expired at `now`.
+  std::optional<PendingOrder> CheckIn(const api::device::CheckInRequest& request, UnixSeconds now);
+  std::optional<PendingOrder> Pending(const DeviceId& id) const;
+  // A lower sequence than the known one changes nothing.
+  void SetPending(const DeviceId& id, PendingOrder order);
+  void MarkOffered(const DeviceId& id, const OrderId& order);
+  void ClearPending(const DeviceId& id, const OrderId& order);
+  // For a cancelled plan, a withdrawn manifest. Returns how many orders went.
+  size_t ClearPendingIf(const std::function<bool(const OfferSet&)>& matches);
+
+  // Active devices with keys, by id, at most `count`.
+  std::vector<DeviceId> Select(const ProductName& product, const Environment& environment, int64_t count) const;
+  // By id, after `cursor`.
+  std::vector<DeviceRecord> List(std::string_view cursor, size_t limit) const;
+  size_t size() const;
+
+  // What changed since the last call, for the database; PutBack after a failed write.
+  std::vector<SeenDevice> TakeSeen();
+  void PutBack(const std::vector<SeenDevice>& seen);
+
+ private:
+  struct Kind;   // product, environment, properties: shared by many devices
+  struct Entry;
+  std::shared_ptr<const Kind> InternKind(const api::signing::DeviceRow& row);
+  DeviceRecord RecordOf(const std::string& id, const Entry& entry) const;
+
+  mutable std::mutex mutex_;
+  uint64_t changes_ = 0;  // counts the changes of this server, so that an older list does not undo them
+  std::map<std::string, Entry, std::less<>> entries_;
+  std::unordered_map<std::string, std::shared_ptr<const Kind>> kinds_;
+  std::vector<std::string> dirty_;
+};
+
+}  // namespace fleetseal::server
