@@ -19,8 +19,8 @@ std::optional<std::string> ReadIfThere(const std::string& path) {
   return *std::move(text);
 }
 
-Result<api::OfferDocumentsRequest> LoadDocuments(const std::string& folder) {
-  api::OfferDocumentsRequest request;
+Result<api::installer::OfferDocumentsRequest> LoadDocuments(const std::string& folder) {
+  api::installer::OfferDocumentsRequest request;
   TRY_ASSIGN(const auto names, sys::ListDirectory(folder));
   for (const auto& name : names) {
     if (!name.starts_with("root-key-package-")) continue;
@@ -36,7 +36,7 @@ Result<api::OfferDocumentsRequest> LoadDocuments(const std::string& folder) {
 }
 
 // Streams `file` as the first content that the installer wants.
-Status OfferContent(api::InstallerClient& client, const api::WantedContent& wanted, int file) {
+Status OfferContent(api::installer::InstallerClient& client, const api::installer::WantedContent& wanted, int file) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return Fail(ErrorCode::kStorageFailed, "no pipe");
   sys::FileDescriptor read_end(ends[0]);
@@ -76,7 +76,7 @@ Status LabOffer(Context& context, const LabOfferOptions& options) {
     TRY_ASSIGN(content, sys::OpenFile(options.content, O_RDONLY | O_CLOEXEC));
   }
   TRY(BecomeAgent());
-  TRY_ASSIGN_CONTEXT(auto client, api::InstallerClient::Connect(paths.socket()), "reaching the installer of " + options.device);
+  TRY_ASSIGN_CONTEXT(auto client, api::installer::InstallerClient::Connect(paths.socket()), "reaching the installer of " + options.device);
   TRY_ASSIGN(const auto outcome, client.OfferDocuments(request));
   if (outcome.refusal) {
     return Fail(outcome.refusal->code, options.device + " refused the " + outcome.refusal->document + ": " + outcome.refusal->detail);
@@ -89,8 +89,8 @@ Status LabOffer(Context& context, const LabOfferOptions& options) {
   codec::Json json = codec::Json::MakeObject();
   codec::Json accepted = codec::Json::MakeArray();
   for (const auto& name : outcome.accepted) accepted.Push(name);
-  json.Set("device", options.device).Set("accepted", std::move(accepted)).Set("phase", api::PhaseName(outcome.phase));
-  Answer(context, json, options.device + " accepted the documents, phase " + std::string(api::PhaseName(outcome.phase)));
+  json.Set("device", options.device).Set("accepted", std::move(accepted)).Set("phase", api::installer::PhaseName(outcome.phase));
+  Answer(context, json, options.device + " accepted the documents, phase " + std::string(api::installer::PhaseName(outcome.phase)));
   return {};
 }
 

@@ -1,0 +1,278 @@
+#!/usr/bin/python3
+"""The demo: one real firmware image signed, delivered and installed, then three attacks that come to nothing.
+
+Everything is done with the `fleetseal` command on a lab of three devices; each command is printed before it runs.
+"""
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+PRODUCT = "acme/pump"
+COMPATIBLE = "manufacturer=acme,model=pump-1"
+UBOOT = "/usr/lib/u-boot/qemu_arm64/u-boot.bin"
+IS_TERMINAL = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def bold(text):
+    return f"\x1b[1m{text}\x1b[0m" if IS_TERMINAL else text
+
+
+def chapter(number, title):
+    print(f"\n{bold(f'{number}. {title}')}", flush=True)
+
+
+def say(text):
+    print(f"   {text}", flush=True)
+
+
+class Failed(Exception):
+    pass
+
+
+class Lab:
+    def __init__(self, program, folder):
+        self.program = program
+        self.folder = folder
+        self.environment = dict(os.environ)
+        self.info = None
+
+    def run(self, *arguments, is_shown=True, expect=0):
+        """Runs one verb; returns (exit code, standard output, standard error)."""
+        if is_shown:
+            say("$ fleetseal " + " ".join(arguments))
+        done = subprocess.run([self.program, *arguments], env=self.environment, capture_output=True, text=True)
+        if expect is not None and done.returncode != expect:
+            raise Failed(f"fleetseal {' '.join(arguments)} ended with {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.returncode, done.stdout, done.stderr
+
+    def read(self, *arguments, is_shown=True):
+        return json.loads(self.run(*arguments, "--json", is_shown=is_shown)[1])
+
+    def up(self):
+        say(f"$ fleetseal lab up --dir {self.folder} --devices 3")
+        done = subprocess.run([self.program, "lab", "up", "--dir", self.folder, "--devices", "3", "--json"],
+                              stdout=subprocess.PIPE, text=True)
+        if done.returncode != 0:
+            raise Failed("the lab did not start; see " + self.folder + "/logs")
+        self.info = json.loads(done.stdout)
+        self.environment.update(self.info["env"])
+
+    def device(self, name):
+        return next(device for device in self.read("lab", "status", "--dir", self.folder, is_shown=False)["devices"]
+                    if device["id"] == name)
+
+    def fingerprint(self, name):
+        """What an attack must not change: both slots, the boot choice and the trust state of a device."""
+        device = self.device(name)
+        home = os.path.dirname(device["state_dir"])
+        parts = {}
+        for path in [*device["slots"], *(os.path.join(home, "boot", entry) for entry in sorted(os.listdir(os.path.join(home, "boot"))))]:
+            if os.path.isfile(path):
+                with open(path, "rb") as file:
+                    parts[path] = hashlib.sha256(file.read()).hexdigest()
+        return parts
+
+    def active_image(self, name):
+        device = self.device(name)
+        with open(os.path.join(os.path.dirname(device["state_dir"]), "boot", "active")) as file:
+            active = file.read().strip()
+        return device["slots"][0 if active == "a" else 1]
+
+
+def make_images(folder, firmware):
+    """Two versions of one real image: the same payload under two headers when mkimage is there."""
+    os.makedirs(folder, exist_ok=True)
+    source = firmware or UBOOT
+    if not os.path.exists(source):
+        raise Failed(f"no firmware at {source}; run ./dev setup (Debian package u-boot-qemu) or give --firmware FILE")
+    images = {}
+    for version in ("1.0.0", "1.1.0", "1.2.0"):
+        image = os.path.join(folder, f"pump-{version}.img")
+        if shutil.which("mkimage") and not firmware:
+            subprocess.run(["mkimage", "-A", "arm64", "-T", "firmware", "-C", "none", "-n", f"pump {version}", "-d", source, image],
+                           check=True, stdout=subprocess.DEVNULL)
+        else:
+            shutil.copyfile(source, image)
+            with open(image, "ab") as file:
+                file.write(f"\nfleetseal demo version {version}\n".encode())
+        images[version] = image
+    return images
+
+
+def release(lab, version, image):
+    """submit, two approvals, signature, log record, sealing."""
+    submitted = lab.read("update", "submit", "--product", PRODUCT, "--version", version, "--compatible", COMPATIBLE, "--file", image)
+    say(f"the manifest of {version} waits for two approvers; the image has not left this machine")
+    for approver in ("approver1", "approver2"):
+        answer = lab.read("approval", "approve", submitted["requestId"], "--as", approver)
+        say(f"{approver} signed an approval: {answer['state']}")
+    say(f"the publisher key signed; the record is on the log at index {answer['logIndex']}, and only then was the signature handed out")
+    update = lab.read("update", "import", submitted["id"], image)
+    sealed = update["files"][0]["sealedSha256"]
+    say(f"uploaded, compared with the signed manifest, sealed: the server holds ciphertext {sealed[:16]}…, state {update['state']}")
+    return update
+
+
+def roll_out(lab, update, devices):
+    plan = lab.read("rollout", "plan", "--update", update["id"], *(part for device in devices for part in ("--device", device)))
+    lab.read("rollout", "start", plan["planId"])
+    say("the director signed one order for each device of the plan; the update key is wrapped for that device alone")
+    return plan["planId"]
+
+
+def watch(lab, plan, expect=0):
+    code, output, error = lab.run("rollout", "watch", plan, "--timeout", "120", "--json", expect=None)
+    if code != expect:
+        raise Failed(f"rollout watch ended with {code} instead of {expect}\n{output}{error}")
+    decoder = json.JSONDecoder()
+    rollout, _ = decoder.raw_decode(output)
+    return {device["id"]: (device["state"], device.get("code")) for device in rollout["devices"]}
+
+
+def installed_everywhere(lab, image, devices):
+    with open(image, "rb") as file:
+        wanted = file.read()
+    for device in devices:
+        with open(lab.active_image(device), "rb") as file:
+            if not file.read(len(wanted)) == wanted:
+                raise Failed(f"{device} does not run {image}")
+
+
+def offer(lab, device, documents, content=None):
+    """Plays a device's taken-over agent; returns the refusal's code."""
+    arguments = ["lab", "offer", "--dir", lab.folder, "--device", device, "--documents", documents]
+    if content:
+        arguments += ["--content", content]
+    code, output, _ = lab.run(*arguments, "--json", expect=None)
+    if code != 3:
+        raise Failed(f"the installer of {device} did not refuse (exit code {code}): {output}")
+    return json.loads(output)["error"]
+
+
+def refused(lab, device, before, error):
+    if lab.fingerprint(device) != before:
+        raise Failed(f"the attack changed {device}")
+    say(bold(f"refused: {error['code']}") + f" — {error['title']}")
+    say(f"{device}: both slots and the boot choice are byte for byte as before")
+
+
+def attack_content(lab, update, devices):
+    device = devices[0]
+    agent = lab.device(device)["agent_pid"]
+    os.kill(agent, signal.SIGSTOP)  # this agent is taken over: we speak to the installer in its place
+    try:
+        plan = roll_out(lab, update, [device])
+        documents = os.path.join(lab.folder, "attack-content")
+        lab.run("update", "show", update["id"], "--documents", documents, "--device", device)
+        sealed = update["files"][0]["sealedSha256"]
+        stored = subprocess.run(["find", os.path.join(lab.folder, "org/server/content"), "-type", "f", "-size", "+1k"],
+                                capture_output=True, text=True, check=True).stdout.split()
+        path = max((path for path in stored), key=os.path.getmtime)
+        say(f"taking the sealed file {sealed[:16]}… and changing one bit of its byte 5000")
+        tampered = os.path.join(lab.folder, "tampered.sealed")
+        with open(path, "rb") as file:
+            content = bytearray(file.read())
+        content[5000] ^= 1
+        with open(tampered, "wb") as file:
+            file.write(content)
+        before = lab.fingerprint(device)
+        before.pop(next(slot for slot in lab.device(device)["slots"] if slot != lab.active_image(device)), None)
+        error = offer(lab, device, documents, tampered)
+        after = {path: lab.fingerprint(device).get(path) for path in before}
+        if after != before:
+            raise Failed(f"the attack changed {device}")
+        say(bold(f"refused: {error['code']}") + f" — {error['title']}")
+        say(f"{device}: the running slot and the boot choice are byte for byte as before; the idle slot is never switched to")
+    finally:
+        os.kill(agent, signal.SIGCONT)
+    return plan
+
+
+def story(lab, firmware):
+    devices = ["dev-1", "dev-2", "dev-3"]
+    chapter(1, "An organisation with three devices, on this machine")
+    say("2 of 3 offline roots, publisher and director keys in the signer, a Merkle log, mutual TLS, every program its own user")
+    lab.up()
+    say(f"admin API {lab.info['admin_url']}, device API {lab.info['device_url']}; three devices have enrolled")
+
+    chapter(2, "A real image: release 1.0.0")
+    images = make_images(os.path.join(lab.folder, "firmware"), firmware)
+    say(f"{images['1.0.0']}: {os.path.getsize(images['1.0.0'])} bytes")
+    first = release(lab, "1.0.0", images["1.0.0"])
+
+    chapter(3, "Rollout to all devices")
+    watch(lab, roll_out(lab, first, devices))
+    installed_everywhere(lab, images["1.0.0"], devices)
+    say("each device checked the whole chain offline, wrote its idle slot, booted it, passed the health check, committed, and sent a signed receipt")
+
+    chapter(4, "The next release: 1.1.0 into the other slot")
+    second = release(lab, "1.1.0", images["1.1.0"])
+    watch(lab, roll_out(lab, second, devices))
+    installed_everywhere(lab, images["1.1.0"], devices)
+    say("all three run 1.1.0; the slot with 1.0.0 is the idle one now")
+
+    chapter(5, "Attack: one changed bit in the content")
+    third = release(lab, "1.2.0", images["1.2.0"])
+    attack_content(lab, third, devices)
+
+    chapter(6, "Attack: the order of another device")
+    documents = os.path.join(lab.folder, "attack-order")
+    watch(lab, roll_out(lab, third, ["dev-2"]))
+    lab.run("update", "show", third["id"], "--documents", documents, "--device", "dev-2")
+    before = lab.fingerprint("dev-3")
+    refused(lab, "dev-3", before, offer(lab, "dev-3", documents))
+
+    chapter(7, "Attack: an older release, with a genuine order")
+    before = lab.fingerprint("dev-3")
+    outcome = watch(lab, roll_out(lab, first, ["dev-3"]), expect=3)
+    if outcome["dev-3"] != ("refused", "RollbackRefused"):
+        raise Failed(f"dev-3 did not refuse the older release: {outcome}")
+    refused(lab, "dev-3", before, {"code": "RollbackRefused", "title": "signed, approved, on the log, ordered for this device, but older than what it has run"})
+
+    chapter(8, "Proof")
+    say(lab.run("audit", "verify")[1].strip())
+    documents = os.path.join(lab.folder, "documents")
+    lab.run("update", "show", third["id"], "--documents", documents, "--device", "dev-2")
+    for line in lab.run("verify", documents, "--package", lab.info["root_package"])[1].strip().splitlines():
+        say(line)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="one real firmware image signed, delivered and installed")
+    parser.add_argument("--bin", required=True, help="folder with the programs")
+    parser.add_argument("--firmware", help="an image of your own")
+    parser.add_argument("--once", action="store_true", help="end the lab and remove it afterwards")
+    parser.add_argument("--dir", help="folder for the lab; a temporary one by default")
+    options = parser.parse_args()
+    folder = options.dir or tempfile.mkdtemp(prefix="fleetseal-demo-")
+    lab = Lab(os.path.join(os.path.abspath(options.bin), "fleetseal"), folder)
+    started = time.monotonic()
+    try:
+        story(lab, options.firmware)
+    except Failed as failure:
+        print(f"\nthe demo failed: {failure}\nlogs: {folder}/logs", file=sys.stderr)
+        return 1
+    finally:
+        if options.once:
+            subprocess.run([lab.program, "lab", "down", "--dir", folder], capture_output=True)
+            if not options.dir and sys.exc_info()[0] is None:
+                shutil.rmtree(folder, ignore_errors=True)
+    print(f"\n{bold('Done')} in {time.monotonic() - started:.0f} s. Three devices updated twice; three attacks refused, nothing changed.")
+    if not options.once:
+        print(f"""The lab is still running. Try:
+   export FLEETSEAL_IDENTITIES={lab.info['env']['FLEETSEAL_IDENTITIES']}
+   fleetseal device list          fleetseal device timeline dev-1
+   fleetseal update list          fleetseal audit query --type manifest-signature
+   fleetseal lab down --dir {folder}""")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
