@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -44,6 +45,8 @@ Result<Target> FileHandler::OpenTarget(const StepPlan& plan) {
   // One left behind by a crash after an earlier commit must not be what a roll-back brings back.
   TRY(sys::RemoveFile(Old(plan)));
   TRY_ASSIGN(sys::FileDescriptor file, sys::OpenFile(New(plan), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0644));
+  // Whatever the umask: others read what is installed.
+  if (fchmod(file.get(), 0644) != 0) return sys::FailErrno("chmod", New(plan), errno);
   return Target{.file = std::move(file), .path = New(plan)};
 }
 
@@ -60,7 +63,9 @@ Status FileHandler::Switch(const StepPlan& plan) {
   return sys::RenameDurably(New(plan), Final(plan));
 }
 
-Status FileHandler::Commit(const StepPlan& plan) { return sys::RemoveFile(Old(plan)); }
+Status FileHandler::Confirm(const StepPlan&) { return {}; }
+
+Status FileHandler::Clean(const StepPlan& plan) { return sys::RemoveFile(Old(plan)); }
 
 Status FileHandler::RollBack(const StepPlan& plan) {
   TRY(sys::RemoveFile(New(plan)));

@@ -1,8 +1,8 @@
 // Handlers: how one step of an update reaches its place, and how it is taken back.
 //
 // Source: docs/protocol/documents.md section 3; trust model section 8 (handlers write only below installer-owned prefixes).
-// Life of a step: Check -> OpenTarget + writes + Seal for each file -> Switch -> (Commit | RollBack). Switch, Commit and RollBack
-// may be repeated after a crash and then end in the same state. Nothing that runs is touched before Switch.
+// Life of a step: Plan -> OpenTarget + writes + Seal -> Switch -> (Confirm, state stored, Clean | RollBack). Switch, Confirm, Clean
+// and RollBack may be repeated after a crash and then end in the same state. Nothing that runs is touched before Switch.
 // Thread rule: one thread at a time. Ownership: the machine owns the handlers.
 #pragma once
 
@@ -44,7 +44,10 @@ class Handler {
   // Throws away what was written.
   virtual Status Discard(const StepPlan& plan) = 0;
   virtual Status Switch(const StepPlan& plan) = 0;
-  virtual Status Commit(const StepPlan& plan) = 0;
+  // Before the commit is stored: the new version is good.
+  virtual Status Confirm(const StepPlan& plan) = 0;
+  // After it was stored: what a roll-back would have needed goes.
+  virtual Status Clean(const StepPlan& plan) = 0;
   virtual Status RollBack(const StepPlan& plan) = 0;
   // What the health command gets to see.
   virtual std::string HealthPath(const StepPlan& plan) const = 0;
@@ -65,7 +68,8 @@ class SlotHandler final : public Handler {
   Result<Target> OpenTarget(const StepPlan& plan) override;
   Status Discard(const StepPlan& plan) override;
   Status Switch(const StepPlan& plan) override;
-  Status Commit(const StepPlan& plan) override;
+  Status Confirm(const StepPlan& plan) override;
+  Status Clean(const StepPlan& plan) override;
   Status RollBack(const StepPlan& plan) override;
   std::string HealthPath(const StepPlan& plan) const override;
 
@@ -87,7 +91,8 @@ class FileHandler final : public Handler {
   Result<Target> OpenTarget(const StepPlan& plan) override;
   Status Discard(const StepPlan& plan) override;
   Status Switch(const StepPlan& plan) override;
-  Status Commit(const StepPlan& plan) override;
+  Status Confirm(const StepPlan& plan) override;
+  Status Clean(const StepPlan& plan) override;
   Status RollBack(const StepPlan& plan) override;
   std::string HealthPath(const StepPlan& plan) const override;
 

@@ -78,10 +78,12 @@ Status SlotHandler::Switch(const StepPlan& plan) {
   return boot_.SetNext(slot);
 }
 
-Status SlotHandler::Commit(const StepPlan& plan) {
+Status SlotHandler::Confirm(const StepPlan& plan) {
   TRY_ASSIGN(const Slot slot, SlotFromName(plan.target));
   return boot_.MarkGood(slot);
 }
+
+Status SlotHandler::Clean(const StepPlan&) { return {}; }
 
 Status SlotHandler::RollBack(const StepPlan& plan) {
   TRY_ASSIGN(const Slot slot, SlotFromName(plan.target));

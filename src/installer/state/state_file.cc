@@ -84,6 +84,7 @@ Json BuildJournal(const Journal& journal) {
   json.Set("bootId", journal.boot_id);
   json.SetOptional("committedTrust", journal.committed_trust);
   json.SetOptional("receipt", journal.receipt);
+  json.SetOptional("failure", journal.failure);
   return json;
 }
 
@@ -106,6 +107,7 @@ Result<Journal> ParseJournal(const Json& json) {
   journal.boot_id = reader.String("bootId");
   journal.committed_trust = reader.OptionalString("committedTrust", kTrustBytesMax);
   journal.receipt = reader.OptionalString("receipt", limits::kJwsBytesMax);
+  journal.failure = reader.OptionalString("failure");
   TRY(reader.Finish());
   return journal;
 }

@@ -30,6 +30,7 @@ struct Journal {
   std::string boot_id;                         // of the boot that asked for the restart
   std::optional<std::string> committed_trust;  // TrustState text after a good end
   std::optional<std::string> receipt;          // payload of the receipt of a good end
+  std::optional<std::string> failure;          // while rolling back: name of the code that is the reason
 };
 
 // The last order that came to an end: offered again, it is not run again.

@@ -1,0 +1,81 @@
+#include <malloc.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <string>
+#include <string_view>
+
+#include "installer/service.h"
+#include "sys/process.h"
+#include "sys/random.h"
+#include "sys/signals.h"
+
+namespace fleetseal::installer {
+namespace {
+
+constexpr std::string_view kUsage = "usage: fleetseal-installer --config FILE [--ready-fd N]\n";
+
+struct Arguments {
+  std::string config;
+  int ready_fd = -1;
+};
+
+Result<Arguments> ParseArguments(int argc, char** argv) {
+  Arguments arguments;
+  for (int i = 1; i + 1 < argc; i += 2) {
+    const std::string_view name = argv[i];
+    if (name == "--config") {
+      arguments.config = argv[i + 1];
+    } else if (name == "--ready-fd") {
+      char* end = nullptr;
+      const long fd = strtol(argv[i + 1], &end, 10);
+      constexpr long kFdMax = 1024;
+      if (*end != '\0' || fd < 0 || fd > kFdMax) return Fail(ErrorCode::kInvalidArgument, "--ready-fd");
+      arguments.ready_fd = static_cast<int>(fd);
+    } else {
+      return Fail(ErrorCode::kInvalidArgument, std::string(name));
+    }
+  }
+  if (argc % 2 == 0 || arguments.config.empty()) return Fail(ErrorCode::kInvalidArgument, "--config is needed");
+  return arguments;
+}
+
+Status Run(const Arguments& arguments) {
+  TRY_ASSIGN(const auto signals, sys::StopSignals::Block());
+  const sys::SystemClock clock;
+  sys::SystemRandom random;
+  EventLog log(clock);
+  TRY_ASSIGN(const Config config, LoadConfig(arguments.config));
+  TRY(sys::MakeDirectories(config.state_directory, 0700));
+  TRY_ASSIGN_CONTEXT(const auto lock, sys::FileLock::Acquire(sys::JoinPath(config.state_directory, "lock")),
+                     "another installer runs on this state directory");
+  TRY_ASSIGN(const auto machine, OpenMachine({.config = config, .clock = clock, .random = random, .log = log}));
+  TRY_ASSIGN(const auto service, Service::Start(config, *machine, log));
+  TRY(sys::TellReady(arguments.ready_fd, config.socket));
+  (void)signals->Wait(sys::kNoTimeout);
+  log.Event("installer.stopping");
+  service->Stop();
+  return {};
+}
+
+}  // namespace
+}  // namespace fleetseal::installer
+
+int main(int argc, char** argv) {
+  // One arena: several would each keep what their threads freed, and the budget is 4 MiB.
+  mallopt(M_ARENA_MAX, 1);
+  mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+  umask(0077);
+  const auto arguments = fleetseal::installer::ParseArguments(argc, argv);
+  if (!arguments) {
+    (void)fputs(fleetseal::installer::kUsage.data(), stderr);
+    return static_cast<int>(fleetseal::ExitCode::kUsage);
+  }
+  const fleetseal::Status status = fleetseal::installer::Run(*arguments);
+  if (status) return static_cast<int>(fleetseal::ExitCode::kOk);
+  const fleetseal::ErrorCodeInfo& info = fleetseal::InfoOf(status.error().code);
+  (void)fprintf(stderr, "fleetseal-installer: %s\n%.*s\n", status.error().ToString().c_str(),
+                static_cast<int>(info.advice.size()), info.advice.data());
+  return static_cast<int>(info.exit);
+}
