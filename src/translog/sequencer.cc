@@ -25,11 +25,13 @@ constexpr const char* kLockName = ".writer-lock";
 constexpr int kUnsyncedGroupsMax = 64;
 constexpr size_t kUnsyncedBytesMax = 8 * 1024 * 1024;
 
+constexpr const char* kOtherHistory = "the published checkpoint shows another history than the lock row";
+
 ErrorCode CodeOf(const Status& status) { return status ? ErrorCode{} : status.error().code; }
 
 // The lock row or the files contradict each other: no later try can mend that.
 bool IsFinal(ErrorCode code) {
-  return code == ErrorCode::kLogForked || code == ErrorCode::kCorrupt || code == ErrorCode::kNotFound || code == ErrorCode::kKeyInvalid;
+  return code == ErrorCode::kLogForked || code == ErrorCode::kCorrupt || code == ErrorCode::kKeyInvalid;
 }
 
 }  // namespace
@@ -95,6 +97,7 @@ Status Sequencer::Recover() {
     return Fail(ErrorCode::kKeyInvalid, "a log's key is Ed25519");
   }
   needs_recovery_ = true;
+  directories_.clear();  // a failed clean-up may have removed some
   TRY_ASSIGN(const LockState state, options_.lock.Load());
   TRY_ASSIGN(const merkle::Checkpoint locked, VerifyOwn(state.row.checkpoint_note));
   if (locked.size != state.row.size || locked.root != state.row.root) {
@@ -118,9 +121,9 @@ Status Sequencer::Replay(const LockState& state, const std::optional<merkle::Che
   const uint64_t base = state.staged.empty() ? state.row.size : state.staged.front().first;
   const auto read = [this](const merkle::TileId& id) { return ReadTile(id); };
   TRY_ASSIGN(TreeBuilder tree, TreeBuilder::Load(base, read));
-  const auto check_published = [&](uint64_t size, const Sha256& root) -> Status {
-    if (!published || published->size != size || published->root == root) return {};
-    return Fail(ErrorCode::kLogForked, "the published checkpoint shows another history than the lock row");
+  const auto check_published = [&]() -> Status {
+    if (!published || published->size != tree.size() || published->root == tree.Root()) return {};
+    return Fail(ErrorCode::kLogForked, kOtherHistory);
   };
   if (published && published->size < base) {
     const merkle::TileHashReader hashes(base, [&](const merkle::TileId& id) -> Result<std::vector<Sha256>> {
@@ -129,16 +132,18 @@ Status Sequencer::Replay(const LockState& state, const std::optional<merkle::Che
       return merkle::DecodeTile(bytes, id.width);
     });
     TRY_ASSIGN(const Sha256 root, merkle::RootAt(published->size, hashes));
-    TRY(check_published(published->size, root));
+    if (root != published->root) return Fail(ErrorCode::kLogForked, kOtherHistory);
   }
-  TRY(check_published(base, tree.Root()));
+  TRY(check_published());
   std::vector<TileFile> files;
   for (const StagedGroup& group : state.staged) {
     if (group.first != tree.size()) return Fail(ErrorCode::kCorrupt, "staged leaves have a gap");
     const uint64_t old_size = tree.size();
-    for (const Bytes& leaf : group.leaves) tree.Append(leaf, files);
+    for (const Bytes& leaf : group.leaves) {
+      tree.Append(leaf, files);
+      TRY(check_published());
+    }
     tree.AddPartialTiles(old_size, files);
-    TRY(check_published(tree.size(), tree.Root()));
   }
   if (tree.size() != state.row.size || tree.Root() != state.row.root) {
     return Fail(ErrorCode::kCorrupt, "the files and staged leaves do not make the tree of the lock row");
