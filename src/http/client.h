@@ -27,15 +27,15 @@ namespace fleetseal::http {
 
 struct ClientOptions {
   // "https://host:port" with an optional path prefix, no query, no user.
-  std::string base_url;
+  std::string base_url{};
   // Exactly these may sign the server's certificate. PEM text, or the path of a file with it if the text is empty.
-  std::string server_ca_pem;
-  std::string server_ca_path;
+  std::string server_ca_pem{};
+  std::string server_ca_path{};
   // Client certificate (own first, then chain) and unencrypted key; all empty: none is shown.
-  std::string certificate_pem;
-  std::string certificate_path;
-  std::string private_key_pem;
-  std::string private_key_path;
+  std::string certificate_pem{};
+  std::string certificate_path{};
+  std::string private_key_pem{};
+  std::string private_key_path{};
   std::chrono::milliseconds connect_timeout{10'000};
   // One request of Do, from start to end. Transfers are bounded by the rate instead.
   std::chrono::milliseconds total_timeout{60'000};
@@ -45,7 +45,7 @@ struct ClientOptions {
   // Transfers are held to this rate; 0: unbounded. Bytes per second.
   uint64_t rate_max = 0;
   // "http://host:port" of a CONNECT proxy; empty: none, whatever the environment says.
-  std::string proxy;
+  std::string proxy{};
   // A longer body of Do's answers is refused with DocumentTooLarge.
   size_t response_bytes_max = 4 * 1024 * 1024;
   std::string user_agent = "fleetseal";
@@ -55,17 +55,17 @@ struct ClientOptions {
 
 struct ClientRequest {
   Method method = Method::kGet;
-  std::string path;  // starts with '/'; printable ASCII; sent percent-encoded
-  std::vector<std::pair<std::string, std::string>> query;
-  std::vector<std::pair<std::string, std::string>> headers;
-  std::string content_type;  // with a body
-  std::string body;
+  std::string path{};  // starts with '/'; printable ASCII; sent percent-encoded
+  std::vector<std::pair<std::string, std::string>> query{};
+  std::vector<std::pair<std::string, std::string>> headers{};
+  std::string content_type{};  // with a body
+  std::string body{};
 };
 
 struct ClientResponse {
   int status = 0;
-  Headers headers;  // names in lower case
-  std::string body;
+  Headers headers{};  // names in lower case
+  std::string body{};
 
   // Content-Type without parameters, lower-case; empty if absent.
   std::string MediaType() const;
@@ -82,8 +82,8 @@ struct DownloadResult {
   int status = 0;  // 200, 206; the sink saw nothing otherwise
   uint64_t received = 0;
   // Length of the whole content, if the server named it.
-  std::optional<uint64_t> total;
-  std::string etag;
+  std::optional<uint64_t> total{};
+  std::string etag{};
 };
 
 class Client {
@@ -101,18 +101,18 @@ class Client {
   // GET from `offset` on. With offset > 0 the server must answer 206 with that range; `if_range_etag` (without quotes)
   // guards against other content. A status >= 400 is returned as its problem's error. As Do, and what `sink` returns.
   struct DownloadRequest {
-    std::string path;
+    std::string path{};
     uint64_t offset = 0;
-    std::string if_range_etag;
+    std::string if_range_etag{};
   };
   Result<DownloadResult> Download(const DownloadRequest& request, const Sink& sink, const Progress& progress = {});
 
   // PUT or POST of `size` bytes from `source`; asks with Expect: 100-continue first.
   struct UploadRequest {
     Method method = Method::kPut;
-    std::string path;
-    std::vector<std::pair<std::string, std::string>> query;
-    std::vector<std::pair<std::string, std::string>> headers;
+    std::string path{};
+    std::vector<std::pair<std::string, std::string>> query{};
+    std::vector<std::pair<std::string, std::string>> headers{};
     std::string content_type = "application/octet-stream";
     uint64_t size = 0;
   };

@@ -47,23 +47,23 @@ using QueryMap = std::map<std::string, std::string, std::less<>>;
 // Who is at the other end of a connection. The certificate's chain and usage are verified; its dates are judged a
 // request (RouteOptions::peer).
 struct Peer {
-  std::optional<Bytes> certificate_der;
-  UnixSeconds certificate_not_after;
-  std::string remote_address;
+  std::optional<Bytes> certificate_der{};
+  UnixSeconds certificate_not_after{};
+  std::string remote_address{};
   // For the edge: what it made of the certificate, kept as long as the connection.
-  std::shared_ptr<const void> attachment;
+  std::shared_ptr<const void> attachment{};
 };
 
 struct Request {
   Method method = Method::kGet;
-  std::string path;  // decoded; starts with '/', no empty, "." or ".." segment, printable ASCII
-  QueryMap query;    // decoded; each name once
-  QueryMap params;   // what the route's {names} matched
-  Headers headers;
-  std::string body;
+  std::string path{};  // decoded; starts with '/', no empty, "." or ".." segment, printable ASCII
+  QueryMap query{};    // decoded; each name once
+  QueryMap params{};   // what the route's {names} matched
+  Headers headers{};
+  std::string body{};
   uint64_t content_length = 0;
-  std::shared_ptr<Peer> peer;
-  std::string request_id;
+  std::shared_ptr<Peer> peer{};
+  std::string request_id{};
 
   // nullptr without a client certificate.
   const Bytes* peer_certificate_der() const {
@@ -97,10 +97,10 @@ class OpenedFile {
 // `size` bytes of `file` from `offset` on are the representation. Range, If-Range, If-None-Match and HEAD are answered
 // by the server from `etag` (strong, without quotes; empty: no ranges by validator).
 struct FileBody {
-  std::shared_ptr<const OpenedFile> file;
+  std::shared_ptr<const OpenedFile> file{};
   uint64_t offset = 0;
   uint64_t size = 0;
-  std::string etag;
+  std::string etag{};
 };
 
 struct Response;
@@ -129,17 +129,17 @@ class Responder {
 // An answer that waits for an event: `subscribe` gets the Responder on the I/O thread, stores it where the event will
 // find it, and returns; it must not block. After `timeout` (or when the server stops) `on_timeout` makes the answer.
 struct Parked {
-  std::function<void(Responder)> subscribe;
+  std::function<void(Responder)> subscribe{};
   std::chrono::milliseconds timeout{0};
-  std::function<Response()> on_timeout;
+  std::function<Response()> on_timeout{};
 };
 
 struct Response {
   int status = 200;
-  std::string content_type;
-  Headers headers;
+  std::string content_type{};
+  Headers headers{};
   // shared: made once, sent many times, not copied when large.
-  std::variant<std::string, std::shared_ptr<const std::string>, FileBody, Parked> body;
+  std::variant<std::string, std::shared_ptr<const std::string>, FileBody, Parked> body{};
 };
 
 Response JsonResponse(int status, std::string json_text);

@@ -43,16 +43,16 @@ struct RouteOptions {
   // A larger declared Content-Length is refused with 413 DocumentTooLarge before the body is read. Bytes.
   uint64_t body_bytes_max = limits::kHttpBodyBytesMax;
   // Media types (without parameters, lower-case) that a request with a body may have; empty: any.
-  std::vector<std::string> media_types;
+  std::vector<std::string> media_types{};
 };
 
 struct Route {
   Method method = Method::kGet;
-  std::string pattern;
+  std::string pattern{};
   HandlerKind kind = HandlerKind::kIoThread;
-  RouteOptions options;
-  Handler handler;                    // kIoThread, kWorker
-  StreamingHandler streaming_handler;  // kStreaming
+  RouteOptions options{};
+  Handler handler{};                    // kIoThread, kWorker
+  StreamingHandler streaming_handler{};  // kStreaming
 };
 
 class Router {
@@ -64,8 +64,8 @@ class Router {
 
   struct Match {
     const Route* route = nullptr;  // null: no route
-    QueryMap params;
-    std::string allow;  // set if the path is known but not for this method
+    QueryMap params{};
+    std::string allow{};  // set if the path is known but not for this method
   };
   Match Find(Method method, std::string_view path) const;
 
@@ -74,10 +74,10 @@ class Router {
 
  private:
   struct Node {
-    std::map<std::string, std::unique_ptr<Node>, std::less<>> literals;
-    std::unique_ptr<Node> any;
-    std::string any_name;
-    std::map<Method, std::unique_ptr<Route>> routes;
+    std::map<std::string, std::unique_ptr<Node>, std::less<>> literals{};
+    std::unique_ptr<Node> any{};
+    std::string any_name{};
+    std::map<Method, std::unique_ptr<Route>> routes{};
   };
   struct StringHash {
     using is_transparent = void;

@@ -40,33 +40,33 @@ struct ServerLimits {
 
 // One finished request, for log and metrics. Views are valid during the call.
 struct RequestRecord {
-  std::string_view request_id;
+  std::string_view request_id{};
   Method method;
-  std::string_view path;  // empty if the request was not readable
-  std::string_view remote_address;
+  std::string_view path{};  // empty if the request was not readable
+  std::string_view remote_address{};
   int status;
   uint64_t response_bytes;
-  std::chrono::microseconds duration;
+  std::chrono::microseconds duration{};
 };
 
 // A connection that ended before or between requests by a fault: refused client certificate, no TLS, time out …
 struct ConnectionFault {
-  std::string_view remote_address;
+  std::string_view remote_address{};
   Error error;
 };
 
 struct ServerOptions {
   std::string listen_address = "127.0.0.1";
   uint16_t port = 0;  // 0: any free port
-  TlsServerOptions tls;
-  std::shared_ptr<const Router> router;
+  TlsServerOptions tls{};
+  std::shared_ptr<const Router> router{};
   unsigned io_threads = 1;
   unsigned worker_threads = 2;
   unsigned streaming_threads = 2;
-  ServerLimits limits;
+  ServerLimits limits{};
   // Called on I/O threads; must not block. May be empty.
-  std::function<void(const RequestRecord&)> on_request;
-  std::function<void(const ConnectionFault&)> on_fault;
+  std::function<void(const RequestRecord&)> on_request{};
+  std::function<void(const ConnectionFault&)> on_fault{};
 };
 
 class Server {

@@ -51,10 +51,12 @@ Status CheckSegments(std::string_view path) {
 }
 
 Status ParseQuery(std::string_view text, QueryMap& query) {
-  while (!text.empty()) {
+  bool is_more = !text.empty();
+  while (is_more) {
     const size_t end = std::min(text.find('&'), text.size());
     const std::string_view member = text.substr(0, end);
-    text.remove_prefix(end == text.size() ? end : end + 1);
+    is_more = end < text.size();
+    text.remove_prefix(is_more ? end + 1 : end);
     const size_t equals = std::min(member.find('='), member.size());
     std::string name;
     std::string value;

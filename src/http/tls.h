@@ -17,12 +17,12 @@ enum class ClientAuth : uint8_t {
 
 struct TlsServerOptions {
   // Own certificate first, then the chain up to but without the root. PEM text.
-  std::string certificate_chain_pem;
+  std::string certificate_chain_pem{};
   // Unencrypted PKCS#8 or SEC1. PEM text; or the path of a file with it, if the text is empty.
-  std::string private_key_pem;
-  std::string private_key_path;
+  std::string private_key_pem{};
+  std::string private_key_path{};
   // Exactly these sign client certificates. PEM text, one or more blocks; each is a trust anchor.
-  std::string client_ca_pem;
+  std::string client_ca_pem{};
   ClientAuth client_auth = ClientAuth::kRequired;
   // Also take TLS 1.2, with ECDHE and AEAD suites only.
   bool allows_tls12 = false;
