@@ -76,8 +76,8 @@ Result<std::unique_ptr<TomlFile>> TomlFile::Load(const std::string& path) {
 Result<std::unique_ptr<TomlFile>> TomlFile::Parse(std::string_view text, const std::string& path) {
   toml::parse_result parsed = toml::parse(text, path);
   if (!parsed) {
-    return Fail(ErrorCode::kConfigInvalid, path + ":" + LineText(parsed.error().source()) + ": " +
-                                               std::string(parsed.error().description()));
+    return Fail(ErrorCode::kConfigInvalid,
+                path + ":" + LineText(parsed.error().source()) + ": " + std::string(parsed.error().description()));
   }
   auto impl = std::make_unique<Impl>();
   impl->path = path;

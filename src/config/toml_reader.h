@@ -1,8 +1,8 @@
 // TomlReader: strict reading of a TOML configuration file, in the manner of codec::ObjectReader.
 //
-// Source: TOML 1.0 through toml++ (in the .cc only). Every failure is ConfigInvalid and says "file:line: what". Keys that
-// nobody asked for are refused, so a misspelt key never passes as a default. The first failure sticks; getters then return
-// empty values, and Finish(), which every reader ends with, returns it.
+// Source: TOML 1.0 through toml++ (in the .cc only). Every failure is ConfigInvalid and says "file:line: what". Keys
+// that nobody asked for are refused, so a misspelt key never passes as a default. The first failure sticks; getters
+// then return empty values, and Finish(), which every reader ends with, returns it.
 //   TRY_ASSIGN(auto file, TomlFile::Load(path));
 //   TomlReader reader = file->root();
 //   config.listen = reader.String("listen");

@@ -51,8 +51,9 @@ std::string FailureOf(std::string_view text, void (*read)(TomlReader&)) {
 TEST(TomlReader, RefusesUnknownKeysWithTheirLine) {
   EXPECT_EQ(FailureOf("name = 'a'\nnmae = 'b'\n", [](TomlReader& reader) { reader.String("name"); }),
             "/etc/fleetseal/server.toml:2: nmae: is not a known key");
-  EXPECT_EQ(FailureOf("[tls]\nport = 1\nprot = 2\n", [](TomlReader& reader) { reader.Table("tls").Integer("port", 0, 9); }),
-            "/etc/fleetseal/server.toml:3: tls.prot: is not a known key");
+  EXPECT_EQ(
+      FailureOf("[tls]\nport = 1\nprot = 2\n", [](TomlReader& reader) { reader.Table("tls").Integer("port", 0, 9); }),
+      "/etc/fleetseal/server.toml:3: tls.prot: is not a known key");
   EXPECT_EQ(FailureOf("[[peer]]\nid = 'a'\n[[peer]]\nid = 'b'\nx = 1\n",
                       [](TomlReader& reader) {
                         for (TomlReader peer : reader.Tables("peer")) peer.String("id");

@@ -30,10 +30,10 @@ class Layout {
   std::string incoming() const { return sys::JoinPath(root_, "incoming"); }
   std::string quarantine() const { return sys::JoinPath(root_, "quarantine"); }
   std::string lock() const { return sys::JoinPath(root_, "lock"); }
-  static bool IsOwnName(std::string_view name) {
-    return name == "incoming" || name == "quarantine" || name == "lock";
+  static bool IsOwnName(std::string_view name) { return name == "incoming" || name == "quarantine" || name == "lock"; }
+  std::string DirectoryOf(const std::string& hex) const {
+    return root_ + "/" + hex.substr(0, 2) + "/" + hex.substr(2, 2);
   }
-  std::string DirectoryOf(const std::string& hex) const { return root_ + "/" + hex.substr(0, 2) + "/" + hex.substr(2, 2); }
   std::string ObjectPath(const Sha256& digest) const {
     const std::string hex = codec::EncodeHex(digest.view());
     return DirectoryOf(hex) + "/" + hex;

@@ -1,10 +1,10 @@
 // Store: sealed files on disk, named by the SHA-256 of their bytes.
 //
-// Source: S0.20 and S0.21. An object is written to a temporary file, fsynced and renamed to <ab>/<cd>/<hex> only when its
-// size and hash are what was announced, and is never overwritten. Scrub() recomputes hashes and moves damaged objects to
-// quarantine/, from where nothing is served.
-// Files are 0440 and the server's user is their only writer. One process at a time has a store open (Busy).
-// Thread rule: Store may be used by any thread; a Writer by one. Writers must not outlive their Store.
+// Source: S0.20 and S0.21. An object is written to a temporary file, fsynced and renamed to <ab>/<cd>/<hex> only when
+// its size and hash are what was announced, and is never overwritten. Scrub() recomputes hashes and moves damaged
+// objects to quarantine/, from where nothing is served. Files are 0440 and the server's user is their only writer. One
+// process at a time has a store open (Busy). Thread rule: Store may be used by any thread; a Writer by one. Writers
+// must not outlive their Store.
 #pragma once
 
 #include <functional>
@@ -29,8 +29,8 @@ class Writer {
   // Appends. NoSpace, StorageFailed: the writer is then good for nothing but being dropped.
   virtual Status Write(ByteView bytes) = 0;
   virtual ByteCount size() const = 0;
-  // Makes the object durable under its hash. FileHashMismatch if the bytes are not `expected` or not `size` long; success
-  // without a change if the object is there already. The writer is used up either way.
+  // Makes the object durable under its hash. FileHashMismatch if the bytes are not `expected` or not `size` long;
+  // success without a change if the object is there already. The writer is used up either way.
   virtual Status Commit(const Sha256& expected, ByteCount size) = 0;
   // Same, for bytes whose hash nobody knows yet (sealing): returns the hash.
   virtual Result<Sha256> CommitAsIs() = 0;

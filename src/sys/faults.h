@@ -1,8 +1,9 @@
 // FaultPlan: lets a test fail the n-th durable step (write, fsync, rename, ...) of its own thread, for crash matrices.
 //
 // There is no way to set a plan from outside the process; without one a step costs one thread-local pointer read.
-// A plan counts every step. At step `fail_at` (from 1) it fails with `error`; with `is_performed` the step is done first
-// and only its success is lost. With `is_crash` every later step fails as well and changes nothing, as after a kill.
+// A plan counts every step. At step `fail_at` (from 1) it fails with `error`; with `is_performed` the step is done
+// first and only its success is lost. With `is_crash` every later step fails as well and changes nothing, as after a
+// kill.
 //   FaultPlan plan{.fail_at = n};
 //   { ScopedFaults faults(plan); status = WriteFileDurably(...); }
 //   if (plan.steps < n) the matrix is complete;

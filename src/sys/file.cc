@@ -29,8 +29,8 @@ Status ReadToEnd(int fd, const std::string& path, size_t size_max, Buffer& buffe
   for (;;) {
     const size_t step = std::min<size_t>(64 * 1024, size_max + 1 - used);
     buffer.resize(used + step);
-    TRY_ASSIGN_CONTEXT(const size_t count,
-                       ReadUpTo(fd, {reinterpret_cast<uint8_t*>(buffer.data()) + used, step}), path);
+    TRY_ASSIGN_CONTEXT(const size_t count, ReadUpTo(fd, {reinterpret_cast<uint8_t*>(buffer.data()) + used, step}),
+                       path);
     used += count;
     if (used > size_max) {
       return Fail(ErrorCode::kDocumentTooLarge, path + " is longer than " + std::to_string(size_max) + " bytes");
@@ -169,9 +169,8 @@ Status WriteAll(int fd, ByteView bytes) {
 
 Status WriteAllAt(int fd, ByteView bytes, uint64_t offset) {
   while (!bytes.empty()) {
-    const ssize_t count = WithFaults(FaultPoint::kWrite, [&] {
-      return pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    });
+    const ssize_t count = WithFaults(
+        FaultPoint::kWrite, [&] { return pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return FailErrno("write", "file", errno);
     bytes = bytes.subspan(static_cast<size_t>(count));

@@ -1,9 +1,9 @@
 // Files: whole reads, durable writes, directories and locks over POSIX, as Result.
 //
 // "Durable" means: after success the contents survive a power cut (file fsynced, renamed, directory fsynced).
-// Codes of every function, unless it says more: NotFound (the file or a directory above it is not there), NoSpace (ENOSPC,
-// EDQUOT), AlreadyExists (only where it says so), StorageFailed (the rest, with path and errno's text).
-// Every step that changes the disk runs under sys/faults.h. Thread rule: free functions may run on any thread.
+// Codes of every function, unless it says more: NotFound (the file or a directory above it is not there), NoSpace
+// (ENOSPC, EDQUOT), AlreadyExists (only where it says so), StorageFailed (the rest, with path and errno's text). Every
+// step that changes the disk runs under sys/faults.h. Thread rule: free functions may run on any thread.
 #pragma once
 
 #include <sys/types.h>

@@ -128,7 +128,8 @@ TEST(File, AFailedWriteLeavesNoTemporaryFileBehind) {
 
 TEST(File, TellsFullDisksAndQuotasFromOtherFailures) {
   const TempDirectory directory;
-  for (const auto& [error, code] : {std::pair(EDQUOT, ErrorCode::kNoSpace), std::pair(EIO, ErrorCode::kStorageFailed)}) {
+  for (const auto& [error, code] :
+       {std::pair(EDQUOT, ErrorCode::kNoSpace), std::pair(EIO, ErrorCode::kStorageFailed)}) {
     FaultPlan plan{.fail_at = 2, .error = error};
     const ScopedFaults faults(plan);
     EXPECT_EQ(AppendDurably(directory.File("a"), AsBytes("x"), 0600).error().code, code);

@@ -20,7 +20,9 @@ namespace fleetseal::sys {
 class LocalServer::Impl {
  public:
   Impl(Options options, Handler handler, FileDescriptor listener, FileDescriptor wake)
-      : options_(std::move(options)), handler_(std::move(handler)), listener_(std::move(listener)),
+      : options_(std::move(options)),
+        handler_(std::move(handler)),
+        listener_(std::move(listener)),
         wake_(std::move(wake)) {}
 
   void Start() {

@@ -173,8 +173,13 @@ Result<std::unique_ptr<Process>> Process::Spawn(const SpawnOptions& options) {
   if (!program) return tl::unexpected(program.error());
   TRY_ASSIGN(const auto null, OpenFile("/dev/null", O_RDWR));
   TRY_ASSIGN(auto error_pipe, MakePipe());
-  ChildPlan plan{.options = &options, .program_fd = program->get(), .error_fd = error_pipe.second.get(),
-                 .parent = getpid(), .arguments = {}, .environment = {}, .descriptors = options.descriptors};
+  ChildPlan plan{.options = &options,
+                 .program_fd = program->get(),
+                 .error_fd = error_pipe.second.get(),
+                 .parent = getpid(),
+                 .arguments = {},
+                 .environment = {},
+                 .descriptors = options.descriptors};
   for (const auto& [source, target] : options.descriptors) CHECK(source >= 0 && target > 2);
   plan.descriptors.emplace_back(options.standard_input.value_or(null.get()), 0);
   plan.descriptors.emplace_back(options.standard_output.value_or(1), 1);

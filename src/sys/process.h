@@ -1,9 +1,10 @@
 // Starts, watches and ends child processes.
 //
 // The program file is opened with the parent's rights before the child drops them (fexecve), so that a program below a
-// directory which only root may enter still starts as another user. Children get no_new_privs, an empty signal mask, default
-// signal actions, and no descriptors but the ones named. Code: ProcessFailed, NotFound (no such program), TimedOut.
-// Thread rule: one thread at a time per object. With a death signal the *thread* that spawned must outlive the child.
+// directory which only root may enter still starts as another user. Children get no_new_privs, an empty signal mask,
+// default signal actions, and no descriptors but the ones named. Code: ProcessFailed, NotFound (no such program),
+// TimedOut. Thread rule: one thread at a time per object. With a death signal the *thread* that spawned must outlive
+// the child.
 #pragma once
 
 #include <sys/types.h>

@@ -1,8 +1,7 @@
 // Random: bytes of chance come in through this interface (house rule "Time and chance").
 //
-// SystemRandom is the kernel's generator and fit for keys and nonces. FakeRandom repeats itself from its seed and is for
-// tests only.
-// Thread rule: any thread may use any Random at any time.
+// SystemRandom is the kernel's generator and fit for keys and nonces. FakeRandom repeats itself from its seed and is
+// for tests only. Thread rule: any thread may use any Random at any time.
 #pragma once
 
 #include <cstdint>

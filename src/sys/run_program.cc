@@ -73,9 +73,8 @@ Result<RunOutcome> RunProgram(SpawnOptions options, int64_t timeout_ms, size_t o
     const size_t room = output_size_max - outcome.output.size();
     outcome.output.append(AsText({buffer.data(), std::min(*count, room)}));
   }
-  const int64_t left = deadline_ms == kNoTimeout
-                           ? kNoTimeout
-                           : std::max<int64_t>(0, deadline_ms - SystemClock().MonotonicMs());
+  const int64_t left =
+      deadline_ms == kNoTimeout ? kNoTimeout : std::max<int64_t>(0, deadline_ms - SystemClock().MonotonicMs());
   TRY_ASSIGN(outcome.exit, process->Wait(left));
   return outcome;
 }

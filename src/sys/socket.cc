@@ -1,12 +1,12 @@
 #include "sys/socket.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
-#include <fcntl.h>
 
 #include <array>
 #include <cerrno>
@@ -214,8 +214,9 @@ Result<LocalMessage> LocalChannel::ReceiveMessage(size_t size_max) {
   message.text.resize(size);
   TRY_ASSIGN(const size_t text_size,
              ReceiveBytes({reinterpret_cast<uint8_t*>(message.text.data()), size}, nullptr, deadline_ms));
-  if (text_size < size) return Fail(ErrorCode::kTruncated, "a local message ends after " + std::to_string(text_size) +
-                                                               " of " + std::to_string(size) + " bytes");
+  if (text_size < size)
+    return Fail(ErrorCode::kTruncated,
+                "a local message ends after " + std::to_string(text_size) + " of " + std::to_string(size) + " bytes");
   return message;
 }
 

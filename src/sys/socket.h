@@ -1,11 +1,12 @@
-// Unix stream sockets between the processes of one machine: length-prefixed messages, passed descriptors, peer identity.
+// Unix stream sockets between the processes of one machine: length-prefixed messages, passed descriptors, peer
+// identity.
 //
 // Wire form: u32 big-endian length, then that many bytes (limits::kLocalMessageBytesMax at most); a passed descriptor
 // travels with the length. Every operation has a deadline, for the operation as a whole.
 // Codes: TimedOut, Unreachable (nobody listens; the peer closed between messages), Truncated (it closed within one),
 // DocumentTooLarge (message past the limit), ProtocolError (more than one descriptor), StorageFailed (other errno).
-// Thread rule: one thread at a time per LocalChannel, but Shutdown() may come from any; LocalServer's handler runs on one
-// thread a connection.
+// Thread rule: one thread at a time per LocalChannel, but Shutdown() may come from any; LocalServer's handler runs on
+// one thread a connection.
 #pragma once
 
 #include <sys/types.h>

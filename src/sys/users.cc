@@ -30,9 +30,7 @@ ChildUser ChildUserFor(uid_t uid) { return {.uid = uid, .gid = uid, .groups = {k
 
 bool IsRoot() { return geteuid() == 0; }
 
-Status ChownTree(const std::string& path, uid_t uid, gid_t gid) {
-  return ChownEntry(AT_FDCWD, path, path, uid, gid);
-}
+Status ChownTree(const std::string& path, uid_t uid, gid_t gid) { return ChownEntry(AT_FDCWD, path, path, uid, gid); }
 
 Status SetOwner(const std::string& path, uid_t uid, gid_t gid, mode_t mode) {
   if (lchown(path.c_str(), uid, gid) != 0) return FailErrno("chown", path, errno);

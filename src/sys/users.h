@@ -34,8 +34,9 @@ Status ChownTree(const std::string& path, uid_t uid, gid_t gid);
 // chown and chmod of one file or directory.
 Status SetOwner(const std::string& path, uid_t uid, gid_t gid, mode_t mode);
 
-// Lets other users pass through the directories above `path` to reach it: adds the search permission for others (x, never
-// r or w) to each parent that lacks it. Returns the directories it changed, outermost first, so that the person is told.
+// Lets other users pass through the directories above `path` to reach it: adds the search permission for others (x,
+// never r or w) to each parent that lacks it. Returns the directories it changed, outermost first, so that the person
+// is told.
 Result<std::vector<std::string>> OpenPathFor(const std::string& path);
 
 }  // namespace fleetseal::sys
