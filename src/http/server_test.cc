@@ -488,7 +488,9 @@ TEST_F(ServerTest, StoppingLetsRunningHandlersEnd) {
 
 TEST_F(ServerTest, StoppingEndsUploadsThatGoOnTooLong) {
   std::promise<ErrorCode> seen;
+  std::promise<void> is_running;
   ASSERT_TRUE(router_->OnStream(Method::kPut, "/upload", [&](const Request&, BodyReader& reader) {
+    is_running.set_value();
     uint8_t buffer[100];
     auto count = reader.Read(buffer);
     while (count) count = reader.Read(buffer);
@@ -498,6 +500,7 @@ TEST_F(ServerTest, StoppingEndsUploadsThatGoOnTooLong) {
   Start([](ServerOptions& options) { options.limits.stop_grace = std::chrono::milliseconds(50); });
   const auto client = Connect();
   ASSERT_TRUE(client->Send("PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc"));
+  is_running.get_future().wait();
   server_->Stop();
   EXPECT_EQ(seen.get_future().get(), ErrorCode::kCancelled);
   EXPECT_TRUE(client->IsClosedByServer());
