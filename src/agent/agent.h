@@ -1,0 +1,77 @@
+// Agent: one cycle of a device: identity, check-in, documents, content, waiting for the end, receipts.
+//
+// Source: design section 5.5; trust model section 8: the agent carries bytes and decides nothing. Whatever the server gives is offered to
+// the installer. Thread rule: one thread runs cycles; `stop` may be set from any.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/config.h"
+#include "api/installer/installer_client.h"
+#include "device/device_client.h"
+#include "device/identity.h"
+#include "sys/clock.h"
+
+namespace fleetseal::agent {
+
+// What a cycle did, for --json and for the pause before the next one.
+struct CycleReport {
+  std::vector<std::string> accepted;                             // documents the installer took
+  std::optional<api::installer::OfferRefusal> refusal;           // the document it refused
+  std::optional<ErrorCode> code;                                 // why the last order did not end well
+  int64_t files = 0;                                             // contents given to the installer
+  int64_t receipts = 0;                                          // receipts that the server has taken
+  std::optional<api::installer::InstallerState> state;           // at the end
+  int64_t next_check_in_seconds = 300;
+
+  // kOk, or the exit of the refusal or code.
+  ExitCode exit() const;
+  codec::Json ToJson() const;
+};
+
+class Agent {
+ public:
+  // One line a step, in words.
+  using Step = std::function<void(std::string_view line)>;
+  struct Options {
+    const Config& config;
+    const sys::Clock& clock;
+    const std::atomic<bool>& stop;
+    Step on_step;
+  };
+  explicit Agent(Options options) : options_(std::move(options)) {}
+  Agent(const Agent&) = delete;
+  Agent& operator=(const Agent&) = delete;
+
+  // Waits up to a minute for another cycle (--once beside a running agent), then does one. Codes: Busy, those of the installer's
+  // socket, of DeviceClient and of files. A refusal by the installer is no error: it is in the report.
+  Result<CycleReport> RunCycle();
+
+ private:
+  Status EnsureIdentity(const api::installer::InstallerState& state);
+  Status Enrol(const api::installer::InstallerState& state);
+  void RenewIfDue(const api::installer::InstallerState& state);
+  // Packages and a status with the device's nonce: the two routes that need neither date nor certificate.
+  Status LearnTime(const api::installer::InstallerState& state);
+  Status CheckIn(CycleReport& report);
+  Status FetchWanted(CycleReport& report);
+  Status WaitForEnd(CycleReport& report);
+  Status UploadReceipts(CycleReport& report);
+  Result<std::unique_ptr<device::DeviceClient>> Connect(bool with_certificate) const;
+  void Say(const std::string& line) const;
+  Status CheckStop() const;
+  void RemoveStaleContent(const std::vector<api::installer::WantedContent>& wanted) const;
+
+  Options options_;
+  std::unique_ptr<device::Identity> identity_;
+  std::unique_ptr<device::DeviceClient> server_;
+  std::optional<api::installer::InstallerClient> installer_;
+};
+
+}  // namespace fleetseal::agent

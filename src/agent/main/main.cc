@@ -1,0 +1,157 @@
+#include <fcntl.h>
+#include <malloc.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "agent/agent.h"
+#include "log/log.h"
+#include "sys/process.h"
+#include "sys/random.h"
+#include "sys/signals.h"
+
+namespace fleetseal::agent {
+namespace {
+
+constexpr std::string_view kUsage = "usage: fleetseal-agent --config FILE [--once [--json]] [--ready-fd N]\n";
+constexpr int64_t kSignalSliceMs = 200;
+// Pauses after failures: doubled each time, between these.
+constexpr int64_t kBackoffFirstMs = 5'000;
+constexpr int64_t kBackoffLastMs = 15 * 60 * 1000;
+
+struct Arguments {
+  std::string config;
+  bool is_once = false;
+  bool is_json = false;
+  int ready_fd = -1;
+};
+
+Result<Arguments> ParseArguments(int argc, char** argv) {
+  Arguments arguments;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view name = argv[i];
+    if (name == "--once") arguments.is_once = true;
+    else if (name == "--json") arguments.is_json = true;
+    else if (name == "--config" && i + 1 < argc) arguments.config = argv[++i];
+    else if (name == "--ready-fd" && i + 1 < argc) arguments.ready_fd = atoi(argv[++i]);
+    else return Fail(ErrorCode::kInvalidArgument, std::string(name));
+  }
+  if (arguments.config.empty()) return Fail(ErrorCode::kInvalidArgument, "--config is needed");
+  if (arguments.is_json && !arguments.is_once) return Fail(ErrorCode::kInvalidArgument, "--json goes with --once");
+  return arguments;
+}
+
+// Sets `stop` when a signal comes, so that the cycle that runs ends soon.
+class SignalWatch {
+ public:
+  SignalWatch(sys::StopSignals& signals, std::atomic<bool>& stop)
+      : thread_([this, &signals, &stop] {
+          while (!is_done_.load() && !stop.load())
+            if (signals.Wait(kSignalSliceMs)) stop.store(true);
+        }) {}
+  ~SignalWatch() {
+    is_done_.store(true);
+    thread_.join();
+  }
+  SignalWatch(const SignalWatch&) = delete;
+  SignalWatch& operator=(const SignalWatch&) = delete;
+
+ private:
+  std::atomic<bool> is_done_{false};
+  std::thread thread_;
+};
+
+// +-10 %, so that a fleet that was switched on together spreads.
+int64_t WithJitter(int64_t ms, sys::Random& random) {
+  uint8_t byte = 0;
+  random.Fill({&byte, 1});
+  return ms * (90 + byte % 21) / 100;
+}
+
+void Sleep(int64_t ms, const std::atomic<bool>& stop) {
+  const sys::SystemClock clock;
+  const int64_t deadline_ms = clock.MonotonicMs() + ms;
+  while (!stop.load() && clock.MonotonicMs() < deadline_ms)
+    std::this_thread::sleep_for(std::chrono::milliseconds(std::min(kSignalSliceMs, deadline_ms - clock.MonotonicMs())));
+}
+
+ExitCode RunOnce(const Config& config, const std::atomic<bool>& stop, bool is_json) {
+  const sys::SystemClock clock;
+  Agent agent({.config = config, .clock = clock, .stop = stop, .on_step = [is_json](std::string_view line) {
+                 if (!is_json) (void)printf("%.*s\n", static_cast<int>(line.size()), line.data());
+                 (void)fflush(stdout);
+               }});
+  auto report = agent.RunCycle();
+  if (report) {
+    if (is_json) (void)printf("%s\n", report->ToJson().SerializePretty().c_str());
+    return report->exit();
+  }
+  const ErrorCodeInfo& info = InfoOf(report.error().code);
+  if (is_json) {
+    codec::Json json = codec::Json::MakeObject();
+    json.Set("error", codec::Json::MakeObject().Set("code", info.name).Set("detail", report.error().ToString()));
+    (void)printf("%s\n", json.SerializePretty().c_str());
+  }
+  (void)fprintf(stderr, "fleetseal-agent: %s\n%.*s\n", report.error().ToString().c_str(),
+                static_cast<int>(info.advice.size()), info.advice.data());
+  return info.exit;
+}
+
+void RunForEver(const Config& config, const std::atomic<bool>& stop) {
+  const sys::SystemClock clock;
+  sys::SystemRandom random;
+  int64_t backoff_ms = 0;
+  while (!stop.load()) {
+    // A new agent each cycle: connections and buffers do not live through the pause.
+    Agent agent({.config = config, .clock = clock, .stop = stop, .on_step = [](std::string_view line) {
+                   log::Event(log::Level::kInfo, "agent.step", {{"what", line}});
+                 }});
+    auto report = agent.RunCycle();
+    int64_t pause_ms = 0;
+    if (report) {
+      backoff_ms = 0;
+      const int64_t wanted_s = report->next_check_in_seconds;
+      pause_ms = std::min(wanted_s, config.check_in_seconds.value_or(wanted_s)) * 1000;
+    } else if (!stop.load()) {
+      log::ErrorEvent(log::Level::kWarning, "agent.cycle-failed", report.error());
+      backoff_ms = std::clamp(backoff_ms * 2, kBackoffFirstMs, kBackoffLastMs);
+      pause_ms = backoff_ms;
+    }
+    Sleep(WithJitter(pause_ms, random), stop);
+  }
+}
+
+Result<ExitCode> Run(const Arguments& arguments) {
+  TRY_ASSIGN(const auto signals, sys::StopSignals::Block());
+  TRY_ASSIGN(const Config config, LoadConfig(arguments.config));
+  TRY(log::Init({.process = "fleetseal-agent", .least = config.log_level, .path = config.log_path}));
+  std::atomic<bool> stop{false};
+  const SignalWatch watch(*signals, stop);
+  TRY(sys::TellReady(arguments.ready_fd, "agent"));
+  if (arguments.is_once) return RunOnce(config, stop, arguments.is_json);
+  log::Event(log::Level::kInfo, "agent.started", {{"server", config.server}});
+  RunForEver(config, stop);
+  log::Event(log::Level::kInfo, "agent.stopped");
+  return ExitCode::kOk;
+}
+
+}  // namespace
+}  // namespace fleetseal::agent
+
+int main(int argc, char** argv) {
+  mallopt(M_ARENA_MAX, 1);
+  const auto arguments = fleetseal::agent::ParseArguments(argc, argv);
+  if (!arguments) {
+    (void)fprintf(stderr, "fleetseal-agent: %s\n%s", arguments.error().detail.c_str(), fleetseal::agent::kUsage.data());
+    return static_cast<int>(fleetseal::ExitCode::kUsage);
+  }
+  const auto exit = fleetseal::agent::Run(*arguments);
+  if (exit) return static_cast<int>(*exit);
+  (void)fprintf(stderr, "fleetseal-agent: %s\n", exit.error().ToString().c_str());
+  return static_cast<int>(fleetseal::InfoOf(exit.error().code).exit);
+}
