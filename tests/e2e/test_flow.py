@@ -142,6 +142,30 @@ def test_agent_once_does_a_check_in_beside_the_running_agent(lab):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_S0_15_outsiders_verify_our_jws(lab, tmp_path):
+    """python3-jwcrypto and Debian's `jose` follow the chain root -> signing key -> manifest, status and order."""
+    from jwcrypto import jwk, jws
+    update = lab.info["update"]["id"]
+    documents = str(tmp_path / "documents")
+    lab.good("update", "show", update, "--documents", documents, "--device", "dev-1")
+    package = json.load(open(os.path.join(documents, "root-key-package-1.json")))["protected"]
+    for name in ("manifest.jws", "status.jws", "order.jws"):
+        text = open(os.path.join(documents, name)).read()
+        header, payload, _ = jws_parts(text)
+        root_header, key_bytes, _ = jws_parts(header["sjwk"])
+        for token, key in ((header["sjwk"], package["rootKeysExt"][root_header["kid"]]), (text, json.loads(key_bytes))):
+            outsider = jws.JWS()
+            outsider.deserialize(token, jwk.JWK(**key))
+            assert outsider.is_valid
+            (tmp_path / "key.jwk").write_text(json.dumps(key))
+            done = subprocess.run(["jose", "jws", "ver", "-i-", "-k", str(tmp_path / "key.jwk")], input=token.encode(), capture_output=True)
+            assert done.returncode == 0, done.stderr
+        listing = package["signingKeys"][json.loads(key_bytes)["kid"]]
+        spki = jwk.JWK(**json.loads(key_bytes)).export_to_pem()
+        der = base64.b64decode(b"".join(spki.splitlines()[1:-1]))
+        assert b64u(sha256(der)) == listing["thumbprint"]
+
+
 # --- submit, approve, import: what is refused -------------------------------------------------------------------------------
 
 
