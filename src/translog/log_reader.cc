@@ -47,6 +47,15 @@ Result<Bytes> LogReader::FetchTile(const TileId& id) const {
   return bytes;
 }
 
+Result<std::vector<Bytes>> LogReader::EntryBundle(const TileId& id) const {
+  TRY_ASSIGN(const Bytes bytes, FetchTile(id));
+  auto bundle = merkle::DecodeEntries(bytes, id.width);
+  if (!bundle && id.width < kTileWidth) bundle = merkle::DecodeEntries(bytes, kTileWidth);
+  if (!bundle) return Fail(ErrorCode::kCorrupt, merkle::TilePath(id) + " is not an entry bundle");
+  bundle->resize(id.width);
+  return bundle;
+}
+
 Result<std::vector<Sha256>> LogReader::HashTile(const TileId& id) const {
   const std::pair<int, uint64_t> place{id.level, id.number};
   if (id.width == kTileWidth) {
@@ -105,14 +114,11 @@ Result<std::vector<Bytes>> LogReader::ReadEntries(uint64_t from, uint64_t to, co
   for (uint64_t index = from; index < to;) {
     const uint64_t number = index / kTileWidth;
     const TileId id{kEntriesLevel, number, merkle::TileWidthIn(checkpoint.size, kEntriesLevel, number)};
-    TRY_ASSIGN(const Bytes bytes, FetchTile(id));
-    auto bundle = merkle::DecodeEntries(bytes, id.width);
-    if (!bundle) bundle = merkle::DecodeEntries(bytes, kTileWidth);
-    if (!bundle) return Fail(ErrorCode::kCorrupt, merkle::TilePath(id));
+    TRY_ASSIGN(auto bundle, EntryBundle(id));
     // One proof made from a hash tile shows all its hashes: the proof's hashes inside the tile are computed from the others.
     TRY(ProofFrom(hashes, number * kTileWidth, checkpoint));
     for (; index < to && index / kTileWidth == number; ++index) {
-      Bytes& entry = (*bundle)[index % kTileWidth];
+      Bytes& entry = bundle[index % kTileWidth];
       TRY_ASSIGN(const Sha256 leaf_hash, hashes.Node(0, index));
       if (merkle::LeafHash(entry) != leaf_hash) {
         return Fail(ErrorCode::kCorrupt, "entry " + std::to_string(index) + " is not the one in the tree");
@@ -124,13 +130,18 @@ Result<std::vector<Bytes>> LogReader::ReadEntries(uint64_t from, uint64_t to, co
 }
 
 Result<merkle::LogProof> LogReader::BuildProof(uint64_t index, const Head& head) const {
-  if (index >= head.checkpoint.size) return Fail(ErrorCode::kInvalidArgument, "the entry is not in the checkpoint's tree");
+  const uint64_t size = head.checkpoint.size;
+  if (index >= size) return Fail(ErrorCode::kInvalidArgument, "the entry is not in the checkpoint's tree");
   merkle::LogProof proof;
-  TRY_ASSIGN(auto entries, ReadEntries(index, index + 1, head.checkpoint));
-  proof.leaf = std::move(entries.front());
   proof.index = index;
-  TRY_ASSIGN(proof.hashes, InclusionProof(index, head.checkpoint));
   proof.checkpoint_note = head.note;
+  const uint64_t number = index / kTileWidth;
+  TRY_ASSIGN(auto bundle, EntryBundle({kEntriesLevel, number, merkle::TileWidthIn(size, kEntriesLevel, number)}));
+  proof.leaf = std::move(bundle[index % kTileWidth]);
+  TRY_ASSIGN(proof.hashes, merkle::InclusionProof(index, size, Hashes(size)));
+  if (!merkle::VerifyInclusion(index, size, merkle::LeafHash(proof.leaf), proof.hashes, head.checkpoint.root)) {
+    return Fail(ErrorCode::kCorrupt, "entry " + std::to_string(index) + " and the tiles do not lead to the root");
+  }
   return proof;
 }
 
@@ -153,13 +164,9 @@ Result<LogReader::Report> LogReader::Fsck(const merkle::LogPolicy& policy) const
   std::vector<TileFile> files;
   for (uint64_t number = 0; number * kTileWidth < size; ++number) {
     const TileId id{kEntriesLevel, number, merkle::TileWidthIn(size, kEntriesLevel, number)};
-    TRY_ASSIGN(const Bytes bytes, FetchTile(id));
-    auto bundle = merkle::DecodeEntries(bytes, id.width);
-    if (!bundle && id.width < kTileWidth) bundle = merkle::DecodeEntries(bytes, kTileWidth);
-    if (!bundle) return Fail(ErrorCode::kCorrupt, merkle::TilePath(id) + " is not an entry bundle");
-    bundle->resize(id.width);
+    TRY_ASSIGN(const auto bundle, EntryBundle(id));
     ++report.files;
-    for (const Bytes& entry : *bundle) {
+    for (const Bytes& entry : bundle) {
       report.leaf_bytes += entry.size();
       tree.Append(entry, files);
     }

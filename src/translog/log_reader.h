@@ -60,6 +60,7 @@ class LogReader {
  private:
   struct Cache;
   Result<Bytes> FetchTile(const merkle::TileId& id) const;
+  Result<std::vector<Bytes>> EntryBundle(const merkle::TileId& id) const;
   Result<std::vector<Sha256>> HashTile(const merkle::TileId& id) const;
   merkle::TileHashReader Hashes(uint64_t size) const;
   static Result<std::vector<Sha256>> ProofFrom(const merkle::HashReader& hashes, uint64_t index, const merkle::Checkpoint& checkpoint);
