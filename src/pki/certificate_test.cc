@@ -154,6 +154,15 @@ TEST(Certificate, RefusesCraftedExtensions) {
             ErrorCode::kDerInvalid);
 }
 
+TEST(Certificate, RefusesVersion1) {
+  const Ca ca = MakeCa();
+  const Bytes validity = der::Sequence({TimeDer(kNow).value(), TimeDer(kNow + kDay).value()});
+  const Bytes to_be_signed =
+      der::Sequence({der::UnsignedInteger(Bytes{7}), SignatureAlgorithmDer(ca.key.public_key()), ca.certificate.subject_der(),
+                     validity, NameDer("old").value(), ca.key.public_key().spki_der()});
+  EXPECT_EQ(CodeOf(Certificate::FromDer(SignDer(ca.key, to_be_signed).value())), ErrorCode::kDerInvalid);
+}
+
 TEST(Certificate, S4_4_RefusesNulInNames) {
   const Ca ca = MakeCa();
   const auto key = MakeSigner();

@@ -133,10 +133,27 @@ TEST(Est, CertsOnlyRefusesTruncationEmptinessAndOtherContents) {
   EXPECT_EQ(CodeOf(DecodeCertsOnly(one[0].der())), ErrorCode::kDerInvalid);
   const std::vector<Certificate> many(17, one[0]);
   EXPECT_EQ(CodeOf(DecodeCertsOnly(EncodeCertsOnly(many))), ErrorCode::kDocumentTooLarge);
-  // pkcs7-data where the type says signedData, and version 3.
+  // Another content type.
   Bytes other = good;
   other[14] ^= 1;  // last octet of the type's OID
   EXPECT_EQ(CodeOf(DecodeCertsOnly(other)), ErrorCode::kDerInvalid);
+}
+
+TEST(Est, CertsOnlyRefusesOtherVersionsDigestsContentsAndSigners) {
+  const Bytes certificates = der::Tlv(der::Constructed(0), MakeCa().certificate.der());
+  const Bytes type = codec::DecodeHex("06092a864886f70d010702").value();
+  const Bytes data = codec::DecodeHex("300b06092a864886f70d010701").value();
+  const Bytes none = der::Tlv(der::kSet, Bytes{});
+  const Bytes some = der::Tlv(der::kSet, der::Sequence({}));
+  const auto decode = [&](uint8_t version, const Bytes& digests, const Bytes& content, const Bytes& signers) {
+    const Bytes signed_data = der::Sequence({der::UnsignedInteger(Bytes{version}), digests, content, certificates, signers});
+    return CodeOf(DecodeCertsOnly(der::Sequence({type, der::Tlv(der::Constructed(0), signed_data)})));
+  };
+  EXPECT_EQ(decode(1, none, data, none), ErrorCode::kInternal);  // good: no code
+  EXPECT_EQ(decode(3, none, data, none), ErrorCode::kDerInvalid);
+  EXPECT_EQ(decode(1, some, data, none), ErrorCode::kDerInvalid);
+  EXPECT_EQ(decode(1, none, der::Sequence({type}), none), ErrorCode::kDerInvalid);
+  EXPECT_EQ(decode(1, none, data, some), ErrorCode::kDerInvalid);
 }
 
 TEST(Est, S2_19_BodiesInEveryFormThatClientsSend) {
