@@ -201,10 +201,10 @@ TEST(Tiles, ProofsFromTilesEqualThoseFromLeaves) {
     return hashes;
   });
   EXPECT_EQ(RootAt(600, tiles).value(), RootOf(leaves));
-  for (const uint64_t index : {0, 1, 255, 256, 511, 512, 598, 599}) {
+  for (const uint64_t index : std::initializer_list<uint64_t>{0, 1, 255, 256, 511, 512, 598, 599}) {
     EXPECT_EQ(InclusionProof(index, 600, tiles).value(), InclusionProof(index, 600, model).value());
   }
-  for (const uint64_t size : {1, 2, 255, 256, 257, 512, 599, 600}) {
+  for (const uint64_t size : std::initializer_list<uint64_t>{1, 2, 255, 256, 257, 512, 599, 600}) {
     EXPECT_EQ(ConsistencyProof(size, 600, tiles).value(), ConsistencyProof(size, 600, model).value());
   }
   EXPECT_EQ(tiles.Node(0, 600).error().code, ErrorCode::kInvalidArgument);

@@ -17,7 +17,7 @@ using SequencerTest = TranslogTest;
 TEST_F(SequencerTest, GrowsThroughTileBoundariesAndReopens) {
   const auto log = NewLog();
   log->Check();
-  for (const size_t count : {1, 1, 253, 1, 1, 300, 4096}) {
+  for (const size_t count : std::initializer_list<size_t>{1, 1, 253, 1, 1, 300, 4096}) {
     ASSERT_TRUE(log->Append(count));
     log->Check();
   }
@@ -142,7 +142,7 @@ TEST_F(SequencerTest, FilesWrittenSinceTheLastSyncMayBeLost) {
   log->sequencer().Maintain(true);
   const std::string copy = directory_.File("power-cut");
   std::filesystem::copy(log->Directory(), copy, std::filesystem::copy_options::recursive);
-  for (const size_t count : {3, 5, 400, 1}) ASSERT_TRUE(log->Append(count));
+  for (const size_t count : std::initializer_list<size_t>{3, 5, 400, 1}) ASSERT_TRUE(log->Append(count));
   log->Close();
   ASSERT_TRUE(sys::RemoveTree(log->Directory()));
   std::filesystem::copy(copy, log->Directory(), std::filesystem::copy_options::recursive);
@@ -183,7 +183,7 @@ class CrashMatrix : public TranslogTest {
     int failures = 0;
     {
       const sys::ScopedFaults faults(plan);
-      for (const size_t count : {3, 10, 2, 300}) {
+      for (const size_t count : std::initializer_list<size_t>{3, 10, 2, 300}) {
         const auto appended = log->Append(count);
         if (!appended) {
           EXPECT_EQ(appended.error().code, ErrorCode::kLogNotWritable);
