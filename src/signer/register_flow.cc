@@ -1,0 +1,163 @@
+#include "signer/register_flow.h"
+
+#include <algorithm>
+#include <set>
+
+#include "crypto/digest.h"
+#include "jose/jwk.h"
+#include "jose/jws.h"
+#include "manifest/log_leaf.h"
+#include "manifest/typ.h"
+#include "signer/apply_change.h"
+#include "signer/store/device_store.h"
+#include "signer/verbs.h"
+
+namespace fleetseal::signer {
+namespace {
+
+using api::signing::ChangeAnswer;
+using codec::Json;
+
+Result<std::vector<jose::UnverifiedJws>> ParseAll(const std::vector<std::string>& texts) {
+  if (texts.empty()) return Fail(ErrorCode::kQuorumNotReached, "nobody signed");
+  if (texts.size() > api::signing::kRegisterChangeSignaturesMax) return Fail(ErrorCode::kLimitExceeded, "too many signatures");
+  std::vector<jose::UnverifiedJws> all;
+  for (const auto& text : texts) {
+    TRY_ASSIGN(jose::UnverifiedJws jws, jose::UnverifiedJws::Parse(text));
+    if (jws.header().typ != manifest::kTypRegisterChange) return Fail(ErrorCode::kTypMismatch, jws.header().typ);
+    if (jws.header().sjwk || !jws.header().kid) return Fail(ErrorCode::kHeaderNotAllowed, "people's documents have alg, typ and kid");
+    all.push_back(std::move(jws));
+  }
+  for (const auto& jws : all) {
+    if (!std::ranges::equal(jws.unverified_payload(), all.front().unverified_payload())) {
+      return Fail(ErrorCode::kQuorumNotReached, "the signatures are over different bytes");
+    }
+  }
+  return all;
+}
+
+const crypto::PublicKey* FindKey(const SecurityKeys& security, const std::string& kid) {
+  for (const auto& key : security.keys) {
+    if (key.key_id() == kid) return &key;
+  }
+  return nullptr;
+}
+
+Status RequireOperator(const Person& person, const manifest::RegisterChange& change) {
+  for (const auto& one : change.changes) {
+    const auto* allow = std::get_if<manifest::AllowDevice>(&one);
+    if (allow != nullptr) TRY(RequireRole(person, manifest::PersonRole::kOperator, allow->product));
+  }
+  return {};
+}
+
+// An operator alone, for a change that only allows devices (ADR 0004).
+Result<VerifiedChange> VerifyByOperator(const Core& core, manifest::RegisterChange change, const std::string& compact) {
+  TRY_ASSIGN(PersonDocument document, VerifyPersonDocument(core, compact, manifest::kTypRegisterChange));
+  TRY(RequireOperator(document.person, change));
+  return VerifiedChange{std::move(change), HashText(document.payload), {compact}, document.person.id.text()};
+}
+
+Result<std::optional<ChangeAnswer>> FindRepeated(const Core& core, const VerifiedChange& verified) {
+  TRY_ASSIGN(const auto row, core.database().WithSnapshot([&](storage::Session& session) {
+    return store::FindChange(session, verified.change.change_id.text());
+  }));
+  std::optional<ChangeAnswer> answer;
+  if (!row) return answer;
+  if (row->payload_sha256 != verified.payload_sha256) {
+    return Fail(ErrorCode::kAlreadyExists, "the change id " + row->change_id + " is taken");
+  }
+  answer = ChangeAnswer{row->sequence, row->changes};
+  return answer;
+}
+
+}  // namespace
+
+Result<SecurityKeys> ParseSecurityKeys(const std::string& keys_json, int64_t quorum) {
+  TRY_ASSIGN(const Json json, codec::ParseJson(keys_json));
+  if (!json.is_array()) return Fail(ErrorCode::kMemberTypeWrong, "keys is not an array");
+  SecurityKeys security;
+  security.quorum = quorum;
+  std::set<Sha256> seen;
+  for (const Json& element : json.as_array()) {
+    TRY_ASSIGN(jose::Jwk jwk, jose::ParseJwk(element));
+    if (!seen.insert(jwk.key.thumbprint()).second) return Fail(ErrorCode::kValueOutOfRange, "a security key is there twice");
+    security.keys.push_back(std::move(jwk.key));
+  }
+  if (quorum < 1 || quorum > static_cast<int64_t>(security.keys.size())) {
+    return Fail(ErrorCode::kValueOutOfRange, "the quorum is not between 1 and the number of keys");
+  }
+  return security;
+}
+
+std::string BuildSecurityKeys(const std::vector<crypto::PublicKey>& keys) {
+  Json list = Json::MakeArray();
+  for (const auto& key : keys) list.Push(jose::BuildJwk({.key = key, .kid = {}, .alg = {}}));
+  return list.Serialize();
+}
+
+Result<VerifiedChange> VerifyChange(const Core& core, const SecurityKeys& security, const std::vector<std::string>& jws) {
+  TRY_ASSIGN(const auto documents, ParseAll(jws));
+  const std::string payload(AsText(documents.front().unverified_payload()));
+  TRY_ASSIGN(manifest::RegisterChange change, manifest::RegisterChange::Parse(payload));
+  TRY(CheckAge(change.issued, core.Now()));
+  VerifiedChange verified{std::move(change), HashText(payload), {}, "security"};
+  std::set<Sha256> signers;
+  for (const auto& document : documents) {
+    const crypto::PublicKey* key = FindKey(security, *document.header().kid);
+    if (key == nullptr) continue;
+    TRY_CONTEXT(document.Verify(*key, key->default_algorithm()), "signature of a security key");
+    if (signers.insert(key->thumbprint()).second) verified.documents.push_back(document.compact());
+  }
+  if (static_cast<int64_t>(signers.size()) >= security.quorum) return verified;
+  if (verified.change.is_devices_only() && signers.empty()) return VerifyByOperator(core, verified.change, jws.front());
+  return Fail(ErrorCode::kQuorumNotReached, std::to_string(signers.size()) + " of " + std::to_string(security.quorum) + " security keys");
+}
+
+Status ApplyChange(storage::Session& session, const VerifiedChange& verified, int64_t log_index) {
+  TRY_ASSIGN(auto state, store::ReadRegisterState(session));
+  if (!state) return Fail(ErrorCode::kTrustStateMissing, "the organisation was not adopted yet");
+  const manifest::RegisterChange& change = verified.change;
+  const int64_t expected = change.is_devices_only() ? 0 : state->sequence + 1;
+  if (change.sequence != expected) {
+    return Fail(ErrorCode::kConflict, "the change has sequence " + std::to_string(change.sequence) + ", expected " + std::to_string(expected));
+  }
+  TRY(CheckNonce(session, verified.signer, change.nonce));
+  for (const auto& one : change.changes) TRY(ApplyOne(session, one, *state));
+  if (!change.is_devices_only()) state->sequence = change.sequence;
+  TRY(store::PutRegisterState(session, *state));
+  TRY(TakeNonce(session, verified.signer, change.nonce, verified.payload_sha256));
+  for (const auto& compact : verified.documents) {
+    TRY(store::InsertDocument(session, {HashText(compact), std::string(manifest::kTypRegisterChange), change.change_id.text(), verified.signer,
+                                        compact, change.issued.value, log_index}));
+  }
+  return store::InsertChange(session, {change.change_id.text(), change.sequence, verified.payload_sha256,
+                                       static_cast<int64_t>(change.changes.size()), log_index});
+}
+
+Status TryChange(const Core& core, const VerifiedChange& verified) {
+  const Status outcome = core.database().WithTransaction([&](storage::Session& session) -> Status {
+    TRY(ApplyChange(session, verified, 0));
+    return Fail(ErrorCode::kCancelled, "only tried");
+  });
+  if (!outcome && outcome.error().code == ErrorCode::kCancelled) return {};
+  return outcome;
+}
+
+Result<ChangeAnswer> RegisterChange(Core& core, const std::vector<std::string>& jws) {
+  const std::unique_lock register_lock(core.register_mutex);
+  TRY_ASSIGN(const auto state, core.database().WithSnapshot([](storage::Session& session) { return store::ReadRegisterState(session); }));
+  if (!state) return Fail(ErrorCode::kTrustStateMissing, "the organisation was not adopted yet");
+  TRY_ASSIGN(const SecurityKeys security, ParseSecurityKeys(state->security_keys, state->quorum));
+  TRY_ASSIGN(const VerifiedChange verified, VerifyChange(core, security, jws));
+  TRY_ASSIGN(const auto repeated, FindRepeated(core, verified));
+  if (repeated) return *repeated;
+  TRY(TryChange(core, verified));
+  const manifest::PersonDocumentLeaf leaf{"register-change", core.Now(), crypto::HashSha256(verified.documents.front()),
+                                          verified.change.change_id.text()};
+  TRY_ASSIGN(const int64_t index, core.Record(leaf.Build()));
+  TRY(core.database().WithTransaction([&](storage::Session& session) { return ApplyChange(session, verified, index); }));
+  return ChangeAnswer{verified.change.sequence, static_cast<int64_t>(verified.change.changes.size())};
+}
+
+}  // namespace fleetseal::signer

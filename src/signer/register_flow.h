@@ -1,0 +1,37 @@
+// Register changes: who signed enough, and what each change does.
+//
+// Source: trust model section 2; documents.md section 4; ADR 0004. Used by the verb and by --adopt, which brings the first change.
+// Thread rule: the caller holds register_mutex alone (or nobody else runs yet).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "signer/people.h"
+#include "signer/store/register_store.h"
+
+namespace fleetseal::signer {
+
+struct SecurityKeys {
+  std::vector<crypto::PublicKey> keys;
+  int64_t quorum = 1;
+};
+// Distinct keys and 1 <= quorum <= their number; else ValueOutOfRange, and codes of ParseJwk.
+Result<SecurityKeys> ParseSecurityKeys(const std::string& keys_json, int64_t quorum);
+std::string BuildSecurityKeys(const std::vector<crypto::PublicKey>& keys);
+
+struct VerifiedChange {
+  manifest::RegisterChange change;
+  std::string payload_sha256;
+  std::vector<std::string> documents;  // compact, the ones that count
+  std::string signer;                  // whose nonce it is: "security", or the operator's id
+};
+// Codes: TypMismatch, SignatureInvalid, PersonUnknown, QuorumNotReached, RoleMissing, and parsing codes.
+Result<VerifiedChange> VerifyChange(const Core& core, const SecurityKeys& security, const std::vector<std::string>& jws);
+// Checks and applies inside the caller's transaction. Codes: Conflict (sequence, generation), AlreadyExists, KeyAlreadyUsed, PersonUnknown,
+// NonceReplayed.
+Status ApplyChange(storage::Session& session, const VerifiedChange& verified, int64_t log_index);
+// The same, but nothing stays: what is recorded afterwards is known to apply.
+Status TryChange(const Core& core, const VerifiedChange& verified);
+
+}  // namespace fleetseal::signer
