@@ -1,0 +1,381 @@
+// Every JWS payload: Build and Parse are inverse, and each is held to its members.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "codec/base64.h"
+#include "crypto/digest.h"
+#include "manifest/enrolment.h"
+#include "manifest/log_leaf.h"
+#include "manifest/manifest_signature.h"
+#include "manifest/order.h"
+#include "manifest/permit.h"
+#include "manifest/person_documents.h"
+#include "manifest/receipt.h"
+#include "manifest/register_change.h"
+#include "manifest/status.h"
+#include "manifest/update_version.h"
+
+namespace fleetseal::manifest {
+namespace {
+
+template <typename T>
+T Id(std::string_view text) {
+  return T::Parse(text).value();
+}
+const Sha256 kHash = crypto::HashSha256("x");
+const ProductName kProduct = ProductName::Parse("acme/gateway").value();
+const Bytes kNonce(kNonceBytes, 7);
+crypto::PublicKey NewKey(crypto::KeyKind kind = crypto::KeyKind::kP256) {
+  return crypto::PrivateKey::Generate(kind).value().public_key();
+}
+
+StatusDocument GoodStatus() {
+  StatusDocument status{3, 4, {100}, {200}, 5, kHash, {kHash}, {}, Bytes{1, 2}};
+  status.newest[kProduct][Id<Environment>("production")] = 9;
+  return status;
+}
+Order GoodOrder() {
+  Order order;
+  order.order_id = Id<OrderId>("o1");
+  order.device_id = Id<DeviceId>("d1");
+  order.generation = 2;
+  order.epoch = 3;
+  order.sequence = 4;
+  order.issued = {100};
+  order.expires = {200};
+  order.package_version = 5;
+  order.plan_id = Id<PlanId>("p1");
+  order.manifest_sha256 = kHash;
+  order.contents = {{Id<FileId>("f1"), kHash, {77}}};
+  order.content_key = "a..b.c.d";
+  order.window = Window{{110}, {120}};
+  order.deadline = UnixSeconds{150};
+  order.permit = "a.b.c";
+  return order;
+}
+Permit GoodPermit() {
+  return {Id<PermitId>("pe1"), kProduct, {6, kHash}, {5, kHash}, std::vector{Id<DeviceId>("d1")}, std::nullopt, {100}, {200}};
+}
+SignRequest GoodRequest() {
+  return {Id<RequestId>("r1"), kProduct, kHash, Delivery::kClear, "urn:fleetseal:acme", Id<PersonId>("ann"), kNonce, {100}, {200}};
+}
+Approval GoodApproval() {
+  return {Id<RequestId>("r1"), "fleetseal-manifest+jws", kHash, kHash, kHash, Decision::kReject, "not tested", Id<PersonId>("bob"), kNonce, {100}, {200}};
+}
+Plan GoodPlan() {
+  return {Id<PlanId>("p1"), kProduct, Id<Environment>("production"), kHash, std::vector{Id<DeviceId>("d1"), Id<DeviceId>("d2")}, std::nullopt,
+          Window{{110}, {120}}, UnixSeconds{150}, Reboot::kLater, 1000, Id<PersonId>("eve"), kNonce, {100}, {200}};
+}
+Revocation GoodRevocation() {
+  return {Id<RequestId>("v1"), RevocationKind::kPerson, "ann", RevocationAction::kRevoke, "left", Id<PersonId>("eve"), kNonce, {100}};
+}
+Receipt GoodReceipt() {
+  Receipt receipt;
+  receipt.device_id = Id<DeviceId>("d1");
+  receipt.number = 8;
+  receipt.order_id = Id<OrderId>("o1");
+  receipt.epoch = 3;
+  receipt.sequence = 4;
+  receipt.manifest_sha256 = kHash;
+  receipt.product = kProduct;
+  receipt.release_counter = 6;
+  receipt.publisher_key = kHash;
+  receipt.director_key = kHash;
+  receipt.checkpoint_size = 12;
+  receipt.files = {{Id<FileId>("f1"), kHash}};
+  receipt.phases = {{"accepted", {110}}, {"committed", {120}}};
+  receipt.outcome = Outcome::kRolledBack;
+  receipt.code = "HealthCheckFailed";
+  receipt.document = kHash;
+  receipt.issued = {130};
+  return receipt;
+}
+RegisterChange GoodChange() {
+  Policy policy{Id<KeyId>("policy-1"), kProduct, 2, Delivery::kSealed, {Id<Environment>("production")}, {900}};
+  AllowDevice allow{Id<DeviceId>("d1"), kProduct, Id<Environment>("production"), {{"model", "g1"}}, 1, NewKey(crypto::KeyKind::kEd25519), true, {500}};
+  AddPerson add{Id<PersonId>("ann"), {PersonRole::kPublisher, PersonRole::kOperator}, {true, {}}, NewKey()};
+  return {Id<ChangeId>("c1"), 7, {add, RevokePerson{Id<PersonId>("bob")}, SetPolicy{policy}, SetSecurity{{NewKey(), NewKey()}, 2}, allow}, kNonce, {100}};
+}
+
+struct Kind {
+  std::string name;
+  std::string good;                                      // every optional member that can stand beside the others
+  std::function<Result<std::string>(std::string_view)> parse_and_build;
+  std::vector<std::string> optional;
+};
+
+template <typename T>
+Kind MakeKind(std::string name, const T& good, std::vector<std::string> optional) {
+  return {std::move(name), good.Build(),
+          [](std::string_view text) -> Result<std::string> {
+            TRY_ASSIGN(const T parsed, T::Parse(text));
+            return parsed.Build();
+          },
+          std::move(optional)};
+}
+
+std::vector<Kind> AllKinds() {
+  return {
+      MakeKind("manifest", ManifestSignature{kHash, kProduct, 5, "urn:fleetseal:acme", Delivery::kSealed, {100}}, {}),
+      MakeKind("status", GoodStatus(), {"nonce"}),
+      MakeKind("order", GoodOrder(), {"contentKey", "window", "deadline", "permit"}),
+      MakeKind("permit", GoodPermit(), {}),
+      MakeKind("request", GoodRequest(), {}),
+      MakeKind("approval", GoodApproval(), {"reason"}),
+      MakeKind("plan", GoodPlan(), {"window", "deadline", "bytesMax"}),
+      MakeKind("revocation", GoodRevocation(), {}),
+      MakeKind("register-change", GoodChange(), {}),
+      MakeKind("receipt", GoodReceipt(), {"orderId", "manifestSha256", "product", "releaseCounter", "publisherKey", "directorKey", "code", "document"}),
+      MakeKind("device-keys", DeviceKeys{Id<DeviceId>("d1"), 1, kHash, NewKey(), NewKey(), {100}}, {}),
+      MakeKind("enrolment", Enrolment{Id<DeviceId>("d1"), "a.b.c", {100}}, {}),
+      MakeKind("leaf", ManifestSignatureLeaf{{100}, kHash, kHash, kProduct, 5, kHash, Id<RequestId>("r1"), kHash, kHash}, {}),
+  };
+}
+
+TEST(Documents, ParseAndBuildAreInverse) {
+  for (const Kind& kind : AllKinds()) {
+    const auto built = kind.parse_and_build(kind.good);
+    ASSERT_TRUE(built.has_value()) << kind.name << " " << built.error().ToString();
+    EXPECT_EQ(*built, kind.good) << kind.name;
+  }
+}
+
+TEST(Documents, EveryMemberIsNeededExceptTheOptionalOnes) {
+  for (const Kind& kind : AllKinds()) {
+    const codec::Json json = codec::ParseJson(kind.good).value();
+    for (const auto& member : json.as_object()) {
+      codec::Json without = codec::Json::MakeObject();
+      for (const auto& [name, value] : json.as_object()) {
+        if (name != member.first) without.Set(name, value);
+      }
+      const bool is_optional = std::find(kind.optional.begin(), kind.optional.end(), member.first) != kind.optional.end();
+      const auto outcome = kind.parse_and_build(without.Serialize());
+      EXPECT_EQ(outcome.has_value(), is_optional) << kind.name << "." << member.first;
+      if (!outcome) {
+        EXPECT_EQ(outcome.error().code, ErrorCode::kMemberMissing) << kind.name << "." << member.first << " " << outcome.error().ToString();
+      }
+    }
+  }
+}
+
+TEST(Documents, EveryMemberHasOneTypeAndNoneIsUnknown) {
+  for (const Kind& kind : AllKinds()) {
+    const codec::Json json = codec::ParseJson(kind.good).value();
+    for (size_t i = 0; i < json.as_object().size(); ++i) {
+      codec::Json changed = json;
+      changed.as_object()[i].second = nullptr;
+      EXPECT_EQ(kind.parse_and_build(changed.Serialize()).error().code, ErrorCode::kMemberTypeWrong) << kind.name << "." << json.as_object()[i].first;
+      changed.as_object()[i].second = true;
+      EXPECT_FALSE(kind.parse_and_build(changed.Serialize()).has_value()) << kind.name << "." << json.as_object()[i].first;
+    }
+    codec::Json more = json;
+    more.Set("more", 1);
+    EXPECT_EQ(kind.parse_and_build(more.Serialize()).error().code, ErrorCode::kMemberUnknown) << kind.name;
+    EXPECT_EQ(kind.parse_and_build(kind.good + " 1").error().code, ErrorCode::kJsonInvalid) << kind.name;
+    EXPECT_EQ(kind.parse_and_build("[]").error().code, ErrorCode::kMemberTypeWrong) << kind.name;
+    const std::string doubled = kind.good.substr(0, kind.good.size() - 1) + ",\"" + json.as_object()[0].first + "\":1}";
+    EXPECT_EQ(kind.parse_and_build(doubled).error().code, ErrorCode::kJsonDuplicateMember) << kind.name;
+  }
+}
+
+TEST(Documents, EmptyTextsOddIdsAndWrongBase64AreRefused) {
+  for (const Kind& kind : AllKinds()) {
+    const codec::Json json = codec::ParseJson(kind.good).value();
+    for (size_t i = 0; i < json.as_object().size(); ++i) {
+      if (!json.as_object()[i].second.is_string()) continue;
+      for (const char* text : {"", "caf\xc3\xa9", "../x y"}) {
+        const std::string& name = json.as_object()[i].first;
+        const bool is_free_text = name == "reason" || name == "subject" || name == "audience" || name == "typ" || name == "keys" ||
+                                  name == "contentKey" || name == "permit";
+        if (is_free_text && text[0] == '.') continue;
+        codec::Json changed = json;
+        changed.as_object()[i].second = text;
+        EXPECT_FALSE(kind.parse_and_build(changed.Serialize()).has_value()) << kind.name << "." << name << " = " << text;
+      }
+    }
+  }
+}
+
+TEST(Documents, DatesDoNotRunBackwards) {
+  auto order = GoodOrder();
+  order.expires = order.issued;
+  EXPECT_EQ(Order::Parse(order.Build()).error().code, ErrorCode::kValueOutOfRange);
+  order = GoodOrder();
+  order.window = Window{{120}, {119}};
+  EXPECT_EQ(Order::Parse(order.Build()).error().code, ErrorCode::kValueOutOfRange);
+}
+
+TEST(ManifestSignature, HasTheAzureFormOfTheHashAndThisText) {
+  const ManifestSignature signature{{}, kProduct, 5, AudienceOf(Id<Organisation>("acme")), Delivery::kClear, {100}};
+  EXPECT_EQ(signature.Build(),
+            R"({"sha256":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","product":"acme/gateway","releaseCounter":5,"audience":"urn:fleetseal:acme","delivery":"clear","issued":100})");
+  ManifestSignature zero = signature;
+  zero.release_counter = 0;
+  EXPECT_EQ(ManifestSignature::Parse(zero.Build()).error().code, ErrorCode::kValueOutOfRange);
+}
+
+TEST(Order, ACancelHasNoContentsAndFilesComeOnce) {
+  auto order = GoodOrder();
+  order.action = OrderAction::kCancel;
+  EXPECT_EQ(Order::Parse(order.Build()).error().code, ErrorCode::kValueOutOfRange);
+  order.contents.clear();
+  EXPECT_EQ(Order::Parse(order.Build()).error().code, ErrorCode::kValueOutOfRange);
+  order.content_key.reset();
+  EXPECT_TRUE(Order::Parse(order.Build()).has_value());
+  order = GoodOrder();
+  order.contents.push_back(order.contents[0]);
+  EXPECT_EQ(Order::Parse(order.Build()).error().code, ErrorCode::kValueOutOfRange);
+}
+
+TEST(Permit, NamesDevicesOrAPlanAndNotBoth) {
+  auto permit = GoodPermit();
+  permit.plan_id = Id<PlanId>("p1");
+  EXPECT_EQ(Permit::Parse(permit.Build()).error().code, ErrorCode::kMemberMissing);
+  permit.device_ids.reset();
+  EXPECT_EQ(Permit::Parse(permit.Build()).value().plan_id->text(), "p1");
+  permit.plan_id.reset();
+  EXPECT_EQ(Permit::Parse(permit.Build()).error().code, ErrorCode::kMemberMissing);
+  permit.device_ids = {{Id<DeviceId>("d1"), Id<DeviceId>("d1")}};
+  EXPECT_EQ(Permit::Parse(permit.Build()).error().code, ErrorCode::kValueOutOfRange);
+}
+
+TEST(Plan, NamesDevicesOrACountAndNotBoth) {
+  auto plan = GoodPlan();
+  plan.count_max = 5;
+  EXPECT_EQ(Plan::Parse(plan.Build()).error().code, ErrorCode::kMemberMissing);
+  plan.devices.reset();
+  EXPECT_EQ(Plan::Parse(plan.Build()).value().count_max, 5);
+  plan.count_max = 0;
+  EXPECT_EQ(Plan::Parse(plan.Build()).error().code, ErrorCode::kValueOutOfRange);
+}
+
+TEST(Request, HasOneKindAndANonceOfSixteenBytes) {
+  std::string text = GoodRequest().Build();
+  text.replace(text.find("\"kind\":\"manifest\""), 17, "\"kind\":\"package1\"");
+  EXPECT_EQ(SignRequest::Parse(text).error().code, ErrorCode::kValueOutOfRange);
+  auto request = GoodRequest();
+  request.nonce.pop_back();
+  EXPECT_EQ(SignRequest::Parse(request.Build()).error().code, ErrorCode::kValueOutOfRange);
+}
+
+TEST(Revocation, KnowsItsNames) {
+  for (const char* name : {"device", "person", "manifest", "plan"}) EXPECT_EQ(RevocationKindName(RevocationKindFromName(name).value()), name);
+  for (const char* name : {"suspend", "resume", "revoke", "withdraw", "cancel"}) EXPECT_EQ(RevocationActionName(RevocationActionFromName(name).value()), name);
+  EXPECT_FALSE(RevocationKindFromName("Device").has_value());
+  EXPECT_FALSE(RevocationActionFromName("").has_value());
+}
+
+TEST(RegisterChange, HoldsEachChangeToItsForm) {
+  const RegisterChange good = GoodChange();
+  const auto code = [](const RegisterChange& change) {
+    const auto parsed = RegisterChange::Parse(change.Build());
+    return parsed ? ErrorCode::kInternal : parsed.error().code;
+  };
+  EXPECT_EQ(code(good), ErrorCode::kInternal);
+  auto change = good;
+  change.changes.clear();
+  EXPECT_EQ(code(change), ErrorCode::kValueOutOfRange);
+  change = good;
+  std::get<SetSecurity>(change.changes[3]).quorum = 3;
+  EXPECT_EQ(code(change), ErrorCode::kValueOutOfRange);
+  std::get<SetSecurity>(change.changes[3]).quorum = 0;
+  EXPECT_EQ(code(change), ErrorCode::kValueOutOfRange);
+  auto& keys = std::get<SetSecurity>(change.changes[3]).keys;
+  keys[1] = keys[0];
+  EXPECT_EQ(code(change), ErrorCode::kValueOutOfRange);
+  change = good;
+  std::get<AddPerson>(change.changes[0]).roles.push_back(PersonRole::kPublisher);
+  EXPECT_EQ(code(change), ErrorCode::kValueOutOfRange);
+  change = good;
+  std::get<AddPerson>(change.changes[0]).products.products = {kProduct};
+  EXPECT_EQ(code(change), ErrorCode::kValueOutOfRange);
+  std::string text = good.Build();
+  text.replace(text.find("revoke-person"), 13, "remove-person");
+  EXPECT_EQ(RegisterChange::Parse(text).error().code, ErrorCode::kValueOutOfRange);
+}
+
+TEST(RegisterChange, TellsWhetherOnlyDevicesAreAllowed) {
+  RegisterChange change = GoodChange();
+  EXPECT_FALSE(change.is_devices_only());
+  change.changes.erase(change.changes.begin(), change.changes.end() - 1);
+  EXPECT_TRUE(change.is_devices_only());
+  change.changes.clear();
+  EXPECT_FALSE(change.is_devices_only());
+}
+
+TEST(ProductScope, CoversAllOrWhatIsNamed) {
+  const ProductName other = ProductName::Parse("acme/other").value();
+  EXPECT_TRUE((ProductScope{true, {}}).Covers(other));
+  EXPECT_TRUE((ProductScope{false, {kProduct}}).Covers(kProduct));
+  EXPECT_FALSE((ProductScope{false, {kProduct}}).Covers(other));
+}
+
+TEST(Policy, ItsHashIsOverTheFixedOrderOfMembers) {
+  const Policy policy{Id<KeyId>("policy-1"), kProduct, 2, Delivery::kSealed, {Id<Environment>("production")}, {900}};
+  EXPECT_EQ(policy.Hash(), crypto::HashSha256(std::string_view(
+                               R"({"policyId":"policy-1","product":"acme/gateway","approvals":2,"delivery":"sealed","environments":["production"],"reviewBy":900})")));
+  const auto shuffled = codec::ParseJson(R"({"product":"acme/gateway","policyId":"policy-1","approvals":2,"delivery":"sealed","environments":["production"],"reviewBy":900})");
+  EXPECT_EQ(Policy::Parse(*shuffled).value().Hash(), policy.Hash());
+}
+
+TEST(Receipt, TheFirstOneHasAPredecessorOfZeros) {
+  Receipt receipt = GoodReceipt();
+  EXPECT_NE(receipt.Build().find(R"("previous":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")"), std::string::npos);
+  receipt.code = "no code name";
+  EXPECT_EQ(Receipt::Parse(receipt.Build()).error().code, ErrorCode::kIdInvalid);
+  receipt = GoodReceipt();
+  receipt.number = 0;
+  EXPECT_EQ(Receipt::Parse(receipt.Build()).error().code, ErrorCode::kValueOutOfRange);
+}
+
+TEST(Enrolment, BothSidesDeriveOneKeyFromCodeAndDevice) {
+  const std::string code = "abcdefghijklmnopqrstuvwx23";
+  const auto key = DeriveEnrolmentKey(code, Id<DeviceId>("d1"));
+  ASSERT_TRUE(key.has_value());
+  EXPECT_EQ(key->public_key(), DeriveEnrolmentKey(code, Id<DeviceId>("d1"))->public_key());
+  EXPECT_FALSE(key->public_key() == DeriveEnrolmentKey(code, Id<DeviceId>("d2"))->public_key());
+  for (const char* bad : {"", "abc", "ABCDEFGHIJKLMNOPQRSTUVWX23", "abcdefghijklmnopqrstuvwx21", "abcdefghijklmnopqrstuvwx234"}) {
+    EXPECT_EQ(DeriveEnrolmentKey(bad, Id<DeviceId>("d1")).error().code, ErrorCode::kIdInvalid) << bad;
+  }
+}
+
+TEST(Leaves, SayTheirTypeAndHideTheDevice) {
+  EXPECT_EQ(LeafType(OrderLeaf{{1}, kHash, Id<PlanId>("p1"), 4, kHash}.Build()).value(), "order");
+  EXPECT_EQ(LeafType(PackageLeaf{{1}, 2, kHash}.Build()).value(), "package");
+  EXPECT_EQ(LeafType(CertificateLeaf{{1}, kHash, "device"}.Build()).value(), "certificate");
+  EXPECT_EQ(LeafType(SealedLeaf{{1}, kHash, Id<FileId>("f1"), kHash, {9}, kHash}.Build()).value(), "sealed");
+  EXPECT_EQ(LeafType(ReceiptBatchLeaf{{1}, kHash, 3}.Build()).value(), "receipt-batch");
+  EXPECT_EQ(LeafType(RefusalLeaf{{1}, "PlanExpired", "order"}.Build()).value(), "refusal");
+  EXPECT_EQ((PersonDocumentLeaf{"plan", {1}, Sha256{}, "p1"}.Build()),
+            R"({"type":"plan","time":1,"jwsSha256":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","planId":"p1"})");
+  EXPECT_NE((PersonDocumentLeaf{"register-change", {1}, kHash, "c1"}.Build()).find("changeId"), std::string::npos);
+  EXPECT_NE((PersonDocumentLeaf{"revocation", {1}, kHash, "v1"}.Build()).find("revocationId"), std::string::npos);
+  EXPECT_EQ(ManifestSignatureLeaf::Parse(PackageLeaf{{1}, 2, kHash}.Build()).error().code, ErrorCode::kLogProofMissing);
+  EXPECT_FALSE(LeafType("{}").has_value());
+}
+
+TEST(DateTime, ReadsOneFormAndOnlyRealDates) {
+  EXPECT_EQ(ParseDateTime("2026-11-21T10:00:00Z")->value, 1795255200);
+  EXPECT_EQ(BuildDateTime({1795255200}), "2026-11-21T10:00:00Z");
+  for (const char* bad : {"2026-11-31T10:00:00Z", "2026-13-01T00:00:00Z", "2026-11-21T24:00:00Z", "2026-11-21 10:00:00Z", "2026-11-21T10:00:00",
+                          "2026-11-21T10:00:00.0Z", "1969-12-31T23:59:59Z", "2026-11-21T10:00:60Z", ""}) {
+    EXPECT_EQ(ParseDateTime(bad).error().code, ErrorCode::kTextInvalid) << bad;
+  }
+}
+
+TEST(UpdateVersion, ComparesNumberByNumber) {
+  const auto v = [](std::string_view text) { return UpdateVersion::Parse(text).value(); };
+  EXPECT_LT(v("1.9"), v("1.10"));
+  EXPECT_LT(v("1.2"), v("1.2.0"));
+  EXPECT_LT(v("1.2.3.4"), v("2.0"));
+  EXPECT_EQ(v("1.2.3"), v("1.2.3"));
+  for (const char* bad : {"", "1", "1.", ".1", "1.2.3.4.5", "1.02", "1.2a", "1.-2", "1.2147483648", "1.99999999999", "1 .2"}) {
+    EXPECT_EQ(UpdateVersion::Parse(bad).error().code, ErrorCode::kValueOutOfRange) << bad;
+  }
+  EXPECT_TRUE(UpdateVersion::Parse("0.2147483647").has_value());
+}
+
+}  // namespace
+}  // namespace fleetseal::manifest
