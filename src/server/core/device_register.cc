@@ -73,17 +73,31 @@ void DeviceRegister::Put(const std::vector<DeviceRow>& rows, uint64_t since) {
   }
 }
 
-Verdict<void> DeviceRegister::SetEnrolled(const DeviceId& id, const Sha256& certificate, int64_t generation, bool has_keys) {
+void DeviceRegister::PutAllowed(const DeviceRow& row) {
+  const std::lock_guard lock(mutex_);
+  Entry& entry = entries_[row.id.text()];
+  entry.changed = ++changes_;
+  entry.state = DeviceState::kAllowed;
+  entry.generation = row.generation;
+  entry.kind = InternKind(row);
+  entry.has_keys = false;
+  entry.certificate.reset();
+  entry.identity_key.reset();
+  entry.pending.reset();
+}
+
+Verdict<void> DeviceRegister::SetEnrolled(const DeviceId& id, const Enrolment& enrolment) {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(id.text());
   if (found == entries_.end()) return Refuse(ErrorCode::kDeviceUnknown, "the device is not known here yet");
   Entry& entry = found->second;
-  if (entry.generation != generation) entry.pending.reset();  // an order names its generation
+  if (entry.generation != enrolment.generation) entry.pending.reset();  // an order names its generation
   entry.changed = ++changes_;
   entry.state = DeviceState::kActive;
-  entry.certificate = certificate;
-  entry.generation = generation;
-  entry.has_keys = has_keys;
+  entry.certificate = enrolment.certificate;
+  entry.identity_key = enrolment.identity_key;
+  entry.generation = enrolment.generation;
+  if (enrolment.has_keys) entry.has_keys = *enrolment.has_keys;
   return {};
 }
 
@@ -108,13 +122,13 @@ void DeviceRegister::PutSeen(const SeenDevice& seen) {
   entry.agent_version = seen.agent_version;
 }
 
-Verdict<void> DeviceRegister::Authenticate(const DeviceId& id, const Sha256& certificate) const {
+Verdict<void> DeviceRegister::Authenticate(const DeviceId& id, const Sha256& certificate, const Sha256& key) const {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(id.text());
   if (found == entries_.end()) return Refuse(ErrorCode::kDeviceUnknown, "no such device");
   TRY(JudgeState(found->second.state));
-  if (found->second.certificate != certificate) {
-    return Refuse(ErrorCode::kCertificateInvalid, "this is not the device's newest certificate");
+  if (found->second.certificate != certificate && found->second.identity_key != key) {
+    return Refuse(ErrorCode::kCertificateInvalid, "this certificate is not the device's any more");
   }
   return {};
 }

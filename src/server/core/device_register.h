@@ -52,15 +52,24 @@ class DeviceRegister {
   // asked for: devices that changed here after that are left alone.
   uint64_t BeginSync() const;
   void Put(const std::vector<api::signing::DeviceRow>& rows, uint64_t since);
-  // After an enrolment. DeviceUnknown if it was never allowed.
-  Verdict<void> SetEnrolled(const DeviceId& id, const Sha256& certificate, int64_t generation, bool has_keys);
+  // A device that was allowed (again): its earlier keys and certificates are void.
+  void PutAllowed(const api::signing::DeviceRow& row);
+  // After an enrolment or renewal (`has_keys` unset: as before). DeviceUnknown if it was never allowed.
+  struct Enrolment {
+    Sha256 certificate;
+    Sha256 identity_key;
+    int64_t generation = 1;
+    std::optional<bool> has_keys;
+  };
+  Verdict<void> SetEnrolled(const DeviceId& id, const Enrolment& enrolment);
   void SetState(const DeviceId& id, DeviceState state);
   // At the start.
   void PutSeen(const SeenDevice& seen);
 
-  // May this certificate act for this device now? DeviceUnknown, DeviceSuspended, DeviceRevoked, DeviceQuarantined,
-  // CertificateInvalid (not the device's newest one).
-  Verdict<void> Authenticate(const DeviceId& id, const Sha256& certificate) const;
+  // May this certificate act for this device now? It must be the newest one, or one of the same key: a renewal never changes the
+  // key, and a device that missed the answer to its renewal still holds the certificate before. DeviceUnknown, DeviceSuspended,
+  // DeviceRevoked, DeviceQuarantined, CertificateInvalid.
+  Verdict<void> Authenticate(const DeviceId& id, const Sha256& certificate, const Sha256& key) const;
   // As Authenticate without the certificate: for EST.
   Verdict<void> CheckState(const DeviceId& id) const;
   std::optional<DeviceRecord> Find(const DeviceId& id) const;

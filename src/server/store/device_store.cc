@@ -16,6 +16,9 @@ using storage::Value;
 
 constexpr std::string_view kNextEvent =
     "SELECT CAST(COALESCE(MAX(number), 0) + 1 AS BIGINT) FROM timeline WHERE device_id = :device_id";
+constexpr std::string_view kCountSame =
+    "SELECT CAST(COUNT(*) AS BIGINT) FROM timeline WHERE device_id = :device_id AND time = :time AND event = :event "
+    "AND COALESCE(outcome, '') = :outcome AND COALESCE(code, '') = :code";
 constexpr std::string_view kInsertEvent =
     "INSERT INTO timeline (device_id, number, time, event, plan_id, manifest_sha256, outcome, code) "
     "VALUES (:device_id, :number, :time, :event, :plan_id, :manifest_sha256, :outcome, :code)";
@@ -53,6 +56,9 @@ Status ReadHash(const Row& row, size_t column, std::optional<Sha256>& out) {
 }
 
 Status InsertEvent(Session& session, const DeviceEvent& event) {
+  TRY_ASSIGN(const Row same, session.QueryRow(kCountSame, {event.device_id.text(), event.time.value, event.event,
+                                                           event.outcome.value_or(""), event.code.value_or("")}));
+  if (same.Integer(0) > 0) return {};
   TRY_ASSIGN(const Row next, session.QueryRow(kNextEvent, {event.device_id.text()}));
   const Value plan = event.plan_id ? Value(event.plan_id->text()) : Value();
   TRY(session.Execute(kInsertEvent, {event.device_id.text(), next.Integer(0), event.time.value, event.event, plan,

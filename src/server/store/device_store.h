@@ -55,6 +55,8 @@ class DeviceStore {
  public:
   explicit DeviceStore(storage::Database& database) : database_(database) {}
 
+  // An event that the device's timeline holds already (time, event, outcome and code are equal) is not written twice: a device repeats
+  // a receipt whose answer it missed.
   Status AppendEvents(const std::vector<DeviceEvent>& events);
   Result<EventPage> ListEvents(const DeviceId& device, std::optional<int64_t> cursor, int64_t limit);
 

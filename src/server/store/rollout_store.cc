@@ -29,6 +29,9 @@ constexpr std::string_view kInsertOrder =
 constexpr std::string_view kSelectOrder =
     "SELECT plan_id, device_id, state, code, order_text, order_id, sequence FROM rollout_devices "
     "WHERE plan_id = :plan_id AND device_id = :device_id";
+constexpr std::string_view kSelectOrderById =
+    "SELECT plan_id, device_id, state, code, order_text, order_id, sequence FROM rollout_devices "
+    "WHERE device_id = :device_id AND order_id = :order_id";
 constexpr std::string_view kSelectNewestOrder =
     "SELECT d.plan_id, d.device_id, d.state, d.code, d.order_text, d.order_id, d.sequence FROM rollout_devices d "
     "JOIN rollouts r ON r.plan_id = d.plan_id WHERE d.device_id = :device_id AND r.manifest_sha256 = :manifest "
@@ -162,6 +165,13 @@ Status RolloutStore::AddOrders(const std::vector<StoredOrder>& orders) {
 Result<StoredOrder> RolloutStore::FindOrder(const PlanId& plan, const DeviceId& device) {
   return database_.WithSnapshot([&](Session& session) -> Result<StoredOrder> {
     TRY_ASSIGN(const Row row, session.QueryRow(kSelectOrder, {plan.text(), device.text()}));
+    return ReadOrder(row);
+  });
+}
+
+Result<StoredOrder> RolloutStore::FindOrderById(const DeviceId& device, const OrderId& order) {
+  return database_.WithSnapshot([&](Session& session) -> Result<StoredOrder> {
+    TRY_ASSIGN(const Row row, session.QueryRow(kSelectOrderById, {device.text(), order.text()}));
     return ReadOrder(row);
   });
 }

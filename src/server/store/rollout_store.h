@@ -75,6 +75,7 @@ class RolloutStore {
   // All or nothing. An order that the plan has for that device already stays as it is.
   Status AddOrders(const std::vector<StoredOrder>& orders);
   Result<StoredOrder> FindOrder(const PlanId& plan, const DeviceId& device);  // NotFound
+  Result<StoredOrder> FindOrderById(const DeviceId& device, const OrderId& order);  // NotFound
   // The newest of all plans: for `documents?device=`. NotFound.
   Result<StoredOrder> FindNewestOrder(const Sha256& manifest, const DeviceId& device);
   // Installed is final; offered does not replace an outcome. NotFound.

@@ -1,0 +1,145 @@
+#include "server/device_api/device_api.h"
+
+#include <algorithm>
+
+#include "api/device/messages.h"
+#include "codec/base64.h"
+#include "codec/hex.h"
+#include "server/core/answers.h"
+#include "server/core/identity.h"
+
+namespace fleetseal::server {
+namespace {
+
+using http::Method;
+using http::PeerRule;
+using http::Request;
+using http::Response;
+
+constexpr size_t kNonceBytesMax = 64;
+// A body of receipts: 256 of a few KiB each.
+constexpr uint64_t kReceiptsBodyMax = 4 * 1024 * 1024;
+constexpr std::chrono::milliseconds kTaskTimeout{30'000};
+
+// Answers later, from a thread that may block. `make` runs there.
+Response Later(Core& core, const std::string& request_id, std::function<Response()> make) {
+  http::Parked parked;
+  parked.timeout = kTaskTimeout;
+  parked.on_timeout = [request_id] { return http::ProblemResponse(ErrorCode::kTimedOut, request_id, std::nullopt, 503); };
+  parked.subscribe = [&core, request_id, make = std::move(make)](http::Responder responder) {
+    const auto shared = std::make_shared<http::Responder>(std::move(responder));
+    if (core.tasks.Submit([shared, make] { shared->Send(make()); })) return;
+    shared->Send(http::ProblemResponse(ErrorCode::kLimitExceeded, request_id, "too many devices at once", 503));
+  };
+  return http::ParkedResponse(std::move(parked));
+}
+
+Response Packages(const Core& core, const Request& request) {
+  const auto from = QueryNumber(request, "from");
+  if (!from) return Problem(from.error(), request);
+  api::device::PackagesAnswer answer;
+  answer.packages = core.documents.Get()->PackagesFrom(from->value_or(1));
+  return http::JsonResponse(200, answer.Build());
+}
+
+Response NonceStatus(Core& core, const Request& request) {
+  const auto nonce = codec::DecodeBase64Url(request.Query("nonce"));
+  if (!nonce) return Problem(nonce.error(), request);
+  if (nonce->empty() || nonce->size() > kNonceBytesMax) {
+    return http::ProblemResponse(ErrorCode::kValueOutOfRange, request.request_id, "a nonce has 1 to 64 bytes");
+  }
+  return Later(core, request.request_id, [&core, copy = request, bytes = *nonce] {
+    const auto status = core.signer.With([&](SignerPool::Client& client) { return client.Status(bytes); });
+    if (!status) return Problem(status.error(), copy);
+    return http::JsonResponse(200, api::device::StatusAnswer{*status}.Build());
+  });
+}
+
+Response StatusRoute(Core& core, const Request& request) {
+  if (!request.Query("nonce").empty()) return NonceStatus(core, request);
+  const auto documents = core.documents.Get();
+  if (!documents->status_answer) return http::ProblemResponse(ErrorCode::kUnreachable, request.request_id);
+  return http::SharedResponse(200, "application/json", documents->status_answer);
+}
+
+Result<api::device::CheckInRequest> ReadCheckIn(const Core& core, const Request& request) {
+  TRY_ASSIGN(const DeviceIdentity device, ActiveDeviceOf(core, request));
+  TRY_ASSIGN(api::device::CheckInRequest body, api::device::CheckInRequest::Parse(request.body));
+  if (body.device_id != device.id) return Fail(ErrorCode::kDeviceIdMismatch, "the certificate is of " + device.id.text());
+  return body;
+}
+
+// On the I/O thread: memory only, unless there is an order to offer.
+Response CheckIn(Core& core, OfferService& offers, const Request& request) {
+  Result<api::device::CheckInRequest> body = ReadCheckIn(core, request);
+  if (!body) return Problem(body.error(), request);
+  core.metrics.check_ins.fetch_add(1, std::memory_order_relaxed);
+  const auto pending = core.devices.CheckIn(*body, core.clock.Now());
+  if (pending) {
+    return Later(core, request.request_id, [&offers, copy = request, body = *std::move(body), order = *pending] {
+      const auto answer = offers.Offer(body, order);
+      if (!answer) return Problem(answer.error(), copy);
+      return http::JsonResponse(200, answer->Build());
+    });
+  }
+  const auto documents = core.documents.Get();
+  if (!documents->answer) return http::ProblemResponse(ErrorCode::kUnreachable, request.request_id);
+  if (body->package_version >= documents->newest_version()) {
+    const bool lacks_status = documents->HasNewerStatus(body->status);
+    return http::SharedResponse(200, "application/json", lacks_status ? documents->answer_with_status : documents->answer);
+  }
+  return http::JsonResponse(200, AnswerWithoutOrder(*documents, *body, core.config.check_in_seconds).Build());
+}
+
+Result<std::string> Receipts(const Core& core, ReceiptService& receipts, const Request& request) {
+  TRY_ASSIGN(const DeviceIdentity device, ActiveDeviceOf(core, request));
+  TRY_ASSIGN(const auto body, api::device::ReceiptsRequest::Parse(request.body));
+  TRY_ASSIGN(const auto answer, receipts.Take(device.id, body));
+  return answer.Build();
+}
+
+Result<Response> Content(Core& core, const Request& request) {
+  TRY_ASSIGN(const DeviceIdentity device, ActiveDeviceOf(core, request));
+  TRY_ASSIGN(const Sha256 digest, codec::DecodeHexSha256(request.Param("sha256")));
+  const auto pending = core.devices.Pending(device.id);
+  const auto is_this = [&](const manifest::OrderContent& content) { return content.sealed_sha256 == digest; };
+  const bool is_ordered = pending && std::any_of(pending->set->contents.begin(), pending->set->contents.end(), is_this);
+  // The same answer whether the content exists or not: a device learns nothing about what is meant for others.
+  if (!is_ordered) return Fail(ErrorCode::kPermissionDenied, "the device's order does not name this content");
+  TRY_ASSIGN(content::OpenedObject object, core.content->OpenObject(digest));
+  http::FileBody body;
+  body.size = object.size.value;
+  body.etag = codec::EncodeHex(digest);
+  TRY_ASSIGN(body.file, http::OpenedFile::Adopt(object.fd.Release()));
+  return http::FileResponse("application/octet-stream", std::move(body));
+}
+
+}  // namespace
+
+Status AddDeviceRoutes(http::Router& router, const DeviceApiParts& parts) {
+  Core& core = parts.core;
+  OfferService& offers = parts.offers;
+  ReceiptService& receipts = parts.receipts;
+  http::RouteOptions open;
+  open.peer = PeerRule::kNone;
+  http::RouteOptions json;
+  json.media_types = {"application/json"};
+  http::RouteOptions large = json;
+  large.body_bytes_max = kReceiptsBodyMax;
+  TRY(router.OnIoThread(Method::kGet, std::string(api::device::kPackagesPath),
+                        [&core](const Request& request) { return Packages(core, request); }, open));
+  TRY(router.OnIoThread(Method::kGet, std::string(api::device::kStatusPath),
+                        [&core](const Request& request) { return StatusRoute(core, request); }, open));
+  TRY(router.OnIoThread(Method::kPost, std::string(api::device::kCheckInPath),
+                        [&core, &offers](const Request& request) { return CheckIn(core, offers, request); }, json));
+  TRY(router.OnWorker(Method::kPost, std::string(api::device::kReceiptsPath),
+                      [&core, &receipts](const Request& request) { return AnswerJson(Receipts(core, receipts, request), request); },
+                      large));
+  TRY(router.OnWorker(Method::kGet, std::string(api::device::kContentPrefix) + "{sha256}", [&core](const Request& request) {
+    Result<Response> answer = Content(core, request);
+    return answer ? *std::move(answer) : Problem(answer.error(), request);
+  }));
+  return AddPublicRoutes(router, core.config.log_directory, PeerRule::kNone);
+}
+
+}  // namespace fleetseal::server

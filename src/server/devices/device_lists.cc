@@ -1,0 +1,115 @@
+#include <algorithm>
+
+#include "server/core/identity.h"
+#include "server/devices/device_service.h"
+
+namespace fleetseal::server {
+namespace {
+
+api::admin::DeviceRow ToAdmin(const DeviceRecord& record) {
+  api::admin::DeviceRow row;
+  row.id = record.row.id;
+  row.state = api::signing::DeviceStateName(record.row.state);
+  row.generation = record.row.generation;
+  row.product = record.row.product;
+  row.environment = record.row.environment;
+  row.properties = record.row.properties;
+  row.has_keys = record.row.has_keys;
+  if (record.seen) {
+    row.last_seen = record.seen->seen;
+    row.release_counter = record.seen->release_counter;
+    row.manifest_sha256 = record.seen->manifest_sha256;
+    row.phase = record.seen->phase;
+    row.agent_version = record.seen->agent_version;
+  }
+  return row;
+}
+
+api::admin::PersonRow ToAdmin(const api::signing::PersonRow& person) {
+  api::admin::PersonRow row;
+  row.id = person.id;
+  for (const PersonRole role : person.roles) row.roles.emplace_back(manifest::PersonRoleName(role));
+  if (person.products.is_all) row.products.emplace_back("*");
+  for (const ProductName& product : person.products.products) row.products.push_back(product.text());
+  row.kid = person.kid;
+  row.state = person.is_revoked ? "revoked" : "active";
+  return row;
+}
+
+}  // namespace
+
+api::admin::DeviceList DeviceService::List(std::string_view cursor, int64_t limit) {
+  api::admin::DeviceList list;
+  for (const DeviceRecord& record : core_.devices.List(cursor, static_cast<size_t>(limit))) list.devices.push_back(ToAdmin(record));
+  if (static_cast<int64_t>(list.devices.size()) == limit) list.cursor = list.devices.back().id.text();
+  return list;
+}
+
+Result<api::admin::DeviceRow> DeviceService::Show(const DeviceId& device) {
+  const auto record = core_.devices.Find(device);
+  if (!record) return Fail(ErrorCode::kNotFound, "no device " + device.text());
+  return ToAdmin(*record);
+}
+
+Result<api::admin::TimelineAnswer> DeviceService::Timeline(const DeviceId& device, std::optional<int64_t> cursor, int64_t limit) {
+  if (!core_.devices.Find(device)) return Fail(ErrorCode::kNotFound, "no device " + device.text());
+  TRY_ASSIGN(const EventPage page, core_.device_store.ListEvents(device, cursor, limit));
+  api::admin::TimelineAnswer answer;
+  for (const DeviceEvent& event : page.events) {
+    answer.events.push_back({event.time, event.event, event.plan_id, event.manifest_sha256, event.outcome, event.code});
+  }
+  if (page.cursor) answer.cursor = std::to_string(*page.cursor);
+  return answer;
+}
+
+Result<api::admin::PeopleAnswer> DeviceService::People(std::string_view cursor, int64_t limit) {
+  const auto known = core_.people.people();
+  if (!known) return Fail(ErrorCode::kUnreachable, "the signer has not answered yet");
+  std::vector<api::admin::PersonRow> rows;
+  for (const auto& person : known->people) {
+    if (person.id.text() > cursor) rows.push_back(ToAdmin(person));
+  }
+  std::sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  api::admin::PeopleAnswer answer;
+  if (static_cast<int64_t>(rows.size()) > limit) {
+    rows.resize(static_cast<size_t>(limit));
+    answer.cursor = rows.back().id.text();
+  }
+  answer.people = std::move(rows);
+  for (const manifest::Policy& policy : known->policies) answer.policies.push_back(policy.ToJson());
+  answer.sequence = known->sequence;
+  return answer;
+}
+
+Result<api::admin::GroupRow> DeviceService::ShowGroup(const GroupName& name) {
+  TRY_ASSIGN(const Group group, core_.device_store.FindGroup(name));
+  api::admin::GroupRow row{group.name, group.description, group.count, {}};
+  TRY_ASSIGN(row.members, core_.device_store.Members(name));
+  return row;
+}
+
+Result<api::admin::GroupRow> DeviceService::PutGroup(const Person& person, const api::admin::GroupRequest& body) {
+  TRY(DemandRole(person, {PersonRole::kOperator}));
+  TRY(core_.device_store.PutGroup(body.name, body.description));
+  return ShowGroup(body.name);
+}
+
+Result<api::admin::GroupRow> DeviceService::SetMembers(const Person& person, const GroupName& name,
+                                                       const api::admin::GroupMembersRequest& body) {
+  TRY(DemandRole(person, {PersonRole::kOperator}));
+  for (const DeviceId& device : body.members) {
+    if (!core_.devices.Find(device)) return Fail(ErrorCode::kDeviceUnknown, "no device " + device.text());
+  }
+  TRY(core_.device_store.SetMembers(name, body.members));
+  return ShowGroup(name);
+}
+
+Result<api::admin::GroupList> DeviceService::ListGroups(std::string_view cursor, int64_t limit) {
+  TRY_ASSIGN(const GroupPage page, core_.device_store.ListGroups(cursor, limit));
+  api::admin::GroupList list;
+  for (const Group& group : page.groups) list.groups.push_back({group.name, group.description, group.count, {}});
+  list.cursor = page.cursor;
+  return list;
+}
+
+}  // namespace fleetseal::server

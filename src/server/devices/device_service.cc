@@ -1,0 +1,170 @@
+#include "server/devices/device_service.h"
+
+#include <algorithm>
+
+#include "codec/base64.h"
+#include "jose/jws.h"
+#include "pki/certificate.h"
+#include "server/core/identity.h"
+
+namespace fleetseal::server {
+namespace {
+
+template <typename Document>
+Result<Document> Payload(const std::string& compact) {
+  TRY_ASSIGN(const auto jws, jose::UnverifiedJws::Parse(compact));
+  return Document::Parse(AsText(jws.unverified_payload()));
+}
+
+// What the signer will demand; it has the last word.
+Status DemandRevoker(const Person& person, const manifest::Revocation& revocation) {
+  switch (revocation.kind) {
+    case manifest::RevocationKind::kPerson: return DemandRole(person, {PersonRole::kSecurity});
+    case manifest::RevocationKind::kDevice:
+    case manifest::RevocationKind::kPlan: return DemandRole(person, {PersonRole::kOperator, PersonRole::kSecurity});
+    case manifest::RevocationKind::kManifest:
+      return DemandRole(person, {PersonRole::kSecurity, PersonRole::kPublisher, PersonRole::kOperator});
+  }
+  return Fail(ErrorCode::kInvalidArgument, "no kind");
+}
+
+}  // namespace
+
+void DeviceService::Note(const DeviceId& device, std::string_view event) {
+  const Status noted = core_.device_store.AppendEvents(
+      {{device, core_.clock.Now(), std::string(event), std::nullopt, std::nullopt, std::nullopt, std::nullopt}});
+  if (!noted) LogFailure("timeline.write-failed", noted.error());
+}
+
+Result<Bytes> DeviceService::Enrolled(const DeviceId& device, const api::signing::EnrolAnswer& answer, bool has_keys) {
+  TRY_ASSIGN(const pki::Certificate certificate, pki::Certificate::FromDer(answer.certificate));
+  const DeviceRegister::Enrolment enrolment{certificate.fingerprint(), certificate.public_key().thumbprint(), answer.generation,
+                                            has_keys};
+  if (!core_.devices.SetEnrolled(device, enrolment)) {
+    // Allowed through another server: the signer knows more than this one.
+    TRY(core_.RefreshDevices());
+  }
+  core_.metrics.enrolments.fetch_add(1, std::memory_order_relaxed);
+  Note(device, "enrolled");
+  return answer.certificate;
+}
+
+Result<Bytes> DeviceService::Enrol(const DeviceId& device, const Bytes& csr, const std::string& password,
+                                   const std::string& remote) {
+  api::signing::EnrolRequest request;
+  request.device_id = device;
+  request.csr = csr;
+  request.remote = remote;
+  const bool is_proof = password.find('.') != std::string::npos;  // a code has no dot
+  (is_proof ? request.proof : request.code) = password;
+  TRY_ASSIGN(const auto answer, core_.signer.With([&](SignerPool::Client& client) { return client.Enrol(request); }));
+  return Enrolled(device, answer, is_proof);
+}
+
+Result<Bytes> DeviceService::Reenrol(const DeviceId& device, const Bytes& csr, const Bytes& current) {
+  TRY_ASSIGN(const auto answer,
+             core_.signer.With([&](SignerPool::Client& client) { return client.Reenrol(device, csr, current); }));
+  TRY_ASSIGN(const pki::Certificate certificate, pki::Certificate::FromDer(answer.certificate));
+  const Verdict<void> known = core_.devices.SetEnrolled(
+      device, {certificate.fingerprint(), certificate.public_key().thumbprint(), answer.generation, std::nullopt});
+  if (!known) TRY(core_.RefreshDevices());
+  core_.metrics.enrolments.fetch_add(1, std::memory_order_relaxed);
+  Note(device, "renewed");
+  return answer.certificate;
+}
+
+void DeviceService::ApplyChanges(const manifest::RegisterChange& change) {
+  bool has_people = false;
+  for (const manifest::Change& one : change.changes) {
+    const auto* allow = std::get_if<manifest::AllowDevice>(&one);
+    if (allow == nullptr) {
+      has_people = true;
+      continue;
+    }
+    api::signing::DeviceRow row;
+    row.id = allow->id;
+    row.generation = allow->generation;
+    row.product = allow->product;
+    row.environment = allow->environment;
+    row.properties = allow->properties;
+    core_.devices.PutAllowed(row);
+    Note(allow->id, "allowed");
+  }
+  if (!has_people) return;
+  const Status refreshed = core_.RefreshPeople();
+  if (!refreshed) LogFailure("people.refresh-failed", refreshed.error());
+}
+
+Result<api::admin::RegisterChangeAnswer> DeviceService::ChangeRegister(const Person& person,
+                                                                       const api::admin::RegisterChangeRequest& body) {
+  TRY_ASSIGN(const auto change, Payload<manifest::RegisterChange>(body.jws.front()));
+  if (change.is_devices_only()) {
+    TRY(DemandRole(person, {PersonRole::kOperator, PersonRole::kSecurity}));
+  } else {
+    TRY(DemandRole(person, {PersonRole::kSecurity}));
+  }
+  TRY_ASSIGN(const auto taken, core_.signer.With([&](SignerPool::Client& client) { return client.RegisterChange(body.jws); }));
+  ApplyChanges(change);
+  return api::admin::RegisterChangeAnswer{taken.sequence, taken.changes};
+}
+
+Result<api::admin::PersonCertificateAnswer> DeviceService::CertifyPerson(const Person& person,
+                                                                         const api::admin::PersonCertificateRequest& body) {
+  TRY(DemandRole(person, {PersonRole::kSecurity}));
+  TRY_ASSIGN(const auto made, core_.signer.With([&](SignerPool::Client& client) { return client.PersonCertificate(body.csr); }));
+  return api::admin::PersonCertificateAnswer{made.id, made.certificate};
+}
+
+Status DeviceService::ApplyRevocation(const manifest::Revocation& revocation) {
+  using manifest::RevocationAction;
+  switch (revocation.kind) {
+    case manifest::RevocationKind::kDevice: {
+      TRY_ASSIGN(const DeviceId device, DeviceId::Parse(revocation.subject));
+      const DeviceState state = revocation.action == RevocationAction::kRevoke    ? DeviceState::kRevoked
+                                : revocation.action == RevocationAction::kSuspend ? DeviceState::kSuspended
+                                                                                  : DeviceState::kActive;
+      core_.devices.SetState(device, state);
+      Note(device, manifest::RevocationActionName(revocation.action));
+      // Whether it is active or only allowed again, the signer knows.
+      return revocation.action == RevocationAction::kResume ? core_.RefreshDevices() : Status{};
+    }
+    case manifest::RevocationKind::kPerson: return core_.RefreshPeople();
+    case manifest::RevocationKind::kManifest: {
+      TRY_ASSIGN(const Sha256 manifest, codec::DecodeBase64UrlSha256(revocation.subject));
+      TRY(rollouts_.Withdrawn(manifest));
+      return core_.RefreshStatus(true);
+    }
+    case manifest::RevocationKind::kPlan: {
+      TRY_ASSIGN(const PlanId plan, PlanId::Parse(revocation.subject));
+      TRY(rollouts_.Cancelled(plan));
+      return core_.RefreshStatus(true);
+    }
+  }
+  return {};
+}
+
+Result<api::admin::RevocationAnswer> DeviceService::Revoke(const Person& person, const api::admin::RevocationRequest& body) {
+  TRY_ASSIGN(const auto revocation, Payload<manifest::Revocation>(body.revocation));
+  if (revocation.person != person.id) return Fail(ErrorCode::kPermissionDenied, "the revocation is signed for another person");
+  TRY(DemandRevoker(person, revocation));
+  TRY_ASSIGN(const auto taken, core_.signer.With([&](SignerPool::Client& client) { return client.Revoke(body.revocation); }));
+  const Status applied = ApplyRevocation(revocation);
+  // It is on the log and the signer goes by it; the copies here follow within half a minute.
+  if (!applied) LogFailure("revocation.apply-failed", applied.error());
+  api::admin::RevocationAnswer answer;
+  answer.kind = manifest::RevocationKindName(taken.kind);
+  answer.subject = taken.subject;
+  answer.action = manifest::RevocationActionName(taken.action);
+  return answer;
+}
+
+Result<api::admin::PackageAnswer> DeviceService::PublishPackage(const Person& person, const api::admin::PackageRequest& body) {
+  TRY(DemandRole(person, {PersonRole::kSecurity}));
+  TRY_ASSIGN(const int64_t version, core_.signer.With([&](SignerPool::Client& client) { return client.PublishPackage(body.package); }));
+  Status refreshed = core_.RefreshPackages();
+  if (refreshed) refreshed = core_.RefreshStatus(true);
+  if (!refreshed) LogFailure("package.refresh-failed", refreshed.error());
+  return api::admin::PackageAnswer{version};
+}
+
+}  // namespace fleetseal::server

@@ -1,0 +1,52 @@
+// Devices and people: enrolment, register changes, revocations, packages; lists, timelines and groups.
+//
+// Source: processes.md sections 5 and 6; trust model sections 2 and 9. The signer decides and records; the copies here follow at once, so
+// that a revoked device or person is refused at its next request. Thread rule: any thread that may block.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "api/admin/fleet.h"
+#include "api/admin/requests.h"
+#include "server/core/core.h"
+#include "server/rollouts/rollout_service.h"
+
+namespace fleetseal::server {
+
+class DeviceService {
+ public:
+  DeviceService(Core& core, RolloutService& rollouts) : core_(core), rollouts_(rollouts) {}
+
+  // Returns the certificate's DER. `password`: the enrolment document, or the bare code of a plain EST client. The signer's codes.
+  Result<Bytes> Enrol(const DeviceId& device, const Bytes& csr, const std::string& password, const std::string& remote);
+  Result<Bytes> Reenrol(const DeviceId& device, const Bytes& csr, const Bytes& current);
+
+  // RoleMissing, parsers' and the signer's codes.
+  Result<api::admin::RegisterChangeAnswer> ChangeRegister(const Person& person, const api::admin::RegisterChangeRequest& body);
+  Result<api::admin::PersonCertificateAnswer> CertifyPerson(const Person& person, const api::admin::PersonCertificateRequest& body);
+  Result<api::admin::RevocationAnswer> Revoke(const Person& person, const api::admin::RevocationRequest& body);
+  Result<api::admin::PackageAnswer> PublishPackage(const Person& person, const api::admin::PackageRequest& body);
+
+  api::admin::DeviceList List(std::string_view cursor, int64_t limit);
+  Result<api::admin::DeviceRow> Show(const DeviceId& device);  // NotFound
+  Result<api::admin::TimelineAnswer> Timeline(const DeviceId& device, std::optional<int64_t> cursor, int64_t limit);
+  Result<api::admin::PeopleAnswer> People(std::string_view cursor, int64_t limit);
+
+  Result<api::admin::GroupRow> PutGroup(const Person& person, const api::admin::GroupRequest& body);
+  Result<api::admin::GroupRow> SetMembers(const Person& person, const GroupName& name, const api::admin::GroupMembersRequest& body);
+  Result<api::admin::GroupRow> ShowGroup(const GroupName& name);
+  Result<api::admin::GroupList> ListGroups(std::string_view cursor, int64_t limit);
+
+ private:
+  Result<Bytes> Enrolled(const DeviceId& device, const api::signing::EnrolAnswer& answer, bool has_keys);
+  void ApplyChanges(const manifest::RegisterChange& change);
+  Status ApplyRevocation(const manifest::Revocation& revocation);
+  void Note(const DeviceId& device, std::string_view event);
+
+  Core& core_;
+  RolloutService& rollouts_;
+};
+
+}  // namespace fleetseal::server

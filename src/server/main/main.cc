@@ -1,0 +1,80 @@
+// fleetseal-server: device API, EST and admin API. It holds no key but its TLS key. Source: design section 3.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "log/log.h"
+#include "server/server.h"
+#include "sys/process.h"
+#include "sys/signals.h"
+
+namespace fleetseal::server {
+namespace {
+
+constexpr const char* kUsage =
+    "fleetseal-server --config FILE [--ready-fd N]\n"
+    "  --ready-fd  write the line \"ready device=PORT admin=PORT\" to this descriptor (else to standard output)\n";
+
+struct Arguments {
+  std::string config;
+  int ready_fd = STDOUT_FILENO;
+};
+
+Result<Arguments> Read(const std::vector<std::string_view>& words) {
+  Arguments arguments;
+  for (size_t i = 0; i + 1 < words.size(); i += 2) {
+    const std::string_view value = words[i + 1];
+    if (words[i] == "--config") {
+      arguments.config = value;
+    } else if (words[i] == "--ready-fd") {
+      const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), arguments.ready_fd);
+      if (error != std::errc() || end != value.data() + value.size() || arguments.ready_fd < 0) {
+        return Fail(ErrorCode::kInvalidArgument, "--ready-fd wants a number");
+      }
+    } else {
+      return Fail(ErrorCode::kInvalidArgument, std::string(words[i]));
+    }
+  }
+  if (words.size() % 2 != 0 || arguments.config.empty()) return Fail(ErrorCode::kInvalidArgument, "--config FILE is needed");
+  return arguments;
+}
+
+Status Run(const Arguments& arguments) {
+  TRY_ASSIGN(const auto signals, sys::StopSignals::Block());
+  TRY_ASSIGN(ServerConfig config, LoadServerConfig(arguments.config));
+  TRY(log::Init({"fleetseal-server", config.log_level, config.log_file}));
+  sys::SystemClock clock;
+  TRY_ASSIGN(const auto server, Server::Start(std::move(config), clock));
+  const std::string ports =
+      "device=" + std::to_string(server->device_port()) + " admin=" + std::to_string(server->admin_port());
+  log::Event(log::Level::kInfo, "server.ready",
+             {{"devicePort", server->device_port()}, {"adminPort", server->admin_port()}});
+  TRY(sys::TellReady(arguments.ready_fd, "ready " + ports));
+  TRY_ASSIGN(const int signal, signals->Wait(sys::kNoTimeout));
+  log::Event(log::Level::kInfo, "server.stopping", {{"signal", signal}});
+  server->Stop();
+  return {};
+}
+
+}  // namespace
+}  // namespace fleetseal::server
+
+int main(int argc, char** argv) {
+  umask(0077);
+  const auto arguments = fleetseal::server::Read({argv + 1, argv + argc});
+  if (!arguments) {
+    (void)fprintf(stderr, "fleetseal-server: %s\n%s", arguments.error().ToString().c_str(), fleetseal::server::kUsage);
+    return static_cast<int>(fleetseal::ExitCode::kUsage);
+  }
+  const fleetseal::Status status = fleetseal::server::Run(*arguments);
+  if (status) return static_cast<int>(fleetseal::ExitCode::kOk);
+  const fleetseal::ErrorCodeInfo& info = fleetseal::InfoOf(status.error().code);
+  (void)fprintf(stderr, "fleetseal-server: %s\n%.*s\n", status.error().ToString().c_str(),
+                static_cast<int>(info.advice.size()), info.advice.data());
+  return static_cast<int>(info.exit);
+}

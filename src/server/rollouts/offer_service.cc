@@ -1,0 +1,78 @@
+#include "server/rollouts/offer_service.h"
+
+namespace fleetseal::server {
+namespace {
+// Updates that are rolled out at once; past it the cache starts anew.
+constexpr size_t kSignedMax = 256;
+}  // namespace
+
+api::device::CheckInAnswer AnswerWithoutOrder(const Documents& documents, const api::device::CheckInRequest& request,
+                                              int64_t next_check_in_seconds) {
+  api::device::CheckInAnswer answer;
+  answer.packages = documents.PackagesFrom(request.package_version + 1);
+  if (documents.HasNewerStatus(request.status)) answer.status = documents.status;
+  answer.next_check_in_seconds = next_check_in_seconds;
+  return answer;
+}
+
+Result<std::shared_ptr<const OfferService::Signed>> OfferService::SignedOf(const Sha256& manifest) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = signed_.find(manifest);
+    if (found != signed_.end()) return found->second;
+  }
+  TRY_ASSIGN(const StoredUpdate update, core_.updates.Find(manifest));
+  if (update.state != UpdateState::kDeployable || !update.signature || !update.log_index) {
+    return Fail(ErrorCode::kUpdateNotDeployable, "the update is " + std::string(UpdateStateName(update.state)));
+  }
+  auto made = std::make_shared<const Signed>(Signed{update.manifest, *update.signature, *update.log_index});
+  const std::lock_guard lock(mutex_);
+  if (signed_.size() >= kSignedMax) signed_.clear();
+  signed_[manifest] = made;
+  return std::shared_ptr<const Signed>(std::move(made));
+}
+
+Status OfferService::NoteOffered(const DeviceId& device, const PendingOrder& pending) {
+  TRY(core_.rollouts.SetOrderState(pending.set->plan_id, device, OrderState::kOffered, std::nullopt));
+  core_.devices.MarkOffered(device, pending.order_id);
+  return core_.device_store.AppendEvents({{device, core_.clock.Now(), "offered", pending.set->plan_id,
+                                           pending.set->manifest_sha256, std::nullopt, std::nullopt}});
+}
+
+Status OfferService::AddOrder(const api::device::CheckInRequest& request, const PendingOrder& pending, const Documents& documents,
+                              api::device::CheckInAnswer& answer) {
+  const DeviceId& device = request.device_id;
+  TRY_ASSIGN(const StoredOrder stored, core_.rollouts.FindOrder(pending.set->plan_id, device));
+  // The register is a copy: what the database says of the outcome counts.
+  if (stored.state == OrderState::kInstalled || stored.state == OrderState::kFailed || stored.order_id != pending.order_id) {
+    core_.devices.ClearPending(device, pending.order_id);
+    return {};
+  }
+  const auto shared = SignedOf(pending.set->manifest_sha256);
+  if (!shared && shared.error().code == ErrorCode::kUpdateNotDeployable) {
+    core_.devices.ClearPending(device, pending.order_id);
+    return {};
+  }
+  TRY(shared);
+  if (!documents.newest) return Fail(ErrorCode::kUnreachable, "the signer has not answered yet");
+  TRY_ASSIGN(const auto proof, core_.proofs.Prove(documents.newest->package, (*shared)->log_index));
+  // A checkpoint of another log (the package named a new one) has no consistency with this.
+  const bool is_same_log = request.checkpoint && request.checkpoint->origin == proof->checkpoint.origin;
+  TRY_ASSIGN(answer.consistency, core_.proofs.Consistency(is_same_log ? request.checkpoint->size : 0, proof->checkpoint));
+  if (!pending.is_offered) TRY(NoteOffered(device, pending));
+  answer.order = stored.order;
+  answer.manifest = (*shared)->manifest;
+  answer.manifest_signature = (*shared)->signature;
+  answer.log_proof = proof->text;
+  core_.metrics.orders_offered.fetch_add(1, std::memory_order_relaxed);
+  return {};
+}
+
+Result<api::device::CheckInAnswer> OfferService::Offer(const api::device::CheckInRequest& request, const PendingOrder& pending) {
+  const auto documents = core_.documents.Get();
+  api::device::CheckInAnswer answer = AnswerWithoutOrder(*documents, request, core_.config.check_in_seconds);
+  TRY(AddOrder(request, pending, *documents, answer));
+  return answer;
+}
+
+}  // namespace fleetseal::server

@@ -1,0 +1,226 @@
+#include "server/rollouts/rollout_service.h"
+
+#include <algorithm>
+
+#include "jose/jws.h"
+#include "server/core/identity.h"
+
+namespace fleetseal::server {
+namespace {
+
+// Failures that one answer lists.
+constexpr size_t kFailuresMax = 10'000;
+
+Result<manifest::Plan> ParsePlan(std::string_view compact) {
+  TRY_ASSIGN(const auto jws, jose::UnverifiedJws::Parse(compact, limits::kHttpBodyBytesMax));
+  return manifest::Plan::Parse(AsText(jws.unverified_payload()));
+}
+
+int64_t SealedBytes(const StoredUpdate& update) {
+  int64_t bytes = 0;
+  for (const StoredFile& file : update.files) bytes += file.sealed_size.value_or(0);
+  return bytes;
+}
+
+api::admin::RolloutRow ToAdmin(const StoredRollout& rollout, const OrderCounts& counts) {
+  api::admin::RolloutRow row;
+  row.plan_id = rollout.plan_id;
+  row.update = rollout.manifest_sha256;
+  row.state = RolloutStateName(rollout.state);
+  row.counts = {counts.waiting, counts.offered, counts.installed, counts.refused, counts.failed};
+  return row;
+}
+
+}  // namespace
+
+struct RolloutService::Checked {
+  manifest::Plan plan;
+  StoredUpdate update;
+};
+
+Result<PendingOrder> PendingFromOrder(const PlanId& plan, const std::string& compact) {
+  TRY_ASSIGN(const auto jws, jose::UnverifiedJws::Parse(compact));
+  TRY_ASSIGN(const auto order, manifest::Order::Parse(AsText(jws.unverified_payload())));
+  PendingOrder pending;
+  pending.set = std::make_shared<const OfferSet>(OfferSet{plan, order.manifest_sha256, order.contents});
+  pending.order_id = order.order_id;
+  pending.sequence = order.sequence;
+  pending.expires = order.expires;
+  return pending;
+}
+
+Status RolloutService::LoadPending() {
+  std::shared_ptr<const OfferSet> last;
+  return core_.rollouts.ForEachPending([&](const StoredOrder& order, const Sha256&) -> Status {
+    TRY_ASSIGN(PendingOrder pending, PendingFromOrder(order.plan_id, order.order));
+    // Devices of one plan share their contents: a million orders, one list.
+    if (last && last->plan_id == order.plan_id && last->manifest_sha256 == pending.set->manifest_sha256) pending.set = last;
+    last = pending.set;
+    pending.is_offered = order.state != OrderState::kWaiting;
+    core_.devices.SetPending(order.device_id, std::move(pending));
+    return {};
+  });
+}
+
+Result<RolloutService::Checked> RolloutService::Check(const Person& person, const std::string& compact) {
+  TRY(DemandRole(person, {PersonRole::kOperator}));
+  TRY_ASSIGN(manifest::Plan plan, ParsePlan(compact));
+  if (plan.operator_id != person.id) return Fail(ErrorCode::kPermissionDenied, "the plan is signed for another person");
+  TRY(DemandProduct(person, plan.product));
+  Result<StoredUpdate> update = core_.updates.Find(plan.manifest_sha256);
+  if (!update && update.error().code == ErrorCode::kNotFound) {
+    return Fail(ErrorCode::kUpdateNotSigned, "no update with this manifest was submitted");
+  }
+  TRY(update);
+  switch (update->state) {
+    case UpdateState::kDeployable: break;
+    case UpdateState::kSigned: return Fail(ErrorCode::kUpdateNotDeployable, "content is missing");
+    case UpdateState::kWithdrawn: return Fail(ErrorCode::kWithdrawn, "the update was withdrawn");
+    case UpdateState::kSubmitted:
+    case UpdateState::kRejected:
+    case UpdateState::kExpired:
+      return Fail(ErrorCode::kUpdateNotSigned, "the update is " + std::string(UpdateStateName(update->state)));
+  }
+  if (update->product != plan.product) return Fail(ErrorCode::kProductMismatch, "the update is for " + update->product.text());
+  return Checked{std::move(plan), *std::move(update)};
+}
+
+std::vector<DeviceId> RolloutService::Candidates(const manifest::Plan& plan, const std::set<DeviceId>& ordered) const {
+  std::vector<DeviceId> all;
+  if (plan.devices) {
+    all = *plan.devices;
+  } else {
+    // Those that have an order count against the plan, whatever became of them since.
+    all = core_.devices.Select(plan.product, plan.environment, INT64_MAX);
+  }
+  std::vector<DeviceId> fresh;
+  for (DeviceId& device : all) {
+    if (plan.count_max && static_cast<int64_t>(ordered.size() + fresh.size()) >= *plan.count_max) break;
+    if (!ordered.contains(device)) fresh.push_back(std::move(device));
+  }
+  return fresh;
+}
+
+Result<api::admin::PlanAnswer> RolloutService::Plan(const Person& person, const api::admin::PlanRequest& body) {
+  TRY_ASSIGN(const Checked checked, Check(person, body.plan));
+  TRY_ASSIGN(const PlanId plan_id, core_.signer.With([&](SignerPool::Client& client) { return client.Plan(body.plan); }));
+  StoredRollout rollout;
+  rollout.plan_id = plan_id;
+  rollout.plan = body.plan;
+  rollout.manifest_sha256 = checked.plan.manifest_sha256;
+  rollout.created = core_.clock.Now();
+  TRY(core_.rollouts.Put(rollout));
+  api::admin::PlanAnswer answer;
+  answer.plan_id = plan_id;
+  answer.devices = static_cast<int64_t>(Candidates(checked.plan, {}).size());
+  answer.bytes = answer.devices * SealedBytes(checked.update);
+  return answer;
+}
+
+Status RolloutService::OrderBatch(const PlanId& plan, const std::vector<DeviceId>& devices, api::admin::StartAnswer& answer) {
+  TRY_ASSIGN(const auto batch, core_.signer.With([&](SignerPool::Client& client) { return client.Orders(plan, devices); }));
+  std::vector<StoredOrder> orders;
+  std::vector<PendingOrder> pending;
+  std::vector<DeviceEvent> events;
+  const UnixSeconds now = core_.clock.Now();
+  for (const auto& result : batch.orders) {
+    if (!result.order) {
+      const ErrorCode code = result.error ? result.error->code : ErrorCode::kInternal;
+      if (answer.failed.size() < kFailuresMax) answer.failed.push_back({result.device_id, std::string(ErrorCodeName(code))});
+      continue;
+    }
+    TRY_ASSIGN(PendingOrder entry, PendingFromOrder(plan, *result.order));
+    if (!pending.empty()) entry.set = pending.front().set;
+    StoredOrder order;
+    order.plan_id = plan;
+    order.device_id = result.device_id;
+    order.order = *result.order;
+    order.order_id = entry.order_id;
+    order.sequence = entry.sequence;
+    orders.push_back(std::move(order));
+    pending.push_back(std::move(entry));
+    events.push_back({result.device_id, now, "ordered", plan, pending.back().set->manifest_sha256, std::nullopt, std::nullopt});
+  }
+  TRY(core_.rollouts.AddOrders(orders));
+  const Status noted = core_.device_store.AppendEvents(events);
+  if (!noted) LogFailure("timeline.write-failed", noted.error());
+  answer.orders += static_cast<int64_t>(orders.size());
+  return {};
+}
+
+Status RolloutService::StartPlan(const StoredRollout& rollout, api::admin::StartAnswer& answer) {
+  TRY_ASSIGN(const manifest::Plan plan, ParsePlan(rollout.plan));
+  TRY_ASSIGN(const auto known, core_.rollouts.OrderedDevices(rollout.plan_id));
+  const std::vector<DeviceId> fresh = Candidates(plan, {known.begin(), known.end()});
+  for (size_t begin = 0; begin < fresh.size(); begin += api::signing::kOrderDevicesMax) {
+    const size_t end = std::min(fresh.size(), begin + api::signing::kOrderDevicesMax);
+    const auto at = [&fresh](size_t index) { return fresh.begin() + static_cast<std::ptrdiff_t>(index); };
+    TRY(OrderBatch(rollout.plan_id, {at(begin), at(end)}, answer));
+  }
+  if (known.empty() && answer.orders == 0) return {};
+  if (rollout.state == RolloutState::kPlanned || answer.orders > 0) {
+    TRY(core_.rollouts.Move(rollout.plan_id, RolloutState::kRunning));
+  }
+  // Offered only now, when the rollout runs in the database too: a restart gives the same.
+  return LoadPending();
+}
+
+Result<api::admin::StartAnswer> RolloutService::Start(const Person& person, const PlanId& plan) {
+  TRY_ASSIGN(const StoredRollout rollout, core_.rollouts.Find(plan));
+  TRY_ASSIGN(const Checked checked, Check(person, rollout.plan));
+  if (rollout.state == RolloutState::kCancelled) return Fail(ErrorCode::kConflict, "the plan was cancelled");
+  {
+    const std::lock_guard lock(mutex_);
+    if (!starting_.insert(plan).second) return Fail(ErrorCode::kBusy, "this rollout is being started");
+  }
+  api::admin::StartAnswer answer;
+  answer.plan_id = plan;
+  const Status started = StartPlan(rollout, answer);
+  {
+    const std::lock_guard lock(mutex_);
+    starting_.erase(plan);
+  }
+  TRY(started);
+  log::Event(log::Level::kInfo, "rollout.started",
+             {{"plan", plan.text()}, {"person", person.id.text()}, {"orders", answer.orders}, {"failed", answer.failed.size()}});
+  return answer;
+}
+
+Result<api::admin::RolloutList> RolloutService::List(std::optional<int64_t> cursor, int64_t limit) {
+  TRY_ASSIGN(const RolloutPage page, core_.rollouts.List(cursor, limit));
+  api::admin::RolloutList list;
+  for (const StoredRollout& rollout : page.rollouts) {
+    TRY_ASSIGN(const OrderCounts counts, core_.rollouts.Count(rollout.plan_id));
+    list.rollouts.push_back(ToAdmin(rollout, counts));
+  }
+  if (page.cursor) list.cursor = std::to_string(*page.cursor);
+  return list;
+}
+
+Result<api::admin::RolloutRow> RolloutService::Show(const PlanId& plan, std::string_view cursor, int64_t limit) {
+  TRY_ASSIGN(const StoredRollout rollout, core_.rollouts.Find(plan));
+  TRY_ASSIGN(const OrderCounts counts, core_.rollouts.Count(plan));
+  TRY_ASSIGN(OrderPage page, core_.rollouts.ListOrders(plan, cursor, limit));
+  api::admin::RolloutRow row = ToAdmin(rollout, counts);
+  for (const StoredOrder& order : page.orders) {
+    row.devices.push_back({order.device_id, std::string(OrderStateName(order.state)), order.code});
+  }
+  row.cursor = std::move(page.cursor);
+  return row;
+}
+
+Status RolloutService::Cancelled(const PlanId& plan) {
+  core_.devices.ClearPendingIf([&](const OfferSet& set) { return set.plan_id == plan; });
+  const Status moved = core_.rollouts.Move(plan, RolloutState::kCancelled);
+  if (!moved && moved.error().code == ErrorCode::kNotFound) return {};  // a plan that another server took
+  return moved;
+}
+
+Status RolloutService::Withdrawn(const Sha256& manifest) {
+  core_.devices.ClearPendingIf([&](const OfferSet& set) { return set.manifest_sha256 == manifest; });
+  const Status moved = core_.updates.Move(manifest, UpdateState::kWithdrawn);
+  if (!moved && moved.error().code == ErrorCode::kNotFound) return {};
+  return moved;
+}
+
+}  // namespace fleetseal::server
