@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "crypto/random.h"
 #include "http/tls/identity.h"
+#include "http/tls/server_context.h"
 
 namespace fleetseal::http::testing {
 namespace {
@@ -177,7 +178,11 @@ RawClient::RawClient(uint16_t port, const RawOptions& options) : state_(std::mak
     const std::string wire = static_cast<char>(options.alpn.size()) + options.alpn;
     SSL_set_alpn_protos(state_->ssl.get(), reinterpret_cast<const unsigned char*>(wire.data()), static_cast<unsigned>(wire.size()));
   }
-  SSL_set_fd(state_->ssl.get(), state_->fd);
+  // The server's way to write without SIGPIPE; ignoring the signal would hide a server that raises it.
+  static const auto server_context = TlsServerContext::Create(SharedWorld().Tls()).value();
+  BIO* bio = BIO_new(server_context->socket_method());
+  BIO_set_data(bio, reinterpret_cast<void*>(static_cast<intptr_t>(state_->fd)));
+  SSL_set_bio(state_->ssl.get(), bio, bio);
   ERR_clear_error();
   state_->is_connected = SSL_connect(state_->ssl.get()) == 1;
 }
