@@ -1,0 +1,68 @@
+// status: the director's fresh word about time, withdrawals and what is newest.
+#include <algorithm>
+
+#include "codec/base64.h"
+#include "manifest/status.h"
+#include "signer/store/plan_store.h"
+#include "signer/store/request_store.h"
+#include "signer/verbs.h"
+
+namespace fleetseal::signer {
+namespace {
+
+constexpr int64_t kCacheSeconds = 30;
+
+Status FillLists(storage::Session& session, manifest::StatusDocument& status) {
+  TRY_ASSIGN(const auto withdrawn, store::ListWithdrawn(session));
+  for (const auto& text : withdrawn) {
+    TRY_ASSIGN(const Sha256 hash, codec::DecodeBase64UrlSha256(text));
+    status.withdrawn.push_back(hash);
+  }
+  TRY_ASSIGN(const auto newest, store::ListNewest(session));
+  for (const auto& row : newest) {
+    TRY_ASSIGN(const ProductName product, ProductName::Parse(row.product));
+    TRY_ASSIGN(const Environment environment, Environment::Parse(row.environment));
+    status.newest[product][environment] = row.release_counter;
+  }
+  return {};
+}
+
+// The version is durable before the status leaves: none is ever given twice.
+Status TakeVersion(storage::Session& session, manifest::StatusDocument& status) {
+  TRY_ASSIGN(const auto last, store::ReadDirectorState(session));
+  status.version = std::max(last.status_version + 1, status.issued.value);
+  return store::PutDirectorState(session, {status.epoch, status.version});
+}
+
+}  // namespace
+
+Result<std::string> MakeStatus(Core& core, const std::optional<Bytes>& nonce) {
+  const std::shared_lock register_lock(core.register_mutex);
+  const auto guard = core.objects.Acquire({"status"});
+  const UnixSeconds now = core.Now();
+  if (!nonce) {
+    const auto cached = core.cached_status();
+    if (cached && cached->issued <= now && now.value - cached->issued.value < kCacheSeconds) return cached->compact;
+  }
+  TRY_ASSIGN(const auto trust, core.Trust());
+  manifest::StatusDocument status;
+  status.epoch = trust->root_package().director_epoch;
+  status.issued = now;
+  status.expires = now + core.config().status_seconds;
+  status.package_version = trust->root_package().version;
+  status.package_sha256 = trust->package->signed_sha256;
+  status.nonce = nonce;
+  TRY_ASSIGN(const std::string sjwk, core.Sjwk(core.director().facts().kid));
+  const Status stored = core.database().WithTransaction([&](storage::Session& session) -> Status {
+    status.withdrawn.clear();
+    status.newest.clear();
+    TRY(FillLists(session, status));
+    return TakeVersion(session, status);
+  });
+  TRY(stored);
+  TRY_ASSIGN(std::string compact, core.director().SignStatus(sjwk, status));
+  if (!nonce) core.SetCachedStatus(CachedStatus{compact, now});
+  return compact;
+}
+
+}  // namespace fleetseal::signer
