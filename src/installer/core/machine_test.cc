@@ -1,0 +1,650 @@
+#include "installer/core/machine.h"
+
+#include <gtest/gtest.h>
+
+#include "installer/testing/lab.h"
+#include "manifest/enrolment.h"
+#include "sys/faults.h"
+
+namespace fleetseal::installer {
+namespace {
+
+using testing::Contents;
+using testing::Lab;
+using testing::Must;
+using testing::Release;
+
+constexpr size_t kImageBytes = 150'000;
+
+// Code of the refusal, kInternal for none.
+ErrorCode RefusalOf(const Result<wire::OfferOutcome>& outcome) {
+  return outcome && outcome->refusal ? outcome->refusal->code : ErrorCode::kInternal;
+}
+
+TEST(Machine, S1_15_InstallsOnlyAfterVerificationAndLeavesASignedReceipt) {
+  Lab lab;
+  lab.Ready();
+  const std::string contents = Contents(kImageBytes);
+  const Release release = lab.SlotRelease(3, contents);
+  const auto offer = lab.Offer(release, lab.MakeOrder(release, {contents}));
+  const auto outcome = Must(lab.machine->OfferDocuments(offer));
+  ASSERT_FALSE(outcome.refusal);
+  EXPECT_EQ(outcome.phase, Phase::kAccepted);
+  ASSERT_EQ(outcome.wanted.size(), 1u);
+  EXPECT_EQ(lab.BootText("active"), "a\n");
+  EXPECT_EQ(Must(lab.Send(outcome.wanted[0])), Phase::kInstalled);
+  EXPECT_EQ(lab.BootText("next"), "a\n");
+  ASSERT_TRUE(lab.Advance());
+  EXPECT_EQ(lab.SlotText('b'), contents);
+  EXPECT_EQ(lab.BootText("active"), "b\n");
+  EXPECT_EQ(lab.BootText("state-b"), "good\n");
+  const auto state = Must(lab.machine->State({}));
+  EXPECT_EQ(state.phase, Phase::kIdle);
+  ASSERT_TRUE(state.installed);
+  EXPECT_EQ(state.installed->release_counter, 3);
+  EXPECT_FALSE(state.last_code);
+  const auto receipts = lab.Receipts();
+  ASSERT_EQ(receipts.size(), 1u);
+  EXPECT_EQ(receipts[0].outcome, manifest::Outcome::kInstalled);
+  EXPECT_EQ(receipts[0].manifest_sha256, release.sha256());
+  EXPECT_EQ(receipts[0].publisher_key, lab.world.publisher.key().thumbprint());
+  EXPECT_EQ(receipts[0].director_key, lab.world.director.key().thumbprint());
+  EXPECT_TRUE(receipts[0].phases.contains("committed"));
+  const auto jws = Must(jose::UnverifiedJws::Parse(state.receipts[0]));
+  const auto keys = Must(DeviceKeyring::Open(lab.config.state_directory));
+  EXPECT_TRUE(jws.Verify(keys->receipt().public_key(), crypto::SignatureAlgorithm::kEs256));
+}
+
+TEST(Machine, S1_25_LogsRootSigningKeyAndManifestInTheOrderOfTheChecks) {
+  Lab lab;
+  lab.Ready();
+  lab.lines.clear();
+  lab.Install(3, Contents(100));
+  std::vector<std::string> events;
+  for (const std::string& line : lab.lines)
+    events.push_back(Must(codec::ParseJson(line.substr(0, line.size() - 1))).Find("event")->as_string());
+  const std::vector<std::string> begin(events.begin(), events.begin() + 3);
+  EXPECT_EQ(begin, (std::vector<std::string>{"order.verified", "manifest.verified", "order.accepted"}));
+  EXPECT_TRUE(lab.HasLine("\"rootKey\":\"root-1\",\"signingKey\":\"publisher-1\""));
+}
+
+TEST(Machine, SecondUpdateGoesToTheOtherSlotAndReceiptsChain) {
+  Lab lab;
+  lab.Ready();
+  lab.Install(3, Contents(1000, 'b'));
+  lab.Install(4, Contents(2000, 'c'));
+  EXPECT_EQ(lab.BootText("active"), "a\n");
+  EXPECT_EQ(lab.SlotText('a'), Contents(2000, 'c'));
+  EXPECT_EQ(lab.SlotText('b'), Contents(1000, 'b'));
+  const auto compact = Must(lab.machine->State({})).receipts;
+  const auto receipts = lab.Receipts();
+  ASSERT_EQ(receipts.size(), 2u);
+  EXPECT_EQ(receipts[0].number, 1);
+  EXPECT_EQ(receipts[0].previous, Sha256{});
+  EXPECT_EQ(receipts[1].number, 2);
+  EXPECT_EQ(receipts[1].previous, crypto::HashSha256(compact[0]));
+  EXPECT_EQ(Must(lab.machine->State({.wait_ms = {}, .phase = {}, .acknowledged = 1})).receipts.size(), 1u);
+}
+
+// Each refused document leaves the trust part and both slots as they were, byte by byte.
+void ExpectRefused(Lab& lab, const wire::OfferDocumentsRequest& offer, ErrorCode code) {
+  const std::string trust = lab.machine->TrustText();
+  const std::string a = lab.SlotText('a');
+  const std::string b = lab.SlotText('b');
+  const auto outcome = lab.machine->OfferDocuments(offer);
+  EXPECT_EQ(RefusalOf(outcome), code) << ErrorCodeName(RefusalOf(outcome));
+  EXPECT_EQ(lab.machine->TrustText(), trust);
+  EXPECT_EQ(lab.SlotText('a'), a);
+  EXPECT_EQ(lab.SlotText('b'), b);
+  EXPECT_EQ(lab.phase(), Phase::kIdle);
+  const auto receipts = lab.Receipts();
+  ASSERT_FALSE(receipts.empty());
+  EXPECT_EQ(receipts.back().outcome, manifest::Outcome::kRefused);
+  EXPECT_EQ(receipts.back().code, ErrorCodeName(code));
+}
+
+TEST(Machine, S0_10_RefusesAnOrderOfAnotherDevice) {
+  Lab lab;
+  lab.Ready();
+  const Release release = lab.SlotRelease(3, "x");
+  manifest::Order order = lab.MakeOrder(release, {"x"});
+  order.device_id = Must(DeviceId::Parse("device-2"));
+  ExpectRefused(lab, lab.Offer(release, order), ErrorCode::kOrderNotForThisDevice);
+}
+
+TEST(Machine, S0_10_RefusesAnUpdateForAnotherModel) {
+  Lab lab;
+  lab.Ready();
+  auto model = lab.world.MakeManifest("1.3", "x");
+  model.compatibility = {{{"manufacturer", "acme"}, {"model", "g9"}}};
+  const Release release = lab.SignRelease(model, 3);
+  ExpectRefused(lab, lab.Offer(release, lab.MakeOrder(release, {"x"})), ErrorCode::kNotCompatible);
+}
+
+TEST(Machine, RefusesAnUnknownHandler) {
+  Lab lab;
+  lab.Ready();
+  auto model = lab.world.MakeManifest("1.3", "x");
+  model.steps[0].handler = "fleetseal/script:1";
+  const Release release = lab.SignRelease(model, 3);
+  ExpectRefused(lab, lab.Offer(release, lab.MakeOrder(release, {"x"})), ErrorCode::kHandlerUnknown);
+}
+
+TEST(Machine, RefusesAnImageLargerThanTheSlotBeforeItsContentIsSent) {
+  Lab lab;
+  lab.config.slots->bytes_max = 1000;
+  lab.Ready();
+  const std::string contents = Contents(1001);
+  const Release release = lab.SlotRelease(3, contents);
+  ExpectRefused(lab, lab.Offer(release, lab.MakeOrder(release, {contents})), ErrorCode::kNoSpace);
+}
+
+TEST(Machine, RefusesWhenThePowerCommandSaysNo) {
+  Lab lab;
+  lab.config.power = CommandConfig{.command = {"/bin/false"}, .timeout_ms = 5000};
+  lab.Ready();
+  const Release release = lab.SlotRelease(3, "x");
+  ExpectRefused(lab, lab.Offer(release, lab.MakeOrder(release, {"x"})), ErrorCode::kPowerTooLow);
+}
+
+TEST(Machine, RefusesAContentKeyForAnotherDevice) {
+  Lab lab;
+  lab.Ready();
+  const Release release = lab.SlotRelease(3, "x");
+  manifest::Order order = lab.MakeOrder(release, {"x"});
+  const Sha256 manifest_sha256 = release.sha256();
+  order.content_key = Must(sealing::WrapUpdateKey(lab.update_key, lab.world.director.key(),
+                                                  {lab.world.device.device_id, lab.world.device.generation, manifest_sha256}));
+  ExpectRefused(lab, lab.Offer(release, order), ErrorCode::kDecryptFailed);
+}
+
+TEST(Machine, RefusesClearDeliveryOnASealedDevice) {
+  Lab lab;
+  lab.Ready();
+  lab.world.device.delivery = manifest::Delivery::kClear;
+  const Release release = lab.SlotRelease(3, "x");
+  ExpectRefused(lab, lab.Offer(release, lab.MakeOrder(release, {"x"})), ErrorCode::kDeliveryNotAllowed);
+}
+
+TEST(Machine, RefusesARollback) {
+  Lab lab;
+  lab.Ready();
+  lab.Install(4, Contents(10));
+  const Release release = lab.SlotRelease(3, "x");
+  ExpectRefused(lab, lab.Offer(release, lab.MakeOrder(release, {"x"})), ErrorCode::kRollbackRefused);
+}
+
+TEST(Machine, KeepsPackageStepAndStatusWhenTheOrderAfterThemIsRefused) {
+  Lab lab;
+  lab.Open();
+  lab.world.package = lab.world.NextPackage();
+  const Release release = lab.SlotRelease(3, "x");
+  manifest::Order order = lab.MakeOrder(release, {"x"});
+  order.generation = 7;
+  auto offer = lab.Offer(release, order);
+  offer.packages = {lab.world.SignPackage(lab.world.package)};
+  offer.status = lab.world.SignStatus(lab.world.MakeStatus());
+  const auto outcome = Must(lab.machine->OfferDocuments(offer));
+  EXPECT_EQ(outcome.accepted, (std::vector<std::string>{"package 2", "status"}));
+  ASSERT_TRUE(outcome.refusal);
+  EXPECT_EQ(outcome.refusal->document, "order");
+  EXPECT_EQ(outcome.refusal->code, ErrorCode::kOrderNotForThisDevice);
+  EXPECT_EQ(Must(lab.machine->State({})).package_version, 2);
+}
+
+TEST(Machine, StopsAtAPackageThatIsNoStep) {
+  Lab lab;
+  lab.Open();
+  auto next = lab.world.NextPackage();
+  next.version = 3;
+  wire::OfferDocumentsRequest offer;
+  offer.packages = {lab.world.SignPackage(next)};
+  offer.status = lab.world.SignStatus(lab.world.MakeStatus());
+  const std::string trust = lab.machine->TrustText();
+  const auto outcome = Must(lab.machine->OfferDocuments(offer));
+  EXPECT_EQ(outcome.refusal->document, "package");
+  EXPECT_TRUE(outcome.accepted.empty());
+  EXPECT_EQ(lab.machine->TrustText(), trust);
+}
+
+TEST(Machine, SameRefusalIsReceiptedOnceWithItsCount) {
+  Lab lab;
+  lab.Ready();
+  const Release release = lab.SlotRelease(3, "x");
+  manifest::Order order = lab.MakeOrder(release, {"x"});
+  order.generation = 7;
+  const auto offer = lab.Offer(release, order);
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(Must(lab.machine->OfferDocuments(offer)).refusal);
+  auto receipts = lab.Receipts();
+  ASSERT_EQ(receipts.size(), 1u);
+  EXPECT_EQ(receipts[0].count, 3);
+  EXPECT_EQ(receipts[0].document, crypto::HashSha256(*offer.order));
+  EXPECT_TRUE(Must(lab.machine->OfferDocuments(offer)).refusal);
+  EXPECT_EQ(lab.Receipts().size(), 1u);
+}
+
+TEST(Machine, SameOrderAgainIsNeverASecondRun) {
+  Lab lab;
+  lab.Ready();
+  const std::string contents = Contents(100);
+  const Release release = lab.SlotRelease(3, contents);
+  const auto offer = lab.Offer(release, lab.MakeOrder(release, {contents}));
+  EXPECT_EQ(Must(lab.machine->OfferDocuments(offer)).wanted.size(), 1u);
+  EXPECT_EQ(Must(lab.machine->OfferDocuments(offer)).wanted.size(), 1u);
+  ASSERT_TRUE(lab.Finish());
+  const auto again = Must(lab.machine->OfferDocuments(offer));
+  EXPECT_FALSE(again.refusal);
+  EXPECT_EQ(again.phase, Phase::kIdle);
+  EXPECT_TRUE(again.wanted.empty());
+  EXPECT_EQ(lab.Receipts().size(), 1u);
+}
+
+// --- content (check 11)
+
+struct ContentCase {
+  const char* name;
+  ErrorCode code;
+  void (*change)(Bytes&);
+};
+
+class BadContent : public ::testing::TestWithParam<ContentCase> {};
+
+TEST_P(BadContent, S1_13_IsRefusedAndNeverSwitchedTo) {
+  Lab lab;
+  lab.Ready();
+  lab.Install(3, Contents(5000, 'r'));
+  const std::string running = lab.SlotText('b');
+  const std::string contents = Contents(kImageBytes);
+  const Release release = lab.SlotRelease(4, contents);
+  const auto outcome = Must(lab.machine->OfferDocuments(lab.Offer(release, lab.MakeOrder(release, {contents}))));
+  ASSERT_EQ(outcome.wanted.size(), 1u);
+  Bytes bytes = lab.sealed.at(outcome.wanted[0].file_id);
+  GetParam().change(bytes);
+  const auto sent = lab.SendBytes(outcome.wanted[0], bytes);
+  ASSERT_FALSE(sent);
+  EXPECT_EQ(sent.error().code, GetParam().code) << sent.error().ToString();
+  ASSERT_TRUE(lab.Advance());
+  EXPECT_EQ(lab.phase(), Phase::kIdle);
+  EXPECT_EQ(lab.BootText("active"), "b\n");
+  EXPECT_EQ(lab.BootText("next"), "b\n");
+  EXPECT_EQ(lab.BootText("state-a"), "bad\n");
+  EXPECT_EQ(lab.SlotText('b'), running);
+  EXPECT_EQ(lab.Receipts().back().outcome, manifest::Outcome::kRefused);
+  EXPECT_EQ(lab.Receipts().back().code, ErrorCodeName(GetParam().code));
+  EXPECT_EQ(Must(lab.machine->State({})).installed->release_counter, 3);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Cases, BadContent,
+    ::testing::Values(ContentCase{"BitInASegment", ErrorCode::kDecryptFailed, [](Bytes& bytes) { bytes[70'000] ^= 1; }},
+                      ContentCase{"BitInTheLastTag", ErrorCode::kDecryptFailed, [](Bytes& bytes) { bytes.back() ^= 1; }},
+                      ContentCase{"BitInTheHeader", ErrorCode::kFormatVersionUnknown, [](Bytes& bytes) { bytes[0] ^= 1; }},
+                      ContentCase{"LargerSizeInTheHeader", ErrorCode::kFileTooLarge, [](Bytes& bytes) { bytes[21] ^= 0x04; }},
+                      ContentCase{"OneByteMore", ErrorCode::kFileTooLarge, [](Bytes& bytes) { bytes.push_back(0); }},
+                      ContentCase{"SegmentsSwapped", ErrorCode::kDecryptFailed,
+                                  [](Bytes& bytes) {
+                                    constexpr size_t kSegment = 65'536 + 16;
+                                    std::swap_ranges(bytes.begin() + 40, bytes.begin() + 40 + kSegment,
+                                                     bytes.begin() + 40 + kSegment);
+                                  }}),
+    [](const auto& param) { return param.param.name; });
+
+TEST(Machine, S1_13_RefusesTheWholeAndWellSealedBytesOfAnotherFile) {
+  Lab lab;
+  lab.Ready();
+  const std::string contents = Contents(1000);
+  const Release release = lab.SlotRelease(3, contents);
+  const auto outcome = Must(lab.machine->OfferDocuments(lab.Offer(release, lab.MakeOrder(release, {contents}))));
+  const auto other = lab.Seal(release, outcome.wanted[0].file_id, Contents(1000, 'z'));
+  EXPECT_EQ(lab.SendBytes(outcome.wanted[0], other.bytes).error().code, ErrorCode::kFileHashMismatch);
+  EXPECT_EQ(lab.BootText("active"), "a\n");
+}
+
+TEST(Machine, S1_13_RefusesWhenASecondListedHashIsWrong) {
+  Lab lab;
+  lab.Ready();
+  const std::string contents = Contents(1000);
+  auto model = lab.world.MakeManifest("1.3", contents);
+  model.files[0].sha512 = Bytes(64, 7);
+  const Release release = lab.SignRelease(model, 3);
+  const auto outcome = Must(lab.machine->OfferDocuments(lab.Offer(release, lab.MakeOrder(release, {contents}))));
+  ASSERT_EQ(outcome.wanted.size(), 1u);
+  EXPECT_EQ(lab.Send(outcome.wanted[0]).error().code, ErrorCode::kFileHashMismatch);
+}
+
+TEST(Machine, ShortStreamIsNoOutcomeAndTheFileIsWantedAgain) {
+  Lab lab;
+  lab.Ready();
+  const std::string contents = Contents(kImageBytes);
+  const Release release = lab.SlotRelease(3, contents);
+  const auto outcome = Must(lab.machine->OfferDocuments(lab.Offer(release, lab.MakeOrder(release, {contents}))));
+  const Bytes& whole = lab.sealed.at(outcome.wanted[0].file_id);
+  EXPECT_EQ(lab.SendBytes(outcome.wanted[0], ByteView(whole).first(100'000)).error().code, ErrorCode::kTruncated);
+  EXPECT_EQ(lab.phase(), Phase::kAccepted);
+  EXPECT_TRUE(lab.Receipts().empty());
+  ASSERT_TRUE(lab.Finish());
+  EXPECT_EQ(lab.SlotText('b'), contents);
+}
+
+TEST(Machine, SilentStreamEndsAfterTheIdleTime) {
+  Lab lab;
+  lab.Ready();
+  const Release release = lab.SlotRelease(3, "x");
+  const auto outcome = Must(lab.machine->OfferDocuments(lab.Offer(release, lab.MakeOrder(release, {"x"}))));
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  const sys::FileDescriptor read_end(ends[0]);
+  const sys::FileDescriptor write_end(ends[1]);
+  std::thread mover([&lab] {
+    // Returns as soon as the phase is `receiving`; then time passes.
+    (void)lab.machine->State({.wait_ms = 20'000, .phase = Phase::kAccepted, .acknowledged = {}});
+    for (int i = 0; i < 100 && lab.phase() == Phase::kReceiving; ++i) {
+      lab.clock.AdvanceMs(31'000);
+      (void)lab.machine->State({.wait_ms = 200, .phase = Phase::kReceiving, .acknowledged = {}});
+    }
+  });
+  const auto sent = lab.machine->OfferContent({outcome.wanted[0].file_id, outcome.wanted[0].sealed_sha256}, read_end);
+  mover.join();
+  ASSERT_FALSE(sent);
+  EXPECT_EQ(sent.error().code, ErrorCode::kTimedOut);
+  EXPECT_EQ(lab.phase(), Phase::kAccepted);
+}
+
+TEST(Machine, TakesContentOnlyFromAPipe) {
+  Lab lab;
+  lab.Ready();
+  const Release release = lab.SlotRelease(3, "x");
+  const auto outcome = Must(lab.machine->OfferDocuments(lab.Offer(release, lab.MakeOrder(release, {"x"}))));
+  const sys::FileDescriptor file = Must(sys::OpenFile("/dev/zero", O_RDONLY));
+  EXPECT_EQ(lab.machine->OfferContent({outcome.wanted[0].file_id, outcome.wanted[0].sealed_sha256}, file).error().code,
+            ErrorCode::kInvalidArgument);
+}
+
+TEST(Machine, S1_15_TakesNoContentWithoutAVerifiedOrder) {
+  Lab lab;
+  lab.Ready();
+  EXPECT_EQ(lab.SendBytes({Must(FileId::Parse("f0123456789abcdef")), {}, {1}}, AsBytes("x")).error().code,
+            ErrorCode::kConflict);
+  const Release release = lab.SlotRelease(3, "x");
+  const auto outcome = Must(lab.machine->OfferDocuments(lab.Offer(release, lab.MakeOrder(release, {"x"}))));
+  wire::WantedContent other = outcome.wanted[0];
+  other.sealed_sha256.bytes[0] ^= 1;
+  EXPECT_EQ(lab.SendBytes(other, AsBytes("x")).error().code, ErrorCode::kFileNotInManifest);
+}
+
+TEST(Machine, ClearDeliveryInstallsTheSamePlainBytes) {
+  Lab lab(manifest::Delivery::kClear);
+  lab.Ready();
+  lab.Install(3, Contents(kImageBytes));
+  EXPECT_EQ(lab.SlotText('b'), Contents(kImageBytes));
+  const std::string contents = Contents(100);
+  const Release release = lab.SlotRelease(4, contents);
+  const auto outcome = Must(lab.machine->OfferDocuments(lab.Offer(release, lab.MakeOrder(release, {contents}))));
+  EXPECT_EQ(lab.SendBytes(outcome.wanted[0], AsBytes(Contents(100, 'q'))).error().code, ErrorCode::kFileHashMismatch);
+}
+
+// --- checks 12 and 13
+
+TEST(Machine, FailedHealthCheckBringsTheOldSlotBack) {
+  Lab lab;
+  lab.Ready();
+  lab.Install(3, Contents(5000, 'r'));
+  lab.config.health.command = {"/bin/false"};
+  lab.Open();
+  const std::string trust = lab.machine->TrustText();
+  lab.Install(4, Contents(100));
+  EXPECT_EQ(lab.BootText("active"), "b\n");
+  EXPECT_EQ(lab.BootText("state-a"), "bad\n");
+  EXPECT_EQ(lab.SlotText('b'), Contents(5000, 'r'));
+  EXPECT_EQ(lab.Receipts().back().outcome, manifest::Outcome::kRolledBack);
+  EXPECT_EQ(lab.Receipts().back().code, "HealthCheckFailed");
+  const auto state = Must(lab.machine->State({}));
+  EXPECT_EQ(state.installed->release_counter, 3);
+  EXPECT_EQ(state.last_code, "HealthCheckFailed");
+}
+
+TEST(Machine, WithdrawnAfterAcceptanceIsNotSwitchedTo) {
+  Lab lab;
+  lab.Ready();
+  const Release release = lab.SlotRelease(3, "x");
+  const auto outcome = Must(lab.machine->OfferDocuments(lab.Offer(release, lab.MakeOrder(release, {"x"}))));
+  ASSERT_TRUE(lab.Send(outcome.wanted[0]));
+  auto status = lab.world.MakeStatus();
+  status.withdrawn = {release.sha256()};
+  wire::OfferDocumentsRequest offer;
+  offer.status = lab.world.SignStatus(status);
+  ASSERT_FALSE(Must(lab.machine->OfferDocuments(offer)).refusal);
+  ASSERT_TRUE(lab.Advance());
+  EXPECT_EQ(lab.BootText("active"), "a\n");
+  EXPECT_EQ(lab.BootText("next"), "a\n");
+  EXPECT_EQ(lab.Receipts().back().code, "Withdrawn");
+}
+
+TEST(Machine, WaitsForTheWindowToOpen) {
+  Lab lab;
+  lab.Ready();
+  const Release release = lab.SlotRelease(3, "x");
+  manifest::Order order = lab.MakeOrder(release, {"x"});
+  order.window = manifest::Window{lab.world.now + 600, lab.world.now + 1200};
+  const auto outcome = Must(lab.machine->OfferDocuments(lab.Offer(release, order)));
+  ASSERT_TRUE(lab.Send(outcome.wanted[0]));
+  EXPECT_EQ(Must(lab.machine->Advance()), Machine::Progress::kWaiting);
+  EXPECT_EQ(lab.phase(), Phase::kInstalled);
+  lab.clock.Advance(700);
+  ASSERT_TRUE(lab.Advance());
+  EXPECT_EQ(lab.BootText("active"), "b\n");
+}
+
+TEST(Machine, AbortEndsTheOrderBeforeTheSwitchOnly) {
+  Lab lab;
+  lab.Ready();
+  EXPECT_EQ(lab.machine->Abort().error().code, ErrorCode::kConflict);
+  const Release release = lab.SlotRelease(3, "x");
+  ASSERT_FALSE(Must(lab.machine->OfferDocuments(lab.Offer(release, lab.MakeOrder(release, {"x"})))).refusal);
+  EXPECT_EQ(Must(lab.machine->Abort()), Phase::kIdle);
+  EXPECT_EQ(lab.Receipts().back().outcome, manifest::Outcome::kCancelled);
+}
+
+TEST(Machine, CancelOrderEndsTheOrderInHand) {
+  Lab lab;
+  lab.Ready();
+  const Release release = lab.SlotRelease(3, "x");
+  const auto offer = lab.Offer(release, lab.MakeOrder(release, {"x"}));
+  ASSERT_FALSE(Must(lab.machine->OfferDocuments(offer)).refusal);
+  wire::OfferDocumentsRequest cancel;
+  cancel.order = lab.world.SignOrder(lab.world.MakeCancel());
+  const auto outcome = Must(lab.machine->OfferDocuments(cancel));
+  EXPECT_FALSE(outcome.refusal);
+  EXPECT_EQ(outcome.phase, Phase::kIdle);
+  const auto receipts = lab.Receipts();
+  ASSERT_EQ(receipts.size(), 2u);
+  EXPECT_EQ(receipts[0].code, "OrderCancelled");
+  EXPECT_EQ(receipts[1].outcome, manifest::Outcome::kCancelled);
+  EXPECT_EQ(RefusalOf(lab.machine->OfferDocuments(offer)), ErrorCode::kOrderCancelled);
+}
+
+// --- time
+
+TEST(Machine, ClockBelowTheFloorTakesOrdersOnlyAfterAStatusWithItsNonce) {
+  Lab lab;
+  lab.Ready();
+  lab.clock.Set({1000});
+  lab.Open();
+  const Release release = lab.SlotRelease(3, "x");
+  const auto offer = lab.Offer(release, lab.MakeOrder(release, {"x"}));
+  EXPECT_EQ(RefusalOf(lab.machine->OfferDocuments(offer)), ErrorCode::kStatusExpired);
+  const auto nonce = Must(lab.machine->State({})).status_nonce;
+  ASSERT_TRUE(nonce);
+  auto status = lab.world.MakeStatus();
+  status.nonce = nonce;
+  wire::OfferDocumentsRequest answer;
+  answer.status = lab.world.SignStatus(status);
+  ASSERT_FALSE(Must(lab.machine->OfferDocuments(answer)).refusal);
+  EXPECT_FALSE(Must(lab.machine->State({})).status_nonce);
+  EXPECT_FALSE(Must(lab.machine->OfferDocuments(offer)).refusal);
+}
+
+// --- the handler `file`
+
+TEST(Machine, FileHandlerReplacesBelowThePrefixAndRollsBack) {
+  Lab lab;
+  lab.Ready();
+  const auto read = [&](std::string_view name) { return sys::ReadTextFile(lab.directory.File("files/" + std::string(name)), 100); };
+  const Release first = lab.FileRelease(3, {{"app.conf", "one"}});
+  ASSERT_FALSE(Must(lab.machine->OfferDocuments(lab.Offer(first, lab.MakeOrder(first, {"one"})))).refusal);
+  ASSERT_TRUE(lab.Finish());
+  EXPECT_EQ(Must(read("app.conf")), "one");
+  lab.config.health.command = {"/bin/false"};
+  lab.Open();
+  const Release second = lab.FileRelease(4, {{"app.conf", "two"}, {"new.conf", "2"}});
+  ASSERT_FALSE(Must(lab.machine->OfferDocuments(lab.Offer(second, lab.MakeOrder(second, {"two", "2"})))).refusal);
+  ASSERT_TRUE(lab.Finish());
+  EXPECT_EQ(Must(read("app.conf")), "one");
+  EXPECT_FALSE(read("new.conf"));
+  EXPECT_EQ(Must(sys::ListDirectory(lab.directory.File("files"))), std::vector<std::string>{"app.conf"});
+}
+
+// The manifest's parser refuses most of these; the handler does not rely on it.
+TEST(FileHandler, S1_15_TargetOutsideThePrefixIsRefused) {
+  const sys::TempDirectory directory;
+  const auto handler = Must(FileHandler::Open(directory.File("files")));
+  const trust::testing::TestWorld world;
+  auto model = world.MakeManifest("1.3", "x");
+  manifest::UpdateStep step{std::string(manifest::kHandlerFile), {model.files[0].id}, {{"target", "app.conf"}}};
+  EXPECT_TRUE(handler->Plan(step, model));
+  for (const char* name : {"..", ".", "", "../state/state.json", "/etc/passwd", "a/b", ".new-x", ".old-x", "a b", "a\nb"}) {
+    step.properties["target"] = name;
+    const auto plan = handler->Plan(step, model);
+    ASSERT_FALSE(plan) << name;
+    EXPECT_EQ(plan.error().code, ErrorCode::kHandlerFailed) << name;
+  }
+  step.properties = {{"target", "app.conf"}, {"mode", "0777"}};
+  EXPECT_FALSE(handler->Plan(step, model));
+}
+
+TEST(FileHandler, S1_15_WritesThroughNoLinkThatStandsInItsPlace) {
+  const sys::TempDirectory directory;
+  const auto handler = Must(FileHandler::Open(directory.File("files")));
+  const std::string outside = directory.File("outside");
+  ASSERT_TRUE(sys::WriteFileDurably(outside, AsBytes("mine"), 0600));
+  ASSERT_EQ(symlink(outside.c_str(), directory.File("files/.new-app.conf").c_str()), 0);
+  ASSERT_EQ(symlink(outside.c_str(), directory.File("files/app.conf").c_str()), 0);
+  const StepPlan plan{.handler = std::string(manifest::kHandlerFile), .file_id = {}, .target = "app.conf", .had_previous = true};
+  Target target = Must(handler->OpenTarget(plan));
+  ASSERT_TRUE(sys::WriteAllAt(target.file.get(), AsBytes("new"), 0));
+  ASSERT_TRUE(handler->Seal(std::move(target), {3}));
+  ASSERT_TRUE(handler->Switch(plan));
+  EXPECT_EQ(Must(sys::ReadTextFile(outside, 100)), "mine");
+  EXPECT_EQ(Must(sys::ReadTextFile(directory.File("files/app.conf"), 100)), "new");
+}
+
+TEST(Machine, FilePrefixMayNotOverlapTheInstallersOwnFolders) {
+  for (const char* name : {"state", "state/below", "provisioning", "boot", "."}) {
+    Lab lab;
+    lab.config.file_prefix = lab.directory.File(name);
+    const Status opened = lab.TryOpen();
+    ASSERT_FALSE(opened) << name;
+    EXPECT_EQ(opened.error().code, ErrorCode::kConfigInvalid) << name;
+  }
+}
+
+// --- enrolment
+
+TEST(Machine, IdentifyProvesTheKeysUnderTheEnrolmentCode) {
+  Lab lab;
+  lab.Open();
+  const Sha256 csr = crypto::HashSha256("csr");
+  const auto jws = Must(jose::UnverifiedJws::Parse(Must(lab.machine->Identify(csr))));
+  const auto key = Must(manifest::DeriveEnrolmentKey("abcdefghijklmnopqrstuvwxyz", lab.world.device.device_id));
+  EXPECT_TRUE(jws.Verify(key.public_key(), crypto::SignatureAlgorithm::kEdDsa));
+  const auto enrolment = Must(manifest::Enrolment::Parse(AsText(jws.unverified_payload())));
+  const auto inner = Must(jose::UnverifiedJws::Parse(enrolment.keys));
+  const auto keys = Must(manifest::DeviceKeys::Parse(AsText(inner.unverified_payload())));
+  EXPECT_TRUE(inner.Verify(keys.receipt_key, crypto::SignatureAlgorithm::kEs256));
+  EXPECT_EQ(keys.csr_sha256, csr);
+  EXPECT_EQ(keys.generation, 2);
+}
+
+// --- restarts
+
+TEST(Machine, RestartWhileReceivingWantsTheContentAgain) {
+  Lab lab;
+  lab.Ready();
+  const std::string contents = Contents(1000);
+  const Release release = lab.SlotRelease(3, contents);
+  ASSERT_FALSE(Must(lab.machine->OfferDocuments(lab.Offer(release, lab.MakeOrder(release, {contents})))).refusal);
+  lab.Open();
+  EXPECT_EQ(Must(lab.machine->State({})).wanted.size(), 1u);
+  ASSERT_TRUE(lab.Finish());
+  EXPECT_EQ(lab.SlotText('b'), contents);
+}
+
+TEST(Machine, RestartAfterTheSwitchEndsTheUpdateEvenWhenTheStatusHasExpired) {
+  Lab lab;
+  lab.Ready();
+  const Release release = lab.SlotRelease(3, "x");
+  const auto outcome = Must(lab.machine->OfferDocuments(lab.Offer(release, lab.MakeOrder(release, {"x"}))));
+  ASSERT_TRUE(lab.Send(outcome.wanted[0]));
+  EXPECT_EQ(Must(lab.machine->Advance()), Machine::Progress::kAgain);
+  EXPECT_EQ(lab.phase(), Phase::kSwitching);
+  EXPECT_EQ(lab.machine->OfferDocuments({}).error().code, ErrorCode::kBusy);
+  EXPECT_EQ(lab.machine->Abort().error().code, ErrorCode::kConflict);
+  lab.clock.Advance(3 * limits::kDaySeconds);
+  lab.Open();
+  ASSERT_TRUE(lab.Advance());
+  EXPECT_EQ(lab.phase(), Phase::kIdle);
+  EXPECT_EQ(lab.BootText("active"), "b\n");
+  EXPECT_EQ(Must(lab.machine->State({})).installed->release_counter, 3);
+}
+
+TEST(Machine, CommandRebootWaitsForTheMachineAndFallsBackWithTheBootLoader) {
+  Lab lab;
+  lab.config.reboot_mode = RebootMode::kCommand;
+  lab.config.reboot_command = {"/bin/true"};
+  lab.Ready();
+  lab.Install(3, "x");
+  EXPECT_EQ(lab.phase(), Phase::kBooting);
+  EXPECT_TRUE(lab.HasLine("reboot.requested"));
+  lab.clock.Reboot();
+  lab.Open();
+  ASSERT_TRUE(lab.Advance());
+  EXPECT_EQ(lab.BootText("active"), "a\n");
+  EXPECT_EQ(lab.Receipts().back().outcome, manifest::Outcome::kRolledBack);
+}
+
+// A kill at every durable step: afterwards the device runs one whole version, and the same order ends well with one receipt.
+void CrashMatrix(bool is_performed) {
+  // Thousands of fsyncs: what is shown here does not depend on the disk.
+  if (sys::DirectoryExists("/dev/shm")) setenv("TMPDIR", "/dev/shm", 0);
+  for (int fail_at = 1;; ++fail_at) {
+    Lab lab;
+    lab.Ready();
+    const std::string contents = Contents(70'000);
+    const Release release = lab.SlotRelease(3, contents);
+    const auto offer = lab.Offer(release, lab.MakeOrder(release, {contents}));
+    sys::FaultPlan plan{.fail_at = fail_at, .is_performed = is_performed};
+    {
+      const sys::ScopedFaults faults(plan);
+      if (lab.machine->OfferDocuments(offer)) (void)lab.Finish();
+    }
+    lab.Open();
+    ASSERT_TRUE(lab.Advance()) << fail_at;
+    const std::string active = lab.BootText("active");
+    ASSERT_TRUE(active == "a\n" || lab.SlotText('b') == contents) << fail_at;
+    // The server offers the same bytes until it has a receipt: resume, or the outcome.
+    const auto again = lab.machine->OfferDocuments(offer);
+    ASSERT_TRUE(again && !again->refusal) << fail_at;
+    ASSERT_TRUE(lab.Finish()) << fail_at;
+    EXPECT_EQ(lab.BootText("active"), "b\n") << fail_at;
+    EXPECT_EQ(lab.SlotText('b'), contents) << fail_at;
+    EXPECT_EQ(Must(lab.machine->State({})).installed->release_counter, 3) << fail_at;
+    EXPECT_EQ(lab.Receipts().size(), 1u) << fail_at;
+    if (plan.steps < fail_at) break;
+  }
+}
+
+TEST(Machine, SurvivesAKillAtEveryDurableStep) { CrashMatrix(false); }
+TEST(Machine, SurvivesAKillJustAfterEveryDurableStep) { CrashMatrix(true); }
+
+}  // namespace
+}  // namespace fleetseal::installer
