@@ -56,20 +56,49 @@ Order GoodOrder() {
   return order;
 }
 Permit GoodPermit() {
-  return {Id<PermitId>("pe1"), kProduct, {6, kHash}, {5, kHash}, std::vector{Id<DeviceId>("d1")}, std::nullopt, {100}, {200}};
+  return {Id<PermitId>("pe1"), kProduct, {6, kHash}, {5, kHash}, std::vector{Id<DeviceId>("d1")},
+          std::nullopt,        {100},    {200}};
 }
 SignRequest GoodRequest() {
-  return {Id<RequestId>("r1"), kProduct, kHash, Delivery::kClear, "urn:fleetseal:acme", Id<PersonId>("ann"), kNonce, {100}, {200}};
+  return {Id<RequestId>("r1"),
+          kProduct,
+          kHash,
+          Delivery::kClear,
+          "urn:fleetseal:acme",
+          Id<PersonId>("ann"),
+          kNonce,
+          {100},
+          {200}};
 }
 Approval GoodApproval() {
-  return {Id<RequestId>("r1"), "fleetseal-manifest+jws", kHash, kHash, kHash, Decision::kReject, "not tested", Id<PersonId>("bob"), kNonce, {100}, {200}};
+  return {Id<RequestId>("r1"), "fleetseal-manifest+jws", kHash,  kHash, kHash, Decision::kReject,
+          "not tested",        Id<PersonId>("bob"),      kNonce, {100}, {200}};
 }
 Plan GoodPlan() {
-  return {Id<PlanId>("p1"), kProduct, Id<Environment>("production"), kHash, std::vector{Id<DeviceId>("d1"), Id<DeviceId>("d2")}, std::nullopt,
-          Window{{110}, {120}}, UnixSeconds{150}, Reboot::kLater, 1000, Id<PersonId>("eve"), kNonce, {100}, {200}};
+  return {Id<PlanId>("p1"),
+          kProduct,
+          Id<Environment>("production"),
+          kHash,
+          std::vector{Id<DeviceId>("d1"), Id<DeviceId>("d2")},
+          std::nullopt,
+          Window{{110}, {120}},
+          UnixSeconds{150},
+          Reboot::kLater,
+          1000,
+          Id<PersonId>("eve"),
+          kNonce,
+          {100},
+          {200}};
 }
 Revocation GoodRevocation() {
-  return {Id<RequestId>("v1"), RevocationKind::kPerson, "ann", RevocationAction::kRevoke, "left", Id<PersonId>("eve"), kNonce, {100}};
+  return {Id<RequestId>("v1"),
+          RevocationKind::kPerson,
+          "ann",
+          RevocationAction::kRevoke,
+          "left",
+          Id<PersonId>("eve"),
+          kNonce,
+          {100}};
 }
 Receipt GoodReceipt() {
   Receipt receipt;
@@ -94,14 +123,25 @@ Receipt GoodReceipt() {
 }
 RegisterChange GoodChange() {
   Policy policy{Id<KeyId>("policy-1"), kProduct, 2, Delivery::kSealed, {Id<Environment>("production")}, {900}};
-  AllowDevice allow{Id<DeviceId>("d1"), kProduct, Id<Environment>("production"), {{"model", "g1"}}, 1, NewKey(crypto::KeyKind::kEd25519), true, {500}};
+  AllowDevice allow{Id<DeviceId>("d1"),
+                    kProduct,
+                    Id<Environment>("production"),
+                    {{"model", "g1"}},
+                    1,
+                    NewKey(crypto::KeyKind::kEd25519),
+                    true,
+                    {500}};
   AddPerson add{Id<PersonId>("ann"), {PersonRole::kPublisher, PersonRole::kOperator}, {true, {}}, NewKey()};
-  return {Id<ChangeId>("c1"), 7, {add, RevokePerson{Id<PersonId>("bob")}, SetPolicy{policy}, SetSecurity{{NewKey(), NewKey()}, 2}, allow}, kNonce, {100}};
+  return {Id<ChangeId>("c1"),
+          7,
+          {add, RevokePerson{Id<PersonId>("bob")}, SetPolicy{policy}, SetSecurity{{NewKey(), NewKey()}, 2}, allow},
+          kNonce,
+          {100}};
 }
 
 struct Kind {
   std::string name;
-  std::string good;                                      // every optional member that can stand beside the others
+  std::string good;  // every optional member that can stand beside the others
   std::function<Result<std::string>(std::string_view)> parse_and_build;
   std::vector<std::string> optional;
 };
@@ -127,10 +167,13 @@ std::vector<Kind> AllKinds() {
       MakeKind("plan", GoodPlan(), {"window", "deadline", "bytesMax"}),
       MakeKind("revocation", GoodRevocation(), {}),
       MakeKind("register-change", GoodChange(), {}),
-      MakeKind("receipt", GoodReceipt(), {"orderId", "manifestSha256", "product", "releaseCounter", "publisherKey", "directorKey", "code", "document"}),
+      MakeKind("receipt", GoodReceipt(),
+               {"orderId", "manifestSha256", "product", "releaseCounter", "publisherKey", "directorKey", "code",
+                "document"}),
       MakeKind("device-keys", DeviceKeys{Id<DeviceId>("d1"), 1, kHash, NewKey(), NewKey(), {100}}, {}),
       MakeKind("enrolment", Enrolment{Id<DeviceId>("d1"), "a.b.c", {100}}, {}),
-      MakeKind("leaf", ManifestSignatureLeaf{{100}, kHash, kHash, kProduct, 5, kHash, Id<RequestId>("r1"), kHash, kHash}, {}),
+      MakeKind("leaf",
+               ManifestSignatureLeaf{{100}, kHash, kHash, kProduct, 5, kHash, Id<RequestId>("r1"), kHash, kHash}, {}),
   };
 }
 
@@ -150,11 +193,13 @@ TEST(Documents, EveryMemberIsNeededExceptTheOptionalOnes) {
       for (const auto& [name, value] : json.as_object()) {
         if (name != member.first) without.Set(name, value);
       }
-      const bool is_optional = std::find(kind.optional.begin(), kind.optional.end(), member.first) != kind.optional.end();
+      const bool is_optional =
+          std::find(kind.optional.begin(), kind.optional.end(), member.first) != kind.optional.end();
       const auto outcome = kind.parse_and_build(without.Serialize());
       EXPECT_EQ(outcome.has_value(), is_optional) << kind.name << "." << member.first;
       if (!outcome) {
-        EXPECT_EQ(outcome.error().code, ErrorCode::kMemberMissing) << kind.name << "." << member.first << " " << outcome.error().ToString();
+        EXPECT_EQ(outcome.error().code, ErrorCode::kMemberMissing)
+            << kind.name << "." << member.first << " " << outcome.error().ToString();
       }
     }
   }
@@ -166,9 +211,11 @@ TEST(Documents, EveryMemberHasOneTypeAndNoneIsUnknown) {
     for (size_t i = 0; i < json.as_object().size(); ++i) {
       codec::Json changed = json;
       changed.as_object()[i].second = nullptr;
-      EXPECT_EQ(kind.parse_and_build(changed.Serialize()).error().code, ErrorCode::kMemberTypeWrong) << kind.name << "." << json.as_object()[i].first;
+      EXPECT_EQ(kind.parse_and_build(changed.Serialize()).error().code, ErrorCode::kMemberTypeWrong)
+          << kind.name << "." << json.as_object()[i].first;
       changed.as_object()[i].second = true;
-      EXPECT_FALSE(kind.parse_and_build(changed.Serialize()).has_value()) << kind.name << "." << json.as_object()[i].first;
+      EXPECT_FALSE(kind.parse_and_build(changed.Serialize()).has_value())
+          << kind.name << "." << json.as_object()[i].first;
     }
     codec::Json more = json;
     more.Set("more", 1);
@@ -187,12 +234,13 @@ TEST(Documents, EmptyTextsOddIdsAndWrongBase64AreRefused) {
       if (!json.as_object()[i].second.is_string()) continue;
       for (const char* text : {"", "caf\xc3\xa9", "../x y"}) {
         const std::string& name = json.as_object()[i].first;
-        const bool is_free_text = name == "reason" || name == "subject" || name == "audience" || name == "typ" || name == "keys" ||
-                                  name == "contentKey" || name == "permit";
+        const bool is_free_text = name == "reason" || name == "subject" || name == "audience" || name == "typ" ||
+                                  name == "keys" || name == "contentKey" || name == "permit";
         if (is_free_text && text[0] == '.') continue;
         codec::Json changed = json;
         changed.as_object()[i].second = text;
-        EXPECT_FALSE(kind.parse_and_build(changed.Serialize()).has_value()) << kind.name << "." << name << " = " << text;
+        EXPECT_FALSE(kind.parse_and_build(changed.Serialize()).has_value())
+            << kind.name << "." << name << " = " << text;
       }
     }
   }
@@ -209,8 +257,9 @@ TEST(Documents, DatesDoNotRunBackwards) {
 
 TEST(ManifestSignature, HasTheAzureFormOfTheHashAndThisText) {
   const ManifestSignature signature{{}, kProduct, 5, AudienceOf(Id<Organisation>("acme")), Delivery::kClear, {100}};
-  EXPECT_EQ(signature.Build(),
-            R"({"sha256":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","product":"acme/gateway","releaseCounter":5,"audience":"urn:fleetseal:acme","delivery":"clear","issued":100})");
+  EXPECT_EQ(
+      signature.Build(),
+      R"({"sha256":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","product":"acme/gateway","releaseCounter":5,"audience":"urn:fleetseal:acme","delivery":"clear","issued":100})");
   ManifestSignature zero = signature;
   zero.release_counter = 0;
   EXPECT_EQ(ManifestSignature::Parse(zero.Build()).error().code, ErrorCode::kValueOutOfRange);
@@ -261,8 +310,10 @@ TEST(Request, HasOneKindAndANonceOfSixteenBytes) {
 }
 
 TEST(Revocation, KnowsItsNames) {
-  for (const char* name : {"device", "person", "manifest", "plan"}) EXPECT_EQ(RevocationKindName(RevocationKindFromName(name).value()), name);
-  for (const char* name : {"suspend", "resume", "revoke", "withdraw", "cancel"}) EXPECT_EQ(RevocationActionName(RevocationActionFromName(name).value()), name);
+  for (const char* name : {"device", "person", "manifest", "plan"})
+    EXPECT_EQ(RevocationKindName(RevocationKindFromName(name).value()), name);
+  for (const char* name : {"suspend", "resume", "revoke", "withdraw", "cancel"})
+    EXPECT_EQ(RevocationActionName(RevocationActionFromName(name).value()), name);
   EXPECT_FALSE(RevocationKindFromName("Device").has_value());
   EXPECT_FALSE(RevocationActionFromName("").has_value());
 }
@@ -314,9 +365,12 @@ TEST(ProductScope, CoversAllOrWhatIsNamed) {
 
 TEST(Policy, ItsHashIsOverTheFixedOrderOfMembers) {
   const Policy policy{Id<KeyId>("policy-1"), kProduct, 2, Delivery::kSealed, {Id<Environment>("production")}, {900}};
-  EXPECT_EQ(policy.Hash(), crypto::HashSha256(std::string_view(
-                               R"({"policyId":"policy-1","product":"acme/gateway","approvals":2,"delivery":"sealed","environments":["production"],"reviewBy":900})")));
-  const auto shuffled = codec::ParseJson(R"({"product":"acme/gateway","policyId":"policy-1","approvals":2,"delivery":"sealed","environments":["production"],"reviewBy":900})");
+  EXPECT_EQ(
+      policy.Hash(),
+      crypto::HashSha256(std::string_view(
+          R"({"policyId":"policy-1","product":"acme/gateway","approvals":2,"delivery":"sealed","environments":["production"],"reviewBy":900})")));
+  const auto shuffled = codec::ParseJson(
+      R"({"product":"acme/gateway","policyId":"policy-1","approvals":2,"delivery":"sealed","environments":["production"],"reviewBy":900})");
   EXPECT_EQ(Policy::Parse(*shuffled).value().Hash(), policy.Hash());
 }
 
@@ -336,7 +390,8 @@ TEST(Enrolment, BothSidesDeriveOneKeyFromCodeAndDevice) {
   ASSERT_TRUE(key.has_value());
   EXPECT_EQ(key->public_key(), DeriveEnrolmentKey(code, Id<DeviceId>("d1"))->public_key());
   EXPECT_FALSE(key->public_key() == DeriveEnrolmentKey(code, Id<DeviceId>("d2"))->public_key());
-  for (const char* bad : {"", "abc", "ABCDEFGHIJKLMNOPQRSTUVWX23", "abcdefghijklmnopqrstuvwx21", "abcdefghijklmnopqrstuvwx234"}) {
+  for (const char* bad :
+       {"", "abc", "ABCDEFGHIJKLMNOPQRSTUVWX23", "abcdefghijklmnopqrstuvwx21", "abcdefghijklmnopqrstuvwx234"}) {
     EXPECT_EQ(DeriveEnrolmentKey(bad, Id<DeviceId>("d1")).error().code, ErrorCode::kIdInvalid) << bad;
   }
 }
@@ -359,8 +414,9 @@ TEST(Leaves, SayTheirTypeAndHideTheDevice) {
 TEST(DateTime, ReadsOneFormAndOnlyRealDates) {
   EXPECT_EQ(ParseDateTime("2026-11-21T10:00:00Z")->value, 1795255200);
   EXPECT_EQ(BuildDateTime({1795255200}), "2026-11-21T10:00:00Z");
-  for (const char* bad : {"2026-11-31T10:00:00Z", "2026-13-01T00:00:00Z", "2026-11-21T24:00:00Z", "2026-11-21 10:00:00Z", "2026-11-21T10:00:00",
-                          "2026-11-21T10:00:00.0Z", "1969-12-31T23:59:59Z", "2026-11-21T10:00:60Z", ""}) {
+  for (const char* bad :
+       {"2026-11-31T10:00:00Z", "2026-13-01T00:00:00Z", "2026-11-21T24:00:00Z", "2026-11-21 10:00:00Z",
+        "2026-11-21T10:00:00", "2026-11-21T10:00:00.0Z", "1969-12-31T23:59:59Z", "2026-11-21T10:00:60Z", ""}) {
     EXPECT_EQ(ParseDateTime(bad).error().code, ErrorCode::kTextInvalid) << bad;
   }
 }
@@ -371,7 +427,8 @@ TEST(UpdateVersion, ComparesNumberByNumber) {
   EXPECT_LT(v("1.2"), v("1.2.0"));
   EXPECT_LT(v("1.2.3.4"), v("2.0"));
   EXPECT_EQ(v("1.2.3"), v("1.2.3"));
-  for (const char* bad : {"", "1", "1.", ".1", "1.2.3.4.5", "1.02", "1.2a", "1.-2", "1.2147483648", "1.99999999999", "1 .2"}) {
+  for (const char* bad :
+       {"", "1", "1.", ".1", "1.2.3.4.5", "1.02", "1.2a", "1.-2", "1.2147483648", "1.99999999999", "1 .2"}) {
     EXPECT_EQ(UpdateVersion::Parse(bad).error().code, ErrorCode::kValueOutOfRange) << bad;
   }
   EXPECT_TRUE(UpdateVersion::Parse("0.2147483647").has_value());

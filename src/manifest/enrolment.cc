@@ -50,8 +50,8 @@ std::string Enrolment::Build() const {
 
 Result<crypto::PrivateKey> DeriveEnrolmentKey(std::string_view code, const DeviceId& device_id) {
   const bool is_code = code.size() == 26 && std::all_of(code.begin(), code.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '2' && c <= '7');
-  });
+                         return (c >= 'a' && c <= 'z') || (c >= '2' && c <= '7');
+                       });
   if (!is_code) return Fail(ErrorCode::kIdInvalid, "an enrolment code is 26 characters of a-z and 2-7");
   const std::string info = "fleetseal enrolment v1 " + device_id.text();
   const SecretBytes seed = crypto::HkdfSha256(AsBytes(code), {}, AsBytes(info), 32);

@@ -1,7 +1,7 @@
 // How a device proves its keys when it enrols (typ kTypDeviceKeys inside typ kTypEnrolment).
 //
-// Source: docs/protocol/documents.md sections 4 and 5; ADR 0005. device-keys is signed by the receipt key it names, enrolment
-// by the Ed25519 key that both sides derive from the one-time code. Thread rule: plain values.
+// Source: docs/protocol/documents.md sections 4 and 5; ADR 0005. device-keys is signed by the receipt key it names,
+// enrolment by the Ed25519 key that both sides derive from the one-time code. Thread rule: plain values.
 #pragma once
 
 #include <string>

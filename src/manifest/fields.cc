@@ -33,7 +33,8 @@ std::string Compact(ObjectReader& reader, std::string_view name) { return Text(r
 
 Bytes Nonce(ObjectReader& reader) {
   Bytes nonce = reader.Base64Url("nonce", kNonceBytes);
-  if (reader.is_good() && nonce.size() != kNonceBytes) reader.Stop(ErrorCode::kValueOutOfRange, "nonce", "not 16 bytes");
+  if (reader.is_good() && nonce.size() != kNonceBytes)
+    reader.Stop(ErrorCode::kValueOutOfRange, "nonce", "not 16 bytes");
   return nonce;
 }
 

@@ -1,7 +1,7 @@
 // Reading and writing members that many documents have. For this module's .cc files.
 //
-// Source: docs/protocol/documents.md, notation. Failures go into the reader (ObjectReader::Stop), as its own getters do.
-// Thread rule: pure functions.
+// Source: docs/protocol/documents.md, notation. Failures go into the reader (ObjectReader::Stop), as its own getters
+// do. Thread rule: pure functions.
 #pragma once
 
 #include <map>
@@ -24,7 +24,8 @@ Result<codec::Json> ParsePayload(std::string_view payload);
 
 // Printable ASCII, 1 to `size_max` characters; else TextInvalid or ValueOutOfRange.
 std::string Text(codec::ObjectReader& reader, std::string_view name, size_t size_max = kTextBytesMax);
-std::optional<std::string> OptionalText(codec::ObjectReader& reader, std::string_view name, size_t size_max = kTextBytesMax);
+std::optional<std::string> OptionalText(codec::ObjectReader& reader, std::string_view name,
+                                        size_t size_max = kTextBytesMax);
 // As long as one JWS may be.
 std::string Compact(codec::ObjectReader& reader, std::string_view name);
 // Exactly kNonceBytes.

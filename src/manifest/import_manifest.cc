@@ -23,7 +23,8 @@ Result<ImportFile> ParseImportFile(const Json& json) {
   }
   ImportFile file;
   file.file_name = ReadFileName(reader, "filename");
-  file.size.value = static_cast<uint64_t>(reader.Integer("sizeInBytes", 1, static_cast<int64_t>(limits::kFileBytesMax)));
+  file.size.value =
+      static_cast<uint64_t>(reader.Integer("sizeInBytes", 1, static_cast<int64_t>(limits::kFileBytesMax)));
   FileHashes hashes;
   reader.Take(ReadHashes(reader.Object("hashes"), hashes), "hashes");
   TRY(reader.Finish());
@@ -56,7 +57,8 @@ void ReadImportFiles(ObjectReader& reader, ImportManifest& manifest) {
   for (const Json& json : reader.Array("files", kImportFilesMax)) {
     const auto file = ParseImportFile(json);
     if (!reader.Take(file, "files")) return;
-    if (HasFile(manifest, file->file_name)) reader.Stop(ErrorCode::kValueOutOfRange, "files", "a file name is there twice");
+    if (HasFile(manifest, file->file_name))
+      reader.Stop(ErrorCode::kValueOutOfRange, "files", "a file name is there twice");
     manifest.files.push_back(*file);
   }
   if (reader.is_good() && manifest.files.empty()) reader.Stop(ErrorCode::kValueOutOfRange, "files", "empty");
@@ -68,7 +70,8 @@ void ReadImportSteps(ObjectReader& reader, ImportManifest& manifest) {
     const auto step = ParseImportStep(json);
     if (!inner.Take(step, "steps")) break;
     for (const std::string& name : step->files) {
-      if (!HasFile(manifest, name)) inner.Stop(ErrorCode::kValueOutOfRange, "steps", "a step names no file of the manifest");
+      if (!HasFile(manifest, name))
+        inner.Stop(ErrorCode::kValueOutOfRange, "steps", "a step names no file of the manifest");
     }
     manifest.steps.push_back(*step);
   }
@@ -92,7 +95,8 @@ Result<ImportManifest> ImportManifest::Parse(std::string_view text) {
   OptionalText(reader, "$schema");
   ReadUpdateId(reader, manifest.product, manifest.version);
   manifest.description = OptionalText(reader, "description");
-  if (!reader.OptionalBool("isDeployable", true)) reader.Stop(ErrorCode::kUnsupported, "isDeployable", "false is for child updates");
+  if (!reader.OptionalBool("isDeployable", true))
+    reader.Stop(ErrorCode::kUnsupported, "isDeployable", "false is for child updates");
   manifest.compatibility = ReadCompatibility(reader);
   ReadImportFiles(reader, manifest);
   ReadImportSteps(reader, manifest);
@@ -109,7 +113,8 @@ UpdateManifest ImportManifest::ToUpdateManifest() const {
   manifest.created = created;
   manifest.description = description;
   const auto id_of = [&](const std::string& name) {
-    const auto file = std::find_if(files.begin(), files.end(), [&](const ImportFile& f) { return f.file_name == name; });
+    const auto file =
+        std::find_if(files.begin(), files.end(), [&](const ImportFile& f) { return f.file_name == name; });
     CHECK(file != files.end());
     return MakeFileId(name, file->sha256);
   };

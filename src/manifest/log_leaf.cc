@@ -25,7 +25,8 @@ Result<ManifestSignatureLeaf> ManifestSignatureLeaf::Parse(std::string_view text
   TRY_ASSIGN(const codec::Json json, ParsePayload(text));
   codec::ObjectReader reader(json, "log leaf");
   const std::string type = reader.String("type", 64);
-  if (reader.is_good() && type != "manifest-signature") return Fail(ErrorCode::kLogProofMissing, "the leaf has another type");
+  if (reader.is_good() && type != "manifest-signature")
+    return Fail(ErrorCode::kLogProofMissing, "the leaf has another type");
   ManifestSignatureLeaf leaf;
   leaf.time = reader.Time("time");
   leaf.jws_sha256 = reader.Base64UrlSha256("jwsSha256");

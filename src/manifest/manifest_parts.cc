@@ -33,7 +33,8 @@ Status ReadHashes(const Json& json, FileHashes& hashes) {
 
 std::string ReadFileName(ObjectReader& reader, std::string_view name) {
   std::string text = reader.String(name, 64);
-  if (reader.is_good() && !IsIdText(text)) reader.Stop(ErrorCode::kIdInvalid, name, "a file name is 1 to 64 of A-Z a-z 0-9 . _ -");
+  if (reader.is_good() && !IsIdText(text))
+    reader.Stop(ErrorCode::kIdInvalid, name, "a file name is 1 to 64 of A-Z a-z 0-9 . _ -");
   return text;
 }
 

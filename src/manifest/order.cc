@@ -42,7 +42,8 @@ Result<Order> Order::Parse(std::string_view payload) {
     const auto content = ParseContent(element);
     if (!reader.Take(content, "contents")) break;
     for (const OrderContent& other : order.contents) {
-      if (other.file_id == content->file_id) reader.Stop(ErrorCode::kValueOutOfRange, "contents", "a file is there twice");
+      if (other.file_id == content->file_id)
+        reader.Stop(ErrorCode::kValueOutOfRange, "contents", "a file is there twice");
     }
     order.contents.push_back(*content);
   }

@@ -1,7 +1,7 @@
 // Payload of an order (typ kTypOrder), signed by the director key: one device, one action.
 //
-// Source: trust model sections 4 and 5. With delivery `clear` there is no content key and `contents` name the plain files.
-// Thread rule: plain value.
+// Source: trust model sections 4 and 5. With delivery `clear` there is no content key and `contents` name the plain
+// files. Thread rule: plain value.
 #pragma once
 
 #include <optional>

@@ -39,9 +39,9 @@ struct Receipt {
   std::vector<ReceiptFile> files;
   std::map<std::string, UnixSeconds> phases;
   Outcome outcome = Outcome::kInstalled;
-  std::optional<std::string> code;      // name of an error code
-  std::optional<Sha256> document;       // SHA-256 of the refused document
-  int64_t count = 1;                    // how often the same refusal came
+  std::optional<std::string> code;  // name of an error code
+  std::optional<Sha256> document;   // SHA-256 of the refused document
+  int64_t count = 1;                // how often the same refusal came
   UnixSeconds issued;
 
   static Result<Receipt> Parse(std::string_view payload);

@@ -59,7 +59,8 @@ Result<RootKey> ParseRsaRoot(std::string_view kid, const Json& json) {
 Result<RootKey> ParseExtRoot(std::string_view kid, const Json& json) {
   TRY_ASSIGN(const KeyId id, KeyId::Parse(kid));
   TRY_ASSIGN(jose::Jwk jwk, jose::ParseJwk(json));
-  if (jwk.key.type() != crypto::KeyType::kP256) return Fail(ErrorCode::kAlgorithmNotAllowed, "rootKeysExt holds P-256 keys only");
+  if (jwk.key.type() != crypto::KeyType::kP256)
+    return Fail(ErrorCode::kAlgorithmNotAllowed, "rootKeysExt holds P-256 keys only");
   return RootKey{id, std::move(jwk.key)};
 }
 
@@ -124,7 +125,8 @@ Result<PackageLog> ParseLog(const Json& json) {
   ObjectReader reader(json, "log");
   PackageLog log;
   log.origin = reader.String("origin", merkle::kKeyNameBytesMax);
-  if (reader.is_good() && !merkle::IsKeyName(log.origin)) reader.Stop(ErrorCode::kTextInvalid, "origin", "not a key name");
+  if (reader.is_good() && !merkle::IsKeyName(log.origin))
+    reader.Stop(ErrorCode::kTextInvalid, "origin", "not a key name");
   log.vkeys = reader.Strings("vkeys", kLogKeysMax);
   if (reader.is_good() && log.vkeys.empty()) reader.Stop(ErrorCode::kValueOutOfRange, "vkeys", "empty");
   log.witnesses = reader.Strings("witnesses", kWitnessesMax);
@@ -166,7 +168,8 @@ std::vector<Bytes> ReadCertificates(ObjectReader& reader, std::string_view name)
   for (const std::string& text : reader.Strings(name, kCertificatesMax)) {
     auto der = codec::DecodeBase64Url(text);
     if (!reader.Take(der, name)) return {};
-    if (der->empty() || der->size() > kCertificateBytesMax) reader.Stop(ErrorCode::kValueOutOfRange, name, "empty or too long");
+    if (der->empty() || der->size() > kCertificateBytesMax)
+      reader.Stop(ErrorCode::kValueOutOfRange, name, "empty or too long");
     certificates.push_back(*std::move(der));
   }
   return certificates;
@@ -275,9 +278,12 @@ Json CertificatesJson(const std::vector<Bytes>& certificates) {
 
 std::string_view KeyRoleName(KeyRole role) {
   switch (role) {
-    case KeyRole::kPublisher: return "publisher";
-    case KeyRole::kAgentRelease: return "agent-release";
-    case KeyRole::kDirector: return "director";
+    case KeyRole::kPublisher:
+      return "publisher";
+    case KeyRole::kAgentRelease:
+      return "agent-release";
+    case KeyRole::kDirector:
+      return "director";
   }
   return {};
 }
@@ -334,9 +340,10 @@ Result<RootPackageDocument> RootPackageDocument::Parse(std::string_view text) {
   if (!reader.is_good()) TRY(reader.Finish());
   RootPackageDocument document{{}, std::string(text), {}, {}, {}, {}};
   TRY_ASSIGN(document.signed_bytes, codec::MinifiedMember(text, "protected"));
-  // Trust model section 3: no string holds '\' or '/' or leaves printable ASCII. Judged on the tokens themselves, so that an
-  // escape cannot spell a harmless character in two ways.
-  if (!codec::IsPackageText(document.signed_bytes)) return Fail(ErrorCode::kTextInvalid, "package.protected holds a character that is not allowed");
+  // Trust model section 3: no string holds '\' or '/' or leaves printable ASCII. Judged on the tokens themselves, so
+  // that an escape cannot spell a harmless character in two ways.
+  if (!codec::IsPackageText(document.signed_bytes))
+    return Fail(ErrorCode::kTextInvalid, "package.protected holds a character that is not allowed");
   document.signed_sha256 = crypto::HashSha256(document.signed_bytes);
   TRY_ASSIGN(document.package, ParseProtected(protected_json));
   ReadSignatures(reader, document);

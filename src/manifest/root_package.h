@@ -1,8 +1,8 @@
 // The root-key package: whom an organisation trusts, and for what.
 //
 // Source: trust model section 3; docs/protocol/documents.md section 2; ADR 0003 (product written vendor:name).
-// Parsing is strict and keeps the signed bytes (the tokens of `protected`, verbatim); it judges no signature, no date and no
-// step: that is trust/. Thread rule: plain values.
+// Parsing is strict and keeps the signed bytes (the tokens of `protected`, verbatim); it judges no signature, no date
+// and no step: that is trust/. Thread rule: plain values.
 #pragma once
 
 #include <map>
@@ -29,7 +29,8 @@ struct RootKey {
   crypto::PublicKey key;
 };
 
-// What a package says about one signing key. The key itself comes with each document (sjwk) and must hash to `thumbprint`.
+// What a package says about one signing key. The key itself comes with each document (sjwk) and must hash to
+// `thumbprint`.
 struct SigningKeyListing {
   KeyId kid;
   Sha256 thumbprint;
@@ -84,9 +85,9 @@ struct PackageSignature {
 
 struct RootPackageDocument {
   RootPackage package;
-  std::string text;          // as received
-  std::string signed_bytes;  // what the roots signed
-  Sha256 signed_sha256;      // SHA-256 of signed_bytes: status.packageSha256
+  std::string text;                          // as received
+  std::string signed_bytes;                  // what the roots signed
+  Sha256 signed_sha256;                      // SHA-256 of signed_bytes: status.packageSha256
   std::vector<Bytes> positional_signatures;  // RS256, over rootKeys; empty or one each
   std::vector<PackageSignature> signatures;  // signaturesExt, the only ones that trust/ counts
 

@@ -27,17 +27,28 @@ RootPackage Good() {
   package.expires = {2000};
   package.director_epoch = 1;
   package.root_keys = {{Kid("rsa-root"), rsa}};
-  package.root_keys_ext = {{Kid("ec-root-1"), NewKey(crypto::KeyKind::kP256)}, {Kid("ec-root-2"), NewKey(crypto::KeyKind::kP256)}};
+  package.root_keys_ext = {{Kid("ec-root-1"), NewKey(crypto::KeyKind::kP256)},
+                           {Kid("ec-root-2"), NewKey(crypto::KeyKind::kP256)}};
   package.disabled_root_keys = {Kid("old-root")};
   package.disabled_signing_keys = {crypto::HashSha256("k")};
-  SigningKeyListing listing{Kid("publisher-1"), crypto::HashSha256("p"), crypto::SignatureAlgorithm::kEs256, KeyRole::kPublisher, {kProduct}, {1000}, {1500}, std::nullopt};
+  SigningKeyListing listing{Kid("publisher-1"),
+                            crypto::HashSha256("p"),
+                            crypto::SignatureAlgorithm::kEs256,
+                            KeyRole::kPublisher,
+                            {kProduct},
+                            {1000},
+                            {1500},
+                            std::nullopt};
   package.signing_keys = {listing};
   listing.kid = Kid("director-1");
   listing.role = KeyRole::kDirector;
   listing.products.clear();
   listing.pq = codec::ParseJson(R"({"alg":"ML-DSA-65"})").value();
   package.signing_keys.push_back(listing);
-  package.logs = {{"log.example", {Vkey("log.example", merkle::NoteKeyType::kEd25519)}, {Vkey("witness.example", merkle::NoteKeyType::kCosignatureV1)}, 1}};
+  package.logs = {{"log.example",
+                   {Vkey("log.example", merkle::NoteKeyType::kEd25519)},
+                   {Vkey("witness.example", merkle::NoteKeyType::kCosignatureV1)},
+                   1}};
   package.min_counter[kProduct] = 4;
   package.server_cas = {Bytes{0x30, 0x00}};
   package.device_cas = {Bytes{0x30, 0x01, 0x05}};
@@ -45,7 +56,8 @@ RootPackage Good() {
 }
 
 std::string Assemble(const std::string& protected_text) {
-  return AssemblePackage(protected_text, {Bytes(256, 9)}, {{Kid("ec-root-1"), crypto::SignatureAlgorithm::kEs256, Bytes(64, 8)}});
+  return AssemblePackage(protected_text, {Bytes(256, 9)},
+                         {{Kid("ec-root-1"), crypto::SignatureAlgorithm::kEs256, Bytes(64, 8)}});
 }
 ErrorCode CodeOf(const std::string& protected_text) {
   const auto parsed = RootPackageDocument::Parse(Assemble(protected_text));
@@ -74,7 +86,8 @@ TEST(RootPackage, WhiteSpaceIsNotSignedAndTheOrderOfMembersIs) {
   const std::string text = BuildProtected(Good());
   std::string spaced = Replaced(text, "\"published\":", " \"published\" :\n\t ");
   EXPECT_EQ(RootPackageDocument::Parse(Assemble(spaced)).value().signed_bytes, text);
-  const std::string moved = Replaced(Replaced(text, "\"published\":1000,", ""), "\"threshold\":2,", "\"threshold\":2,\"published\":1000,");
+  const std::string moved =
+      Replaced(Replaced(text, "\"published\":1000,", ""), "\"threshold\":2,", "\"threshold\":2,\"published\":1000,");
   const auto document = RootPackageDocument::Parse(Assemble(moved));
   ASSERT_TRUE(document.has_value());
   EXPECT_EQ(document->signed_bytes, moved);
@@ -91,7 +104,9 @@ TEST(RootPackage, NoStringHoldsASlashABackslashOrAnythingBeyondAscii) {
 TEST(RootPackage, NumbersHaveOneForm) {
   const std::string text = BuildProtected(Good());
   for (const char* number : {"3.0", "3e0", "-0", "9007199254740992"}) {
-    EXPECT_EQ(CodeOf(Replaced(text, "\"version\":3", std::string("\"version\":") + number)), ErrorCode::kJsonNumberInvalid) << number;
+    EXPECT_EQ(CodeOf(Replaced(text, "\"version\":3", std::string("\"version\":") + number)),
+              ErrorCode::kJsonNumberInvalid)
+        << number;
   }
   EXPECT_EQ(CodeOf(Replaced(text, "\"version\":3", "\"version\":03")), ErrorCode::kJsonInvalid);
   EXPECT_EQ(CodeOf(Replaced(text, "\"version\":3", "\"version\":0")), ErrorCode::kValueOutOfRange);
@@ -116,9 +131,11 @@ TEST(RootPackage, EveryMemberIsNeededAndNoneIsUnknown) {
   more.Set("isTest", false);
   EXPECT_EQ(CodeOf(more.Serialize()), ErrorCode::kMemberUnknown);
   const std::string whole = Assemble(BuildProtected(Good()));
-  EXPECT_EQ(RootPackageDocument::Parse(Replaced(whole, "{\"protected\"", "{\"more\":1,\"protected\"")).error().code, ErrorCode::kMemberUnknown);
+  EXPECT_EQ(RootPackageDocument::Parse(Replaced(whole, "{\"protected\"", "{\"more\":1,\"protected\"")).error().code,
+            ErrorCode::kMemberUnknown);
   EXPECT_EQ(RootPackageDocument::Parse("{}").error().code, ErrorCode::kMemberMissing);
-  EXPECT_EQ(RootPackageDocument::Parse(std::string(limits::kPackageBytesMax + 1, ' ')).error().code, ErrorCode::kDocumentTooLarge);
+  EXPECT_EQ(RootPackageDocument::Parse(std::string(limits::kPackageBytesMax + 1, ' ')).error().code,
+            ErrorCode::kDocumentTooLarge);
 }
 
 TEST(RootPackage, AThresholdOfOneDoesNotExist) {
@@ -151,7 +168,8 @@ TEST(RootPackage, ListingsNameKnownRolesAlgorithmsAndDates) {
   EXPECT_EQ(CodeOf(Replaced(text, "\"alg\":\"ES256\"", "\"alg\":\"none\"")), ErrorCode::kAlgorithmNotAllowed);
   EXPECT_EQ(CodeOf(Replaced(text, "\"notAfter\":1500", "\"notAfter\":1000")), ErrorCode::kValueOutOfRange);
   EXPECT_EQ(CodeOf(Replaced(text, "\"pq\":{\"alg\":\"ML-DSA-65\"}", "\"pq\":true")), ErrorCode::kMemberTypeWrong);
-  EXPECT_EQ(CodeOf(Replaced(text, "\"products\":[\"acme:gateway\"]", "\"products\":[\"acme\"]")), ErrorCode::kIdInvalid);
+  EXPECT_EQ(CodeOf(Replaced(text, "\"products\":[\"acme:gateway\"]", "\"products\":[\"acme\"]")),
+            ErrorCode::kIdInvalid);
   EXPECT_EQ(CodeOf(Replaced(text, "\"alg\":\"SHA256\"", "\"alg\":\"SHA512\"")), ErrorCode::kAlgorithmNotAllowed);
 }
 
@@ -170,7 +188,8 @@ TEST(RootPackage, LogsHaveKeysAQuorumThatCanBeReachedAndOneOriginEach) {
   EXPECT_EQ(CodeOf(package), ErrorCode::kInternal);
   EXPECT_NE(BuildProtected(package).find("\"quorum\":\"none\""), std::string::npos);
   EXPECT_EQ(CodeOf(Replaced(BuildProtected(Good()), "\"quorum\":1", "\"quorum\":0")), ErrorCode::kValueOutOfRange);
-  EXPECT_EQ(CodeOf(Replaced(BuildProtected(Good()), "\"quorum\":1", "\"quorum\":\"some\"")), ErrorCode::kMemberTypeWrong);
+  EXPECT_EQ(CodeOf(Replaced(BuildProtected(Good()), "\"quorum\":1", "\"quorum\":\"some\"")),
+            ErrorCode::kMemberTypeWrong);
   package = Good();
   package.logs[0].vkeys.clear();
   EXPECT_EQ(CodeOf(package), ErrorCode::kValueOutOfRange);
@@ -187,9 +206,13 @@ TEST(RootPackage, LogsHaveKeysAQuorumThatCanBeReachedAndOneOriginEach) {
 TEST(RootPackage, PositionalSignaturesAreNoneOrOneForEachRsaRoot) {
   const std::string text = BuildProtected(Good());
   EXPECT_TRUE(RootPackageDocument::Parse(AssemblePackage(text, {}, {})).has_value());
-  EXPECT_EQ(RootPackageDocument::Parse(AssemblePackage(text, {Bytes(1), Bytes(1)}, {})).error().code, ErrorCode::kValueOutOfRange);
+  EXPECT_EQ(RootPackageDocument::Parse(AssemblePackage(text, {Bytes(1), Bytes(1)}, {})).error().code,
+            ErrorCode::kValueOutOfRange);
   const std::string whole = Assemble(text);
-  EXPECT_EQ(RootPackageDocument::Parse(Replaced(whole, "{\"alg\":\"RS256\",\"sig\"", "{\"alg\":\"RS512\",\"sig\"")).error().code, ErrorCode::kAlgorithmNotAllowed);
+  EXPECT_EQ(RootPackageDocument::Parse(Replaced(whole, "{\"alg\":\"RS256\",\"sig\"", "{\"alg\":\"RS512\",\"sig\""))
+                .error()
+                .code,
+            ErrorCode::kAlgorithmNotAllowed);
 }
 
 TEST(RootPackage, FindsRootsListingsAndDisabledKeys) {

@@ -29,7 +29,8 @@ codec::Json BuildNewest(const NewestCounters& newest) {
 Result<NewestCounters> ParseNewest(const codec::Json& json) {
   NewestCounters newest;
   if (!json.is_object()) return Fail(ErrorCode::kMemberTypeWrong, "newest is not an object");
-  if (json.as_object().size() > kProductsMax) return Fail(ErrorCode::kValueOutOfRange, "newest names too many products");
+  if (json.as_object().size() > kProductsMax)
+    return Fail(ErrorCode::kValueOutOfRange, "newest names too many products");
   for (const auto& [name, environments] : json.as_object()) {
     TRY_ASSIGN(const ProductName product, ProductName::Parse(name));
     if (!environments.is_object()) return Fail(ErrorCode::kMemberTypeWrong, "newest." + name + " is not an object");

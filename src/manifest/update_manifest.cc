@@ -29,7 +29,8 @@ Result<UpdateFile> ParseFile(std::string_view id, const Json& json) {
   TRY_ASSIGN(file.id, FileId::Parse(id));
   ObjectReader reader(json, id);
   file.file_name = ReadFileName(reader, "fileName");
-  file.size.value = static_cast<uint64_t>(reader.Integer("sizeInBytes", 0, static_cast<int64_t>(limits::kFileBytesMax)));
+  file.size.value =
+      static_cast<uint64_t>(reader.Integer("sizeInBytes", 0, static_cast<int64_t>(limits::kFileBytesMax)));
   FileHashes hashes;
   reader.Take(ReadHashes(reader.Object("hashes"), hashes), "hashes");
   TRY(reader.Finish());
@@ -47,10 +48,12 @@ Result<UpdateStep> ParseStep(const Json& json, const UpdateManifest& manifest) {
   if (reader.Has("handlerProperties")) step.properties = ReadStepProperties(reader);
   TRY(reader.Finish());
   for (const FileId& id : step.files) {
-    if (manifest.FindFile(id.text()) == nullptr) return Fail(ErrorCode::kValueOutOfRange, "step.files names no file of the manifest");
+    if (manifest.FindFile(id.text()) == nullptr)
+      return Fail(ErrorCode::kValueOutOfRange, "step.files names no file of the manifest");
   }
   const bool takes_one_file = step.handler == kHandlerSlot || step.handler == kHandlerFile;
-  if (takes_one_file && step.files.size() != 1) return Fail(ErrorCode::kValueOutOfRange, step.handler + " takes one file");
+  if (takes_one_file && step.files.size() != 1)
+    return Fail(ErrorCode::kValueOutOfRange, step.handler + " takes one file");
   if (step.handler == kHandlerFile) {
     // The name is joined to a directory by the installer: it must not be able to leave it.
     const auto target = step.properties.find("target");
@@ -71,7 +74,8 @@ void ReadFiles(ObjectReader& reader, UpdateManifest& manifest) {
     const auto file = ParseFile(id, json);
     if (!reader.Take(file, "files")) return;
     for (const UpdateFile& other : manifest.files) {
-      if (other.file_name == file->file_name) reader.Stop(ErrorCode::kValueOutOfRange, "files", "a file name is there twice");
+      if (other.file_name == file->file_name)
+        reader.Stop(ErrorCode::kValueOutOfRange, "files", "a file name is there twice");
     }
     manifest.files.push_back(*file);
   }

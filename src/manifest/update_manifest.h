@@ -1,4 +1,5 @@
-// The update manifest: what an update is made of. Azure's v5 form; its exact bytes are what a manifest signature hashes.
+// The update manifest: what an update is made of. Azure's v5 form; its exact bytes are what a manifest signature
+// hashes.
 //
 // Source: docs/protocol/documents.md section 3; reference ADU section 6 (import manifest v5.0, the author's form).
 // Thread rule: plain values.
@@ -50,8 +51,8 @@ struct UpdateManifest {
   std::string component = std::string(kComponentDefault);
   std::optional<std::string> description;
 
-  // Codes: FormatVersionUnknown, ValueOutOfRange, TextInvalid, IdInvalid, KeyWeak (a file has a hash weaker than SHA-256, such as
-  // sha1), and those of ParseJson and ObjectReader.
+  // Codes: FormatVersionUnknown, ValueOutOfRange, TextInvalid, IdInvalid, KeyWeak (a file has a hash weaker than
+  // SHA-256, such as sha1), and those of ParseJson and ObjectReader.
   static Result<UpdateManifest> Parse(std::string_view text);
   // Compact, deterministic; `component` is written unless it is the default.
   std::string Build() const;

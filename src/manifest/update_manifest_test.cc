@@ -15,8 +15,9 @@ UpdateManifest Good() {
   manifest.version = UpdateVersion::Parse("1.2.3").value();
   manifest.compatibility = {{{"manufacturer", "acme"}, {"model", "g1"}}};
   const Sha256 digest{};
-  manifest.files = {{FileId::Parse("f0123456789abcdef").value(), "rootfs.img", {1000}, digest, std::nullopt, std::nullopt},
-                    {FileId::Parse("ffedcba9876543210").value(), "app.tar", {0}, digest, Bytes(48), Bytes(64)}};
+  manifest.files = {
+      {FileId::Parse("f0123456789abcdef").value(), "rootfs.img", {1000}, digest, std::nullopt, std::nullopt},
+      {FileId::Parse("ffedcba9876543210").value(), "app.tar", {0}, digest, Bytes(48), Bytes(64)}};
   manifest.steps = {{"fleetseal/slot:1", {manifest.files[0].id}, {}},
                     {"fleetseal/file:1", {manifest.files[1].id}, {{"target", "app.tar"}}}};
   manifest.created = {1795255200};
@@ -36,12 +37,13 @@ TEST(UpdateManifest, HasThisText) {
   UpdateManifest manifest = Good();
   manifest.files.pop_back();
   manifest.steps.pop_back();
-  EXPECT_EQ(manifest.Build(),
-            R"({"manifestVersion":"5","updateId":{"provider":"acme","name":"gateway","version":"1.2.3"},)"
-            R"("compatibility":[{"manufacturer":"acme","model":"g1"}],)"
-            R"("instructions":{"steps":[{"handler":"fleetseal/slot:1","files":["f0123456789abcdef"]}]},)"
-            R"("files":{"f0123456789abcdef":{"fileName":"rootfs.img","sizeInBytes":1000,"hashes":{"sha256":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}}},)"
-            R"("createdDateTime":"2026-11-21T10:00:00Z"})");
+  EXPECT_EQ(
+      manifest.Build(),
+      R"({"manifestVersion":"5","updateId":{"provider":"acme","name":"gateway","version":"1.2.3"},)"
+      R"("compatibility":[{"manufacturer":"acme","model":"g1"}],)"
+      R"("instructions":{"steps":[{"handler":"fleetseal/slot:1","files":["f0123456789abcdef"]}]},)"
+      R"("files":{"f0123456789abcdef":{"fileName":"rootfs.img","sizeInBytes":1000,"hashes":{"sha256":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}}},)"
+      R"("createdDateTime":"2026-11-21T10:00:00Z"})");
 }
 
 TEST(UpdateManifest, ParseAndBuildAreInverse) {
@@ -61,7 +63,8 @@ TEST(UpdateManifest, ParseAndBuildAreInverse) {
 TEST(UpdateManifest, TakesVersionsFourAndFiveAsTexts) {
   const std::string text = Good().Build();
   EXPECT_EQ(CodeOf(Replaced(text, "\"manifestVersion\":\"5\"", "\"manifestVersion\":\"4\"")), ErrorCode::kInternal);
-  EXPECT_EQ(CodeOf(Replaced(text, "\"manifestVersion\":\"5\"", "\"manifestVersion\":\"6\"")), ErrorCode::kFormatVersionUnknown);
+  EXPECT_EQ(CodeOf(Replaced(text, "\"manifestVersion\":\"5\"", "\"manifestVersion\":\"6\"")),
+            ErrorCode::kFormatVersionUnknown);
   EXPECT_EQ(CodeOf(Replaced(text, "\"manifestVersion\":\"5\"", "\"manifestVersion\":5")), ErrorCode::kMemberTypeWrong);
 }
 
@@ -71,9 +74,11 @@ TEST(UpdateManifest, S1_13_NeedsSha256AndRefusesWeakerHashesAndOtherLengths) {
   EXPECT_EQ(CodeOf(Replaced(text, sha256, "\"sha1\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAA=\"")), ErrorCode::kKeyWeak);
   EXPECT_EQ(CodeOf(Replaced(text, sha256, sha256 + ",\"sha1\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAA=\"")), ErrorCode::kKeyWeak);
   EXPECT_EQ(CodeOf(Replaced(text, sha256, sha256 + ",\"md5\":\"AAAA\"")), ErrorCode::kKeyWeak);
-  EXPECT_EQ(CodeOf(Replaced(text, sha256, "\"sha384\":\"" + codec::EncodeBase64(Bytes(48)) + "\"")), ErrorCode::kMemberMissing);
+  EXPECT_EQ(CodeOf(Replaced(text, sha256, "\"sha384\":\"" + codec::EncodeBase64(Bytes(48)) + "\"")),
+            ErrorCode::kMemberMissing);
   EXPECT_EQ(CodeOf(Replaced(text, sha256, "\"sha256\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAA=\"")), ErrorCode::kBase64Invalid);
-  EXPECT_EQ(CodeOf(Replaced(text, sha256, sha256 + ",\"sha512\":\"" + codec::EncodeBase64(Bytes(48)) + "\"")), ErrorCode::kBase64Invalid);
+  EXPECT_EQ(CodeOf(Replaced(text, sha256, sha256 + ",\"sha512\":\"" + codec::EncodeBase64(Bytes(48)) + "\"")),
+            ErrorCode::kBase64Invalid);
 }
 
 TEST(UpdateManifest, EveryMemberIsNeededAndNoneIsUnknown) {
@@ -99,9 +104,12 @@ TEST(UpdateManifest, EveryMemberIsNeededAndNoneIsUnknown) {
 TEST(UpdateManifest, FilesHaveSafeNamesIdsAndSizes) {
   const std::string text = Good().Build();
   for (const char* name : {"../rootfs", "a/b", ".", "..", "", "a\\\\b", "a b"}) {
-    EXPECT_EQ(CodeOf(Replaced(text, "\"fileName\":\"rootfs.img\"", std::string("\"fileName\":\"") + name + "\"")), ErrorCode::kIdInvalid) << name;
+    EXPECT_EQ(CodeOf(Replaced(text, "\"fileName\":\"rootfs.img\"", std::string("\"fileName\":\"") + name + "\"")),
+              ErrorCode::kIdInvalid)
+        << name;
   }
-  EXPECT_EQ(CodeOf(Replaced(text, "\"fileName\":\"rootfs.img\"", "\"fileName\":\"app.tar\"")), ErrorCode::kValueOutOfRange);
+  EXPECT_EQ(CodeOf(Replaced(text, "\"fileName\":\"rootfs.img\"", "\"fileName\":\"app.tar\"")),
+            ErrorCode::kValueOutOfRange);
   EXPECT_EQ(CodeOf(Replaced(text, "\"f0123456789abcdef\":", "\"f0123456789ABCDEF\":")), ErrorCode::kIdInvalid);
   EXPECT_EQ(CodeOf(Replaced(text, "\"sizeInBytes\":1000", "\"sizeInBytes\":-1")), ErrorCode::kValueOutOfRange);
   EXPECT_EQ(CodeOf(Replaced(text, "\"sizeInBytes\":1000", "\"sizeInBytes\":68719476737")), ErrorCode::kValueOutOfRange);
@@ -109,9 +117,12 @@ TEST(UpdateManifest, FilesHaveSafeNamesIdsAndSizes) {
 
 TEST(UpdateManifest, StepsNameFilesOfTheManifestAndWhatTheirHandlerTakes) {
   const std::string text = Good().Build();
-  EXPECT_EQ(CodeOf(Replaced(text, "\"files\":[\"f0123456789abcdef\"]", "\"files\":[\"f0000000000000000\"]")), ErrorCode::kValueOutOfRange);
+  EXPECT_EQ(CodeOf(Replaced(text, "\"files\":[\"f0123456789abcdef\"]", "\"files\":[\"f0000000000000000\"]")),
+            ErrorCode::kValueOutOfRange);
   EXPECT_EQ(CodeOf(Replaced(text, "\"files\":[\"f0123456789abcdef\"]", "\"files\":[]")), ErrorCode::kValueOutOfRange);
-  EXPECT_EQ(CodeOf(Replaced(text, "\"files\":[\"f0123456789abcdef\"]", "\"files\":[\"f0123456789abcdef\",\"ffedcba9876543210\"]")), ErrorCode::kValueOutOfRange);
+  EXPECT_EQ(CodeOf(Replaced(text, "\"files\":[\"f0123456789abcdef\"]",
+                            "\"files\":[\"f0123456789abcdef\",\"ffedcba9876543210\"]")),
+            ErrorCode::kValueOutOfRange);
   EXPECT_EQ(CodeOf(Replaced(text, ",\"handlerProperties\":{\"target\":\"app.tar\"}", "")), ErrorCode::kMemberMissing);
   EXPECT_EQ(CodeOf(Replaced(text, "\"target\":\"app.tar\"", "\"target\":\"../app.tar\"")), ErrorCode::kIdInvalid);
   EXPECT_EQ(CodeOf(Replaced(text, "\"target\":\"app.tar\"", "\"target\":7")), ErrorCode::kMemberTypeWrong);
@@ -180,15 +191,22 @@ TEST(ImportManifest, BecomesAnUpdateManifestThatParses) {
 TEST(ImportManifest, RefusesWhatItDoesNotKnowOrCannotDo) {
   const std::string text(kImport);
   EXPECT_EQ(ImportCode(Replaced(text, "\"description\": \"first\",", "\"more\": 1,")), ErrorCode::kMemberUnknown);
-  EXPECT_EQ(ImportCode(Replaced(text, "\"manifestVersion\": \"5.0\"", "\"manifestVersion\": \"3.0\"")), ErrorCode::kFormatVersionUnknown);
-  EXPECT_EQ(ImportCode(Replaced(text, "\"manifestVersion\": \"5.0\"", "\"manifestVersion\": \"4.0\"")), ErrorCode::kInternal);
+  EXPECT_EQ(ImportCode(Replaced(text, "\"manifestVersion\": \"5.0\"", "\"manifestVersion\": \"3.0\"")),
+            ErrorCode::kFormatVersionUnknown);
+  EXPECT_EQ(ImportCode(Replaced(text, "\"manifestVersion\": \"5.0\"", "\"manifestVersion\": \"4.0\"")),
+            ErrorCode::kInternal);
   EXPECT_EQ(ImportCode(Replaced(text, "\"isDeployable\": true", "\"isDeployable\": false")), ErrorCode::kUnsupported);
   EXPECT_EQ(ImportCode(Replaced(text, "\"type\": \"inline\"", "\"type\": \"reference\"")), ErrorCode::kUnsupported);
-  EXPECT_EQ(ImportCode(Replaced(text, "\"sizeInBytes\": 8", "\"relatedFiles\": [], \"sizeInBytes\": 8")), ErrorCode::kUnsupported);
-  EXPECT_EQ(ImportCode(Replaced(text, "\"files\": [\"rootfs.img\"]", "\"files\": [\"other.img\"]")), ErrorCode::kValueOutOfRange);
-  EXPECT_EQ(ImportCode(Replaced(text, "\"sha256\": \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"", "\"sha1\": \"AAAAAAAAAAAAAAAAAAAAAAAAAAA=\"")), ErrorCode::kKeyWeak);
+  EXPECT_EQ(ImportCode(Replaced(text, "\"sizeInBytes\": 8", "\"relatedFiles\": [], \"sizeInBytes\": 8")),
+            ErrorCode::kUnsupported);
+  EXPECT_EQ(ImportCode(Replaced(text, "\"files\": [\"rootfs.img\"]", "\"files\": [\"other.img\"]")),
+            ErrorCode::kValueOutOfRange);
+  EXPECT_EQ(ImportCode(Replaced(text, "\"sha256\": \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"",
+                                "\"sha1\": \"AAAAAAAAAAAAAAAAAAAAAAAAAAA=\"")),
+            ErrorCode::kKeyWeak);
   EXPECT_EQ(ImportCode(Replaced(text, "\"sizeInBytes\": 8", "\"sizeInBytes\": 0")), ErrorCode::kValueOutOfRange);
-  EXPECT_EQ(ImportCode(Replaced(text, "\"filename\": \"rootfs.img\"", "\"filename\": \"../x\"")), ErrorCode::kIdInvalid);
+  EXPECT_EQ(ImportCode(Replaced(text, "\"filename\": \"rootfs.img\"", "\"filename\": \"../x\"")),
+            ErrorCode::kIdInvalid);
 }
 
 }  // namespace

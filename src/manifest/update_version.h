@@ -1,7 +1,8 @@
-// The version of an update: 2 to 4 dotted integers, each up to 2147483647 (Azure import schema, reference ADU section 6).
+// The version of an update: 2 to 4 dotted integers, each up to 2147483647 (Azure import schema, reference ADU section
+// 6).
 //
-// Compared number by number; a version that ends first is the smaller one, so two versions are equal only if their texts are.
-// Thread rule: plain value.
+// Compared number by number; a version that ends first is the smaller one, so two versions are equal only if their
+// texts are. Thread rule: plain value.
 #pragma once
 
 #include <compare>

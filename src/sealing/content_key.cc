@@ -33,10 +33,12 @@ Result<SecretBytes> UnwrapUpdateKey(std::string_view compact, const crypto::Priv
   TRY_ASSIGN(jose::DecryptedJwe jwe, jose::DecryptCompact(device_key, compact));
   // The header is authenticated; it must say exactly what this device expects (trust model section 7).
   const codec::Json expected = BindingJson(binding);
-  if (jwe.protected_header.as_object().size() != kHeaderMembers) return Fail(ErrorCode::kDecryptFailed, "content key: other header members");
+  if (jwe.protected_header.as_object().size() != kHeaderMembers)
+    return Fail(ErrorCode::kDecryptFailed, "content key: other header members");
   for (const auto& [name, value] : expected.as_object()) {
     const codec::Json* member = jwe.protected_header.Find(name);
-    if (member == nullptr || *member != value) return Fail(ErrorCode::kDecryptFailed, "content key: bound to another " + name);
+    if (member == nullptr || *member != value)
+      return Fail(ErrorCode::kDecryptFailed, "content key: bound to another " + name);
   }
   if (jwe.plain.size() != kUpdateKeyBytes) return Fail(ErrorCode::kDecryptFailed, "content key: not 32 bytes");
   return std::move(jwe.plain);

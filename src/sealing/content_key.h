@@ -25,8 +25,8 @@ struct ContentKeyBinding {
 // KeyInvalid unless `device_key` is P-256. REQUIRES: update_key has kUpdateKeyBytes.
 Result<std::string> WrapUpdateKey(const SecretBytes& update_key, const crypto::PublicKey& device_key,
                                   const ContentKeyBinding& binding);
-// DecryptFailed if it does not open, names another device, generation or manifest, has other header members, or another size;
-// and the parsing codes of jose::DecryptCompact.
+// DecryptFailed if it does not open, names another device, generation or manifest, has other header members, or another
+// size; and the parsing codes of jose::DecryptCompact.
 Result<SecretBytes> UnwrapUpdateKey(std::string_view compact, const crypto::PrivateKey& device_key,
                                     const ContentKeyBinding& binding);
 

@@ -77,9 +77,7 @@ Result<SealedHeader> SealedHeader::Parse(ByteView bytes) {
   return header;
 }
 
-ByteCount SealedSize(ByteCount plain) {
-  return {kHeaderBytes + plain.value + SegmentCount(plain.value) * kTagBytes};
-}
+ByteCount SealedSize(ByteCount plain) { return {kHeaderBytes + plain.value + SegmentCount(plain.value) * kTagBytes}; }
 
 SecretBytes DeriveFileKey(const SecretBytes& update_key, const SealId& seal_id, const Sha256& manifest_sha256,
                           const FileId& file_id) {
@@ -147,7 +145,8 @@ Result<std::unique_ptr<Sealer>> Sealer::Start(const SealContext& context, const 
 
 Status Sealer::Push(ByteView plain, const Sink& sink) {
   Impl& impl = *impl_;
-  if (plain.size() > impl.header.plain_size.value - impl.taken) return Fail(ErrorCode::kFileTooLarge, "more than the size named");
+  if (plain.size() > impl.header.plain_size.value - impl.taken)
+    return Fail(ErrorCode::kFileTooLarge, "more than the size named");
   TRY(impl.WriteHeader(sink));
   impl.plain_hash.Update(plain);
   impl.taken += plain.size();
@@ -182,10 +181,13 @@ struct Opener::Impl {
 
   Status ReadHeader() {
     TRY_ASSIGN(const SealedHeader header, SealedHeader::Parse({sealed.data(), kHeaderBytes}));
-    if (header.plain_size > expected_size) return Fail(ErrorCode::kFileTooLarge, "the header names more bytes than the manifest");
-    if (header.plain_size < expected_size) return Fail(ErrorCode::kTruncated, "the header names fewer bytes than the manifest");
+    if (header.plain_size > expected_size)
+      return Fail(ErrorCode::kFileTooLarge, "the header names more bytes than the manifest");
+    if (header.plain_size < expected_size)
+      return Fail(ErrorCode::kTruncated, "the header names fewer bytes than the manifest");
     aad = header.Encode();
-    gcm = std::make_unique<crypto::AesGcm>(DeriveFileKey(update_key, header.seal_id, manifest_sha256, file_id).reveal());
+    gcm =
+        std::make_unique<crypto::AesGcm>(DeriveFileKey(update_key, header.seal_id, manifest_sha256, file_id).reveal());
     update_key = SecretBytes();
     segment_count = SegmentCount(header.plain_size.value);
     filled = 0;
@@ -213,7 +215,8 @@ struct Opener::Impl {
     sealed_size += bytes.size();
     while (!bytes.empty()) {
       const bool is_in_header = gcm == nullptr;
-      if (!is_in_header && index == segment_count) return Fail(ErrorCode::kFileTooLarge, "bytes after the last segment");
+      if (!is_in_header && index == segment_count)
+        return Fail(ErrorCode::kFileTooLarge, "bytes after the last segment");
       const size_t wanted = is_in_header ? kHeaderBytes : SegmentBytes();
       const size_t part = std::min(bytes.size(), wanted - filled);
       std::memcpy(sealed.data() + filled, bytes.data(), part);
@@ -259,7 +262,8 @@ Status Opener::Push(ByteView sealed, const Sink& sink) {
 Result<Opener::Sums> Opener::Finish() {
   Impl& impl = *impl_;
   TRY(impl.failure);
-  if (impl.gcm == nullptr || impl.index != impl.segment_count) return Fail(ErrorCode::kTruncated, "the sealed file ends too early");
+  if (impl.gcm == nullptr || impl.index != impl.segment_count)
+    return Fail(ErrorCode::kTruncated, "the sealed file ends too early");
   return Sums{impl.plain_hash.Finish(), impl.sealed_hash.Finish(), {impl.sealed_size}};
 }
 

@@ -1,8 +1,9 @@
 // Sealed files: AES-256-GCM in segments, streamed both ways.
 //
-// Source: trust model section 7; docs/protocol/documents.md section 6. Layout: 40 byte header (magic, format version, segment
-// size, plain size, sealId), then segments of 65536 plain bytes, the last 0 to 65536, each followed by its tag.
-// Thread rule: one thread at a time for each object; nothing is allocated per segment. The plain size is known beforehand.
+// Source: trust model section 7; docs/protocol/documents.md section 6. Layout: 40 byte header (magic, format version,
+// segment size, plain size, sealId), then segments of 65536 plain bytes, the last 0 to 65536, each followed by its tag.
+// Thread rule: one thread at a time for each object; nothing is allocated per segment. The plain size is known
+// beforehand.
 #pragma once
 
 #include <array>
@@ -84,8 +85,8 @@ class Opener {
   Opener(const Opener&) = delete;
   Opener& operator=(const Opener&) = delete;
 
-  // Takes the next sealed bytes, any number; gives whole verified plain segments to the sink. Plain bytes of a segment leave only
-  // after its tag held, but nothing is final before Finish(). After a failure every call fails the same way.
+  // Takes the next sealed bytes, any number; gives whole verified plain segments to the sink. Plain bytes of a segment
+  // leave only after its tag held, but nothing is final before Finish(). After a failure every call fails the same way.
   // Codes: FormatVersionUnknown, FileTooLarge (header names more than expected, or there is more than the header says),
   // Truncated (header names less), DecryptFailed, and the sink's.
   Status Push(ByteView sealed, const Sink& sink);

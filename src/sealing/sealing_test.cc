@@ -87,7 +87,8 @@ ErrorCode OpenCode(const World& world, const Bytes& sealed, uint64_t expected, s
 
 TEST(SealedFile, RoundTripsEverySizeNearSegmentEdgesInAnyChunks) {
   const World world;
-  for (const size_t size : {size_t{0}, size_t{1}, kSegment - 1, kSegment, kSegment + 1, 2 * kSegment, 2 * kSegment + 7}) {
+  for (const size_t size :
+       {size_t{0}, size_t{1}, kSegment - 1, kSegment, kSegment + 1, 2 * kSegment, 2 * kSegment + 7}) {
     const Bytes plain = TestPlain(size);
     const Bytes sealed = Seal(world, plain, size < 10 ? 1 : 9'973);
     EXPECT_EQ(Seal(world, plain, kSegment), sealed) << size;
@@ -147,7 +148,8 @@ TEST(SealedFile, RefusesSwappedRepeatedAndDroppedSegments) {
   const auto step = static_cast<std::ptrdiff_t>(kSegment + kTagBytes);
   const auto body = sealed.begin() + static_cast<std::ptrdiff_t>(kHeaderBytes);
   const Bytes header(sealed.begin(), body);
-  const std::vector<Bytes> parts = {Bytes(body, body + step), Bytes(body + step, body + 2 * step), Bytes(body + 2 * step, sealed.end())};
+  const std::vector<Bytes> parts = {Bytes(body, body + step), Bytes(body + step, body + 2 * step),
+                                    Bytes(body + 2 * step, sealed.end())};
   const auto join = [&](std::initializer_list<size_t> order) {
     Bytes out = header;
     for (const size_t i : order) out.insert(out.end(), parts[i].begin(), parts[i].end());
@@ -168,9 +170,12 @@ TEST(SealedFile, RefusesTruncationAtEveryBoundaryAndBytesAfterTheEnd) {
   const World world;
   const size_t size = kSegment + 20;
   const Bytes sealed = Seal(world, TestPlain(size));
-  for (const size_t length : {size_t{0}, size_t{1}, kHeaderBytes - 1, kHeaderBytes, kHeaderBytes + 1, kHeaderBytes + kSegment,
-                              kHeaderBytes + kSegment + kTagBytes, kHeaderBytes + kSegment + kTagBytes + 20, sealed.size() - 1}) {
-    EXPECT_EQ(OpenCode(world, Bytes(sealed.begin(), sealed.begin() + static_cast<std::ptrdiff_t>(length)), size), ErrorCode::kTruncated) << length;
+  for (const size_t length :
+       {size_t{0}, size_t{1}, kHeaderBytes - 1, kHeaderBytes, kHeaderBytes + 1, kHeaderBytes + kSegment,
+        kHeaderBytes + kSegment + kTagBytes, kHeaderBytes + kSegment + kTagBytes + 20, sealed.size() - 1}) {
+    EXPECT_EQ(OpenCode(world, Bytes(sealed.begin(), sealed.begin() + static_cast<std::ptrdiff_t>(length)), size),
+              ErrorCode::kTruncated)
+        << length;
   }
   Bytes longer = sealed;
   longer.push_back(0);
@@ -222,10 +227,12 @@ TEST(SealedFile, TheSealerHoldsItsInputToTheSizeNamed) {
   EXPECT_EQ(sealer->Push(TestPlain(11), none).error().code, ErrorCode::kFileTooLarge);
   EXPECT_TRUE(sealer->Push(TestPlain(9), none).has_value());
   EXPECT_EQ(sealer->Finish(none).error().code, ErrorCode::kTruncated);
-  EXPECT_EQ(Sealer::Start(world.Context(), {{limits::kFileBytesMax + 1}, TestSealId()}).error().code, ErrorCode::kFileTooLarge);
+  EXPECT_EQ(Sealer::Start(world.Context(), {{limits::kFileBytesMax + 1}, TestSealId()}).error().code,
+            ErrorCode::kFileTooLarge);
 }
 
-// The same file is opened by another implementation: tests/interop/open_sealed_test.py, which holds this text to its own copy.
+// The same file is opened by another implementation: tests/interop/open_sealed_test.py, which holds this text to its
+// own copy.
 constexpr std::string_view kGoldenHex =
     "464c545345414c000000000100010000000000000000001ca0a1a2a3a4a5a6a7a8a9aaabacadaeaf"
     "2ea5fe90b48b319ac7a9d14117c80224516dfb570644764c6c343ef9"
@@ -256,7 +263,8 @@ TEST(ContentKey, OpensForTheDeviceItWasWrappedFor) {
 
 TEST(ContentKey, RefusesAnotherDeviceGenerationManifestOrKey) {
   const KeyWorld world;
-  const std::string compact = WrapUpdateKey(world.update_key, world.device.public_key(), {world.id, 3, world.manifest}).value();
+  const std::string compact =
+      WrapUpdateKey(world.update_key, world.device.public_key(), {world.id, 3, world.manifest}).value();
   const auto code = [&](const crypto::PrivateKey& key, const ContentKeyBinding& binding) {
     return UnwrapUpdateKey(compact, key, binding).error().code;
   };

@@ -19,16 +19,21 @@ struct ChainTest : ::testing::Test {
   std::string payload = world.MakeSignature(bytes, 5).Build();
 
   std::string Good() const { return world.Sign(world.publisher, manifest::kTypManifest, payload); }
-  Verdict<VerifiedManifest> Verify(const std::string& compact) const { return VerifyManifest(world.Context(), bytes, compact); }
+  Verdict<VerifiedManifest> Verify(const std::string& compact) const {
+    return VerifyManifest(world.Context(), bytes, compact);
+  }
   KeyId Kid(std::string_view text) const { return Must(KeyId::Parse(text)); }
   // A document with a header written by hand.
   std::string SignRaw(const WorldKey& key, const codec::Json& header, std::string_view body) const {
-    const std::string input = codec::EncodeBase64Url(AsBytes(header.Serialize())) + "." + codec::EncodeBase64Url(AsBytes(body));
+    const std::string input =
+        codec::EncodeBase64Url(AsBytes(header.Serialize())) + "." + codec::EncodeBase64Url(AsBytes(body));
     return input + "." + codec::EncodeBase64Url(Must(key.signer->Sign(key.alg(), AsBytes(input))));
   }
   codec::Json Header() const {
     codec::Json header = codec::Json::MakeObject();
-    header.Set("alg", "ES256").Set("typ", manifest::kTypManifest).Set("sjwk", world.Sjwk(world.roots[0], world.publisher));
+    header.Set("alg", "ES256")
+        .Set("typ", manifest::kTypManifest)
+        .Set("sjwk", world.Sjwk(world.roots[0], world.publisher));
     return header;
   }
 };
@@ -46,17 +51,22 @@ TEST_F(ChainTest, S1_18_ReportsBothKeysOfAGoodChain) {
 
 TEST_F(ChainTest, S1_18_RefusesAGoodOuterSignatureUnderASjwkThatNoRootSigned) {
   const WorldKey stranger = WorldKey::Make("root-1");
-  EXPECT_REFUSED(Verify(world.SignJws(world.publisher, manifest::kTypManifest, payload, world.Sjwk(stranger, world.publisher))), kSignatureInvalid);
+  EXPECT_REFUSED(
+      Verify(world.SignJws(world.publisher, manifest::kTypManifest, payload, world.Sjwk(stranger, world.publisher))),
+      kSignatureInvalid);
 }
 
 TEST_F(ChainTest, S1_18_RefusesAGoodSjwkUnderADocumentSignedByAnotherKey) {
   const WorldKey stranger = WorldKey::Make("publisher-1");
-  EXPECT_REFUSED(Verify(world.SignJws(stranger, manifest::kTypManifest, payload, world.Sjwk(world.roots[0], world.publisher))), kSignatureInvalid);
+  EXPECT_REFUSED(
+      Verify(world.SignJws(stranger, manifest::kTypManifest, payload, world.Sjwk(world.roots[0], world.publisher))),
+      kSignatureInvalid);
 }
 
 TEST_F(ChainTest, S1_19_RefusesTheSjwkOfAnotherDocument) {
   const std::string director_sjwk = world.Sjwk(world.roots[0], world.director);
-  EXPECT_REFUSED(Verify(world.SignJws(world.publisher, manifest::kTypManifest, payload, director_sjwk)), kRoleNotAllowed);
+  EXPECT_REFUSED(Verify(world.SignJws(world.publisher, manifest::kTypManifest, payload, director_sjwk)),
+                 kRoleNotAllowed);
 }
 
 TEST_F(ChainTest, S1_23_RefusesADocumentWithJustAJwkOrAKid) {
@@ -84,16 +94,24 @@ TEST_F(ChainTest, RefusesASjwkInsideASjwkAndASjwkWithoutAKid) {
   codec::Json inner = codec::Json::MakeObject();
   inner.Set("alg", "ES256").Set("typ", jose::kSigningKeyTyp);
   const std::string jwk = jose::BuildJwk({world.publisher.key(), "publisher-1", world.publisher.alg()}).Serialize();
-  EXPECT_REFUSED(Verify(world.SignJws(world.publisher, manifest::kTypManifest, payload, SignRaw(world.roots[0], inner, jwk))), kHeaderNotAllowed);
+  EXPECT_REFUSED(
+      Verify(world.SignJws(world.publisher, manifest::kTypManifest, payload, SignRaw(world.roots[0], inner, jwk))),
+      kHeaderNotAllowed);
   inner.Set("kid", "root-1");
-  EXPECT_TRUE(Verify(world.SignJws(world.publisher, manifest::kTypManifest, payload, SignRaw(world.roots[0], inner, jwk))).has_value());
+  EXPECT_TRUE(
+      Verify(world.SignJws(world.publisher, manifest::kTypManifest, payload, SignRaw(world.roots[0], inner, jwk)))
+          .has_value());
   inner.Set("sjwk", "a.b.c");
-  EXPECT_REFUSED(Verify(world.SignJws(world.publisher, manifest::kTypManifest, payload, SignRaw(world.roots[0], inner, jwk))), kHeaderNotAllowed);
+  EXPECT_REFUSED(
+      Verify(world.SignJws(world.publisher, manifest::kTypManifest, payload, SignRaw(world.roots[0], inner, jwk))),
+      kHeaderNotAllowed);
 }
 
 // S1.24: value, algorithm, signing key, its signature, root id, its algorithm: each missing and each altered.
 TEST_F(ChainTest, S1_24_RefusesEachOfTheSixItemsMissingOrAltered) {
-  const auto rebuild = [&](const codec::Json& header, std::string_view body) { return Verify(SignRaw(world.publisher, header, body)); };
+  const auto rebuild = [&](const codec::Json& header, std::string_view body) {
+    return Verify(SignRaw(world.publisher, header, body));
+  };
   // 1 value
   codec::Json body = Must(codec::ParseJson(payload));
   codec::Json without = codec::Json::MakeObject();
@@ -120,7 +138,8 @@ TEST_F(ChainTest, S1_24_RefusesEachOfTheSixItemsMissingOrAltered) {
   // 3 signing key
   EXPECT_REFUSED(rebuild(header_with("sjwk", "", nullptr), payload), kHeaderNotAllowed);
   const WorldKey other = WorldKey::Make("publisher-1");
-  EXPECT_REFUSED(rebuild(header_with("sjwk", "sjwk", world.Sjwk(world.roots[0], other)), payload), kSigningKeyNotListed);
+  EXPECT_REFUSED(rebuild(header_with("sjwk", "sjwk", world.Sjwk(world.roots[0], other)), payload),
+                 kSigningKeyNotListed);
   // 4 the signing key's signature
   const std::string sjwk = world.Sjwk(world.roots[0], world.publisher);
   EXPECT_REFUSED(rebuild(header_with("sjwk", "sjwk", sjwk.substr(0, sjwk.rfind('.') + 1)), payload), kJwsMalformed);
@@ -131,38 +150,50 @@ TEST_F(ChainTest, S1_24_RefusesEachOfTheSixItemsMissingOrAltered) {
   const std::string jwk = jose::BuildJwk({world.publisher.key(), "publisher-1", world.publisher.alg()}).Serialize();
   codec::Json root_header = codec::Json::MakeObject();
   root_header.Set("alg", "ES256").Set("typ", jose::kSigningKeyTyp);
-  EXPECT_REFUSED(rebuild(header_with("sjwk", "sjwk", SignRaw(world.roots[0], root_header, jwk)), payload), kHeaderNotAllowed);
+  EXPECT_REFUSED(rebuild(header_with("sjwk", "sjwk", SignRaw(world.roots[0], root_header, jwk)), payload),
+                 kHeaderNotAllowed);
   root_header.Set("kid", "root-2");
-  EXPECT_REFUSED(rebuild(header_with("sjwk", "sjwk", SignRaw(world.roots[0], root_header, jwk)), payload), kSignatureInvalid);
+  EXPECT_REFUSED(rebuild(header_with("sjwk", "sjwk", SignRaw(world.roots[0], root_header, jwk)), payload),
+                 kSignatureInvalid);
   // 6 the root's algorithm
   codec::Json no_alg = codec::Json::MakeObject();
   no_alg.Set("typ", jose::kSigningKeyTyp).Set("kid", "root-1");
   EXPECT_REFUSED(rebuild(header_with("sjwk", "sjwk", SignRaw(world.roots[0], no_alg, jwk)), payload), kMemberMissing);
   no_alg.Set("alg", "RS256");
-  EXPECT_REFUSED(rebuild(header_with("sjwk", "sjwk", SignRaw(world.roots[0], no_alg, jwk)), payload), kAlgorithmNotAllowed);
+  EXPECT_REFUSED(rebuild(header_with("sjwk", "sjwk", SignRaw(world.roots[0], no_alg, jwk)), payload),
+                 kAlgorithmNotAllowed);
 }
 
 TEST_F(ChainTest, S1_25_RefusesUnknownAndDisabledRoots) {
   WorldKey unknown = world.roots[0];
   unknown.kid = "root-9";
-  EXPECT_REFUSED(Verify(world.SignJws(world.publisher, manifest::kTypManifest, payload, world.Sjwk(unknown, world.publisher))), kUnknownRootKid);
+  EXPECT_REFUSED(
+      Verify(world.SignJws(world.publisher, manifest::kTypManifest, payload, world.Sjwk(unknown, world.publisher))),
+      kUnknownRootKid);
   world.package.disabled_root_keys = {Kid("root-1")};
   EXPECT_REFUSED(Verify(Good()), kDisallowedRootKid);
-  EXPECT_TRUE(Verify(world.SignJws(world.publisher, manifest::kTypManifest, payload, world.Sjwk(world.roots[1], world.publisher))).has_value());
+  EXPECT_TRUE(Verify(world.SignJws(world.publisher, manifest::kTypManifest, payload,
+                                   world.Sjwk(world.roots[1], world.publisher)))
+                  .has_value());
 }
 
 TEST_F(ChainTest, S1_25_RefusesASjwkSignedByAnotherSigningKey) {
   WorldKey as_root = world.agent_release;
-  EXPECT_REFUSED(Verify(world.SignJws(world.publisher, manifest::kTypManifest, payload, world.Sjwk(as_root, world.publisher))), kUnknownRootKid);
+  EXPECT_REFUSED(
+      Verify(world.SignJws(world.publisher, manifest::kTypManifest, payload, world.Sjwk(as_root, world.publisher))),
+      kUnknownRootKid);
   as_root.kid = "root-1";
-  EXPECT_REFUSED(Verify(world.SignJws(world.publisher, manifest::kTypManifest, payload, world.Sjwk(as_root, world.publisher))), kSignatureInvalid);
+  EXPECT_REFUSED(
+      Verify(world.SignJws(world.publisher, manifest::kTypManifest, payload, world.Sjwk(as_root, world.publisher))),
+      kSignatureInvalid);
 }
 
 // Several things wrong at once: the refusal is the one of the earliest check.
 TEST_F(ChainTest, S1_25_ChecksRootThenSigningKeyThenManifest) {
   const WorldKey stranger = WorldKey::Make("publisher-1");
   const auto document = [&](const WorldKey& root) {
-    return world.SignJws(stranger, "fleetseal-order+jws", world.MakeSignature("other bytes", 5).Build(), world.Sjwk(root, world.publisher));
+    return world.SignJws(stranger, "fleetseal-order+jws", world.MakeSignature("other bytes", 5).Build(),
+                         world.Sjwk(root, world.publisher));
   };
   world.package.disabled_signing_keys = {world.publisher.key().disabled_key_hash()};
   auto& listing = world.ListingOf("publisher-1");
@@ -193,12 +224,17 @@ TEST_F(ChainTest, S1_25_ChecksRootThenSigningKeyThenManifest) {
   EXPECT_REFUSED(Verify(document(world.roots[0])), kProductNotAllowed);
   listing.products = {world.product};
   EXPECT_REFUSED(Verify(document(world.roots[0])), kTypMismatch);
-  EXPECT_REFUSED(Verify(world.SignJws(stranger, manifest::kTypManifest, world.MakeSignature("other bytes", 5).Build(), world.Sjwk(world.roots[0], world.publisher))), kSignatureInvalid);
-  EXPECT_REFUSED(Verify(world.Sign(world.publisher, manifest::kTypManifest, world.MakeSignature("other bytes", 5).Build())), kManifestHashMismatch);
+  EXPECT_REFUSED(Verify(world.SignJws(stranger, manifest::kTypManifest, world.MakeSignature("other bytes", 5).Build(),
+                                      world.Sjwk(world.roots[0], world.publisher))),
+                 kSignatureInvalid);
+  EXPECT_REFUSED(
+      Verify(world.Sign(world.publisher, manifest::kTypManifest, world.MakeSignature("other bytes", 5).Build())),
+      kManifestHashMismatch);
 }
 
 TEST_F(ChainTest, S1_26_RefusesTheSignatureOfAnotherManifest) {
-  const std::string other = world.Sign(world.publisher, manifest::kTypManifest, world.MakeSignature("other", 6).Build());
+  const std::string other =
+      world.Sign(world.publisher, manifest::kTypManifest, world.MakeSignature("other", 6).Build());
   std::string mixed = Good();
   mixed = mixed.substr(0, mixed.rfind('.')) + other.substr(other.rfind('.'));
   EXPECT_REFUSED(Verify(mixed), kSignatureInvalid);
@@ -209,20 +245,31 @@ TEST_F(ChainTest, S1_27_AnySingleFalseSubCheckMeansNotTrusted) {
   ASSERT_TRUE(Verify(Good()).has_value());
   using Break = std::function<void(ChainTest&, TestWorld&)>;
   const std::vector<std::pair<ErrorCode, Break>> breaks = {
-      {ErrorCode::kDisallowedRootKid, [](ChainTest& t, TestWorld& w) { w.package.disabled_root_keys = {t.Kid("root-1")}; }},
-      {ErrorCode::kUnknownRootKid, [](ChainTest&, TestWorld& w) { w.package.root_keys_ext.erase(w.package.root_keys_ext.begin()); }},
-      {ErrorCode::kSignatureInvalid, [](ChainTest& t, TestWorld& w) { w.package.root_keys_ext[0] = {t.Kid("root-1"), w.roots[1].key()}; }},
-      {ErrorCode::kDisallowedSigningKey, [](ChainTest&, TestWorld& w) { w.package.disabled_signing_keys = {w.publisher.key().disabled_key_hash()}; }},
+      {ErrorCode::kDisallowedRootKid,
+       [](ChainTest& t, TestWorld& w) { w.package.disabled_root_keys = {t.Kid("root-1")}; }},
+      {ErrorCode::kUnknownRootKid,
+       [](ChainTest&, TestWorld& w) { w.package.root_keys_ext.erase(w.package.root_keys_ext.begin()); }},
+      {ErrorCode::kSignatureInvalid,
+       [](ChainTest& t, TestWorld& w) {
+         w.package.root_keys_ext[0] = {t.Kid("root-1"), w.roots[1].key()};
+       }},
+      {ErrorCode::kDisallowedSigningKey,
+       [](ChainTest&, TestWorld& w) { w.package.disabled_signing_keys = {w.publisher.key().disabled_key_hash()}; }},
       {ErrorCode::kSigningKeyNotListed, [](ChainTest&, TestWorld& w) { w.package.signing_keys.clear(); }},
       {ErrorCode::kSigningKeyNotListed, [](ChainTest&, TestWorld& w) { w.ListingOf("publisher-1").thumbprint = {}; }},
-      {ErrorCode::kRoleNotAllowed, [](ChainTest&, TestWorld& w) { w.ListingOf("publisher-1").role = KeyRole::kDirector; }},
+      {ErrorCode::kRoleNotAllowed,
+       [](ChainTest&, TestWorld& w) { w.ListingOf("publisher-1").role = KeyRole::kDirector; }},
       {ErrorCode::kSigningKeyExpired, [](ChainTest&, TestWorld& w) { w.ListingOf("publisher-1").not_after = w.now; }},
-      {ErrorCode::kSigningKeyExpired, [](ChainTest&, TestWorld& w) { w.ListingOf("publisher-1").not_before = w.now + 1; }},
-      {ErrorCode::kPqSignatureMissing, [](ChainTest&, TestWorld& w) { w.ListingOf("publisher-1").pq = codec::Json::MakeObject(); }},
+      {ErrorCode::kSigningKeyExpired,
+       [](ChainTest&, TestWorld& w) { w.ListingOf("publisher-1").not_before = w.now + 1; }},
+      {ErrorCode::kPqSignatureMissing,
+       [](ChainTest&, TestWorld& w) { w.ListingOf("publisher-1").pq = codec::Json::MakeObject(); }},
       {ErrorCode::kProductNotAllowed, [](ChainTest&, TestWorld& w) { w.ListingOf("publisher-1").products.clear(); }},
-      {ErrorCode::kAlgorithmNotAllowed, [](ChainTest&, TestWorld& w) { w.ListingOf("publisher-1").alg = crypto::SignatureAlgorithm::kRs256; }},
+      {ErrorCode::kAlgorithmNotAllowed,
+       [](ChainTest&, TestWorld& w) { w.ListingOf("publisher-1").alg = crypto::SignatureAlgorithm::kRs256; }},
       {ErrorCode::kManifestHashMismatch, [](ChainTest& t, TestWorld&) { t.bytes += " "; }},
-      {ErrorCode::kAudienceMismatch, [](ChainTest&, TestWorld& w) { w.organisation = Must(Organisation::Parse("other")); }},
+      {ErrorCode::kAudienceMismatch,
+       [](ChainTest&, TestWorld& w) { w.organisation = Must(Organisation::Parse("other")); }},
   };
   const std::string good = Good();
   const TestWorld good_world = world;
@@ -240,8 +287,13 @@ TEST_F(ChainTest, S1_27_AnySingleFalseSubCheckMeansNotTrusted) {
 TEST_F(ChainTest, S1_28_RefusesAWithdrawnManifest) {
   const std::vector<Sha256> withdrawn = {crypto::HashSha256("something else"), crypto::HashSha256(bytes)};
   ManifestContext context = world.Context();
-  EXPECT_TRUE(VerifyManifest({context.package, context.profile, context.organisation, std::span(withdrawn).first(1), context.now}, bytes, Good()).has_value());
-  EXPECT_REFUSED(VerifyManifest({context.package, context.profile, context.organisation, withdrawn, context.now}, bytes, Good()), kWithdrawn);
+  EXPECT_TRUE(VerifyManifest(
+                  {context.package, context.profile, context.organisation, std::span(withdrawn).first(1), context.now},
+                  bytes, Good())
+                  .has_value());
+  EXPECT_REFUSED(
+      VerifyManifest({context.package, context.profile, context.organisation, withdrawn, context.now}, bytes, Good()),
+      kWithdrawn);
 }
 
 TEST_F(ChainTest, S1_30_RefusesEveryOneByteAndWhiteSpaceChangeOfTheManifest) {
@@ -252,13 +304,15 @@ TEST_F(ChainTest, S1_30_RefusesEveryOneByteAndWhiteSpaceChangeOfTheManifest) {
     bytes[i] = static_cast<char>(bytes[i] ^ 1);
     EXPECT_REFUSED(Verify(good), kManifestHashMismatch);
   }
-  for (const auto& [at, text] : std::vector<std::pair<size_t, std::string>>{{1, " "}, {original.size(), "\n"}, {0, " "}}) {
+  for (const auto& [at, text] :
+       std::vector<std::pair<size_t, std::string>>{{1, " "}, {original.size(), "\n"}, {0, " "}}) {
     bytes = original;
     bytes.insert(at, text);
     EXPECT_REFUSED(Verify(good), kManifestHashMismatch);
   }
   // The same members in another order, and another escape of the same text.
-  bytes = "{\"updateId\":" + Must(codec::MinifiedMember(original, "updateId")) + ",\"manifestVersion\":\"5\"" + original.substr(original.find(",\"compatibility\""));
+  bytes = "{\"updateId\":" + Must(codec::MinifiedMember(original, "updateId")) + ",\"manifestVersion\":\"5\"" +
+          original.substr(original.find(",\"compatibility\""));
   EXPECT_REFUSED(Verify(good), kManifestHashMismatch);
   bytes = original;
   bytes.replace(bytes.find("acme"), 1, "\\u0061");
@@ -284,7 +338,9 @@ TEST_F(ChainTest, RefusesASjwkOfAnotherTyp) {
   codec::Json inner = codec::Json::MakeObject();
   inner.Set("alg", "ES256").Set("kid", "root-1").Set("typ", "fleetseal-manifest+jws");
   const std::string jwk = jose::BuildJwk({world.publisher.key(), "publisher-1", world.publisher.alg()}).Serialize();
-  EXPECT_REFUSED(Verify(world.SignJws(world.publisher, manifest::kTypManifest, payload, SignRaw(world.roots[0], inner, jwk))), kTypMismatch);
+  EXPECT_REFUSED(
+      Verify(world.SignJws(world.publisher, manifest::kTypManifest, payload, SignRaw(world.roots[0], inner, jwk))),
+      kTypMismatch);
 }
 
 TEST_F(ChainTest, RefusesAJwkThatNamesAnotherAlgorithmThanTheListing) {
@@ -293,8 +349,10 @@ TEST_F(ChainTest, RefusesAJwkThatNamesAnotherAlgorithmThanTheListing) {
   EXPECT_TRUE(Verify(world.Sign(rsa, manifest::kTypManifest, payload)).has_value());
   // PS256 with the same key: header and JWK agree, the listing does not.
   const auto ps256 = crypto::SignatureAlgorithm::kPs256;
-  const std::string sjwk = Must(jose::SignSjwk(*world.roots[0].signer, {"root-1", world.roots[0].alg(), {}}, {rsa.key(), rsa.kid, ps256}));
-  const std::string compact = Must(jose::SignCompact(*rsa.signer, {ps256, std::string(manifest::kTypManifest), std::nullopt, sjwk}, AsBytes(payload)));
+  const std::string sjwk =
+      Must(jose::SignSjwk(*world.roots[0].signer, {"root-1", world.roots[0].alg(), {}}, {rsa.key(), rsa.kid, ps256}));
+  const std::string compact = Must(jose::SignCompact(
+      *rsa.signer, {ps256, std::string(manifest::kTypManifest), std::nullopt, sjwk}, AsBytes(payload)));
   EXPECT_REFUSED(Verify(compact), kAlgorithmNotAllowed);
 }
 

@@ -28,11 +28,14 @@ Verdict<void> CheckPermitFits(const TrustState& state, const DeviceProfile& devi
                               UnixSeconds now) {
   const auto refuse = [](std::string detail) { return Refuse(ErrorCode::kPermitInvalid, std::move(detail)); };
   if (permit.product != manifest.manifest().product) return refuse("the permit is for another product");
-  if (permit.from != manifest::ReleasePoint{counter.installed, counter.installed_manifest}) return refuse("the permit is from another release");
-  if (permit.to != manifest::ReleasePoint{manifest.signature().release_counter, manifest.sha256()}) return refuse("the permit is to another release");
+  if (permit.from != manifest::ReleasePoint{counter.installed, counter.installed_manifest})
+    return refuse("the permit is from another release");
+  if (permit.to != manifest::ReleasePoint{manifest.signature().release_counter, manifest.sha256()})
+    return refuse("the permit is to another release");
   if (permit.device_ids) {
     const auto& ids = *permit.device_ids;
-    if (std::find(ids.begin(), ids.end(), device.device_id) == ids.end()) return refuse("the permit names other devices");
+    if (std::find(ids.begin(), ids.end(), device.device_id) == ids.end())
+      return refuse("the permit names other devices");
   } else if (permit.plan_id != order.order().plan_id) {
     return refuse("the permit names another plan");
   }
@@ -58,10 +61,12 @@ Verdict<CounterDecision> JudgeCounter(const TrustState& state, const DeviceProfi
   if (release > counter.high_water) return CounterDecision{};
   if (release == counter.high_water) {
     // Section 5: an equal counter requires an equal manifest hash.
-    if (manifest.sha256() != counter.high_water_manifest) return Refuse(ErrorCode::kRollbackRefused, "another update has this counter");
+    if (manifest.sha256() != counter.high_water_manifest)
+      return Refuse(ErrorCode::kRollbackRefused, "another update has this counter");
     return CounterDecision{is_installed, std::nullopt};
   }
-  // Asked again after a permitted downgrade was carried out: nothing will be installed, so its permit is not asked for again.
+  // Asked again after a permitted downgrade was carried out: nothing will be installed, so its permit is not asked for
+  // again.
   if (is_repeat && is_installed) return CounterDecision{true, std::nullopt};
   if (!order.order().permit) return Refuse(ErrorCode::kRollbackRefused, "below the high-water mark without a permit");
   const auto permit = VerifyPermit(state, *order.order().permit, now);

@@ -12,7 +12,8 @@ Verdict<merkle::Checkpoint> VerifyLogged(const manifest::RootPackage& package, c
   TRY_ASSIGN(const merkle::LogProof proof, merkle::ParseLogProof(log_proof));
   // Section 6: the leaf is of this type and holds the SHA-256 of the whole compact JWS.
   TRY_ASSIGN(const manifest::ManifestSignatureLeaf leaf, manifest::ManifestSignatureLeaf::Parse(AsText(proof.leaf)));
-  if (leaf.jws_sha256 != manifest.jws_sha256()) return Refuse(ErrorCode::kLogProofMissing, "the proof is of another signature");
+  if (leaf.jws_sha256 != manifest.jws_sha256())
+    return Refuse(ErrorCode::kLogProofMissing, "the proof is of another signature");
   // Section 6: log keys, witnesses and quorum come from the package.
   TRY_ASSIGN(const merkle::Note note, merkle::ParseNote(proof.checkpoint_note));
   TRY_ASSIGN(const merkle::Checkpoint claimed, merkle::ParseCheckpoint(note.text));

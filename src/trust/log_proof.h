@@ -12,13 +12,13 @@
 
 namespace fleetseal::trust {
 
-// The checkpoint that the proof leads to. Codes: LogProofMissing (no proof, other log, other leaf, not in the tree), QuorumMissing,
-// SignatureInvalid, and those of the parsers.
+// The checkpoint that the proof leads to. Codes: LogProofMissing (no proof, other log, other leaf, not in the tree),
+// QuorumMissing, SignatureInvalid, and those of the parsers.
 Verdict<merkle::Checkpoint> VerifyLogged(const manifest::RootPackage& package, const VerifiedManifest& manifest,
                                          std::string_view log_proof);
 
-// As above, and `consistency` joins the checkpoint with the stored one of its origin, from the smaller to the larger (empty for
-// the first and for equal ones); the higher of the two is in the state given back. LogForked.
+// As above, and `consistency` joins the checkpoint with the stored one of its origin, from the smaller to the larger
+// (empty for the first and for equal ones); the higher of the two is in the state given back. LogForked.
 Verdict<TrustState> AcceptLogged(const TrustState& state, const VerifiedManifest& manifest, std::string_view log_proof,
                                  std::span<const Sha256> consistency);
 

@@ -13,13 +13,14 @@ using manifest::UpdateManifest;
 
 namespace {
 
-// Section 8.6: listed for the product. Judged before the signature on what the payload claims; a payload that cannot be read is
-// left to the signature, which says whether it was changed.
+// Section 8.6: listed for the product. Judged before the signature on what the payload claims; a payload that cannot be
+// read is left to the signature, which says whether it was changed.
 Verdict<void> CheckProductListed(const SignerInfo& signer, ByteView payload) {
   const auto claimed = ManifestSignature::Parse(AsText(payload));
   if (!claimed) return {};
   if (std::find(signer.products.begin(), signer.products.end(), claimed->product) == signer.products.end()) {
-    return Refuse(ErrorCode::kProductNotAllowed, "key " + signer.key_kid.text() + " is not listed for " + claimed->product.text());
+    return Refuse(ErrorCode::kProductNotAllowed,
+                  "key " + signer.key_kid.text() + " is not listed for " + claimed->product.text());
   }
   return {};
 }
@@ -27,8 +28,10 @@ Verdict<void> CheckProductListed(const SignerInfo& signer, ByteView payload) {
 // Section 1: agent-release signs manifests for the handler `self` only, and nobody else does.
 Verdict<void> CheckRoleFitsSteps(const SignerInfo& signer, const UpdateManifest& manifest) {
   const bool is_agent_release = signer.role == KeyRole::kAgentRelease;
-  if (is_agent_release && !manifest.is_self_only()) return Refuse(ErrorCode::kRoleNotAllowed, "agent-release signs for `self` only");
-  if (!is_agent_release && manifest.has_self_step()) return Refuse(ErrorCode::kRoleNotAllowed, "`self` needs an agent-release key");
+  if (is_agent_release && !manifest.is_self_only())
+    return Refuse(ErrorCode::kRoleNotAllowed, "agent-release signs for `self` only");
+  if (!is_agent_release && manifest.has_self_step())
+    return Refuse(ErrorCode::kRoleNotAllowed, "`self` needs an agent-release key");
   return {};
 }
 
@@ -55,7 +58,8 @@ Verdict<VerifiedManifest> VerifyManifest(const ManifestContext& context, std::st
   }
   TRY(CheckRoleFitsSteps(jws.signer(), manifest));
   // Section 8.6: not withdrawn.
-  if (std::find(context.withdrawn.begin(), context.withdrawn.end(), signature.manifest_sha256) != context.withdrawn.end()) {
+  if (std::find(context.withdrawn.begin(), context.withdrawn.end(), signature.manifest_sha256) !=
+      context.withdrawn.end()) {
     return Refuse(ErrorCode::kWithdrawn, "the newest status withdraws this manifest");
   }
   return VerifiedManifest(std::move(manifest), std::move(signature), jws.signer(), jws.sha256());

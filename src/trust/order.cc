@@ -21,7 +21,8 @@ constexpr int64_t kOrderAheadMax = limits::kDaySeconds;
 
 // Section 8.5: device, generation.
 Verdict<void> CheckTarget(const DeviceProfile& device, const Order& order) {
-  if (order.device_id != device.device_id) return Refuse(ErrorCode::kOrderNotForThisDevice, "device " + order.device_id.text());
+  if (order.device_id != device.device_id)
+    return Refuse(ErrorCode::kOrderNotForThisDevice, "device " + order.device_id.text());
   if (order.generation != device.generation) {
     return Refuse(ErrorCode::kOrderNotForThisDevice, "generation " + std::to_string(order.generation));
   }
@@ -33,7 +34,8 @@ Verdict<bool> CheckSequence(const TrustState& state, const VerifiedOrder& verifi
   const Order& order = verified.order();
   const int64_t epoch = state.root_package().director_epoch;
   if (order.epoch < epoch) return Refuse(ErrorCode::kOrderReplayed, "the order is of an earlier epoch");
-  if (order.epoch > epoch) return Refuse(ErrorCode::kPackageVersionTooLow, "the order is of an epoch that no package names yet");
+  if (order.epoch > epoch)
+    return Refuse(ErrorCode::kPackageVersionTooLow, "the order is of an epoch that no package names yet");
   if (!state.order || state.order->epoch < order.epoch) return false;
   if (order.sequence > state.order->sequence) return false;
   if (order.sequence == state.order->sequence) {
@@ -59,7 +61,8 @@ Verdict<void> CheckDates(const Order& order, bool is_repeat, UnixSeconds now) {
 // Section 8.8. A set fits if the device has every property of it.
 Verdict<void> CheckCompatible(const DeviceProfile& device, const VerifiedManifest& verified) {
   const UpdateManifest& manifest = verified.manifest();
-  if (manifest.product != device.product) return Refuse(ErrorCode::kNotCompatible, "made for " + manifest.product.text());
+  if (manifest.product != device.product)
+    return Refuse(ErrorCode::kNotCompatible, "made for " + manifest.product.text());
   const bool fits = std::any_of(manifest.compatibility.begin(), manifest.compatibility.end(), [&](const auto& set) {
     return std::all_of(set.begin(), set.end(), [&](const auto& property) {
       const auto own = device.properties.find(property.first);
@@ -74,17 +77,20 @@ Verdict<void> CheckCompatible(const DeviceProfile& device, const VerifiedManifes
   return {};
 }
 
-// The contents that the order names are exactly the manifest's files; sealed ones come with a key, clear ones are those files.
+// The contents that the order names are exactly the manifest's files; sealed ones come with a key, clear ones are those
+// files.
 Verdict<void> CheckContents(const Order& order, const VerifiedManifest& verified) {
   const UpdateManifest& manifest = verified.manifest();
   const bool is_sealed = verified.signature().delivery == manifest::Delivery::kSealed;
   if (order.content_key.has_value() != is_sealed) {
     return Refuse(ErrorCode::kDeliveryNotAllowed, "a content key belongs to sealed delivery, and only there");
   }
-  if (order.contents.size() != manifest.files.size()) return Refuse(ErrorCode::kFileHashMismatch, "contents are not the manifest's files");
+  if (order.contents.size() != manifest.files.size())
+    return Refuse(ErrorCode::kFileHashMismatch, "contents are not the manifest's files");
   for (const manifest::OrderContent& content : order.contents) {
     const manifest::UpdateFile* file = manifest.FindFile(content.file_id.text());
-    if (file == nullptr) return Refuse(ErrorCode::kFileHashMismatch, "the manifest has no file " + content.file_id.text());
+    if (file == nullptr)
+      return Refuse(ErrorCode::kFileHashMismatch, "the manifest has no file " + content.file_id.text());
     if (!is_sealed && (content.sealed_sha256 != file->sha256 || content.sealed_size != file->size)) {
       return Refuse(ErrorCode::kFileHashMismatch, "contents name other bytes for file " + content.file_id.text());
     }
@@ -106,9 +112,10 @@ ManifestContext ContextOf(const TrustState& state, const DeviceProfile& device, 
 }
 
 // Section 8.6, for the manifest that the order names.
-Verdict<VerifiedManifest> VerifyOrderedManifest(const TrustState& state, const DeviceProfile& device, const Order& order,
-                                                const OrderDocuments& documents, UnixSeconds now) {
-  TRY_ASSIGN(VerifiedManifest manifest, VerifyManifest(ContextOf(state, device, now), documents.manifest, documents.manifest_signature));
+Verdict<VerifiedManifest> VerifyOrderedManifest(const TrustState& state, const DeviceProfile& device,
+                                                const Order& order, const OrderDocuments& documents, UnixSeconds now) {
+  TRY_ASSIGN(VerifiedManifest manifest,
+             VerifyManifest(ContextOf(state, device, now), documents.manifest, documents.manifest_signature));
   if (manifest.sha256() != order.manifest_sha256) {
     return Refuse(ErrorCode::kManifestHashMismatch, "the order names another manifest");
   }
@@ -119,14 +126,15 @@ Verdict<VerifiedManifest> VerifyOrderedManifest(const TrustState& state, const D
 
 Verdict<VerifiedOrder> VerifyOrder(const TrustState& state, std::string_view compact, UnixSeconds clock) {
   CHECK(state.package != nullptr);
-  TRY_ASSIGN(const VerifiedJws jws, VerifyListedJws(state.root_package(), state.profile, compact,
-                                                    {manifest::kTypOrder, {manifest::KeyRole::kDirector}, EffectiveNow(state, clock)}));
+  TRY_ASSIGN(const VerifiedJws jws,
+             VerifyListedJws(state.root_package(), state.profile, compact,
+                             {manifest::kTypOrder, {manifest::KeyRole::kDirector}, EffectiveNow(state, clock)}));
   TRY_ASSIGN(Order order, Order::Parse(jws.text()));
   return VerifiedOrder(std::move(order), jws.signer(), jws.sha256());
 }
 
-Verdict<AcceptedOrder> AcceptOrder(const TrustState& state, const DeviceProfile& device, const OrderDocuments& documents,
-                                   UnixSeconds clock) {
+Verdict<AcceptedOrder> AcceptOrder(const TrustState& state, const DeviceProfile& device,
+                                   const OrderDocuments& documents, UnixSeconds clock) {
   const UnixSeconds now = EffectiveNow(state, clock);
   // 3 and 4: nothing is accepted under an expired package or without a fresh status.
   TRY(JudgePackageFresh(state, now));
@@ -158,13 +166,15 @@ Verdict<AcceptedOrder> AcceptOrder(const TrustState& state, const DeviceProfile&
     accepted.manifest = manifest;
   }
   // Section 5: an accepted order consumes its sequence, and only an accepted one.
-  accepted.next_state.order = StoredOrder{order.epoch, order.sequence, verified.sha256(), order.order_id, verified.is_cancel()};
+  accepted.next_state.order =
+      StoredOrder{order.epoch, order.sequence, verified.sha256(), order.order_id, verified.is_cancel()};
   return accepted;
 }
 
 Verdict<void> JudgeWindow(const Order& order, UnixSeconds now) {
   TRY(CheckNotTooLate(order, now));
-  if (order.window && now < order.window->not_before) return Refuse(ErrorCode::kOutsideWindow, "the window is not open yet");
+  if (order.window && now < order.window->not_before)
+    return Refuse(ErrorCode::kOutsideWindow, "the window is not open yet");
   return {};
 }
 

@@ -1,8 +1,8 @@
 // Accepting an order: checks 5 to 10 in the order of trust model section 8, and check 12 before the switch.
 //
-// Source: trust model sections 5 and 8. The first failure stops; a refused order changes nothing and does not consume its
-// sequence. The installer stores AcceptedOrder::next_state durably before it acts.
-// Thread rule: pure functions, plain values. VerifiedOrder is made here only.
+// Source: trust model sections 5 and 8. The first failure stops; a refused order changes nothing and does not consume
+// its sequence. The installer stores AcceptedOrder::next_state durably before it acts. Thread rule: pure functions,
+// plain values. VerifiedOrder is made here only.
 #pragma once
 
 #include <optional>
@@ -52,24 +52,28 @@ struct AcceptedOrder {
   OrderDocuments documents;                  // for the recheck
 };
 
-// Codes of check 3 and 4: PackageExpired, StatusExpired. 5: those of VerifyListedJws, OrderNotForThisDevice, OrderReplayed,
-// OrderCancelled, OrderExpired, PackageVersionTooLow. 6: those of VerifyManifest. 7: RollbackRefused, PermitInvalid. 8: NotCompatible,
-// DeliveryNotAllowed, FileHashMismatch (contents are not the manifest's files). 9: those of AcceptLogged. 10: OutsideWindow (past).
-Verdict<AcceptedOrder> AcceptOrder(const TrustState& state, const DeviceProfile& device, const OrderDocuments& documents,
-                                   UnixSeconds now);
+// Codes of check 3 and 4: PackageExpired, StatusExpired. 5: those of VerifyListedJws, OrderNotForThisDevice,
+// OrderReplayed, OrderCancelled, OrderExpired, PackageVersionTooLow. 6: those of VerifyManifest. 7: RollbackRefused,
+// PermitInvalid. 8: NotCompatible, DeliveryNotAllowed, FileHashMismatch (contents are not the manifest's files). 9:
+// those of AcceptLogged. 10: OutsideWindow (past).
+Verdict<AcceptedOrder> AcceptOrder(const TrustState& state, const DeviceProfile& device,
+                                   const OrderDocuments& documents, UnixSeconds now);
 
-// OutsideWindow unless the order's window is open and its deadline is not past: when to switch (an accepted order may wait).
+// OutsideWindow unless the order's window is open and its deadline is not past: when to switch (an accepted order may
+// wait).
 Verdict<void> JudgeWindow(const manifest::Order& order, UnixSeconds now);
 
-// Check 12, just before the switch, with the state as it is now: the order is still the newest (else OrderCancelled), its key and
-// the manifest's are still good, it is not withdrawn, counter and permit still fit, and JudgeWindow. Codes as AcceptOrder.
+// Check 12, just before the switch, with the state as it is now: the order is still the newest (else OrderCancelled),
+// its key and the manifest's are still good, it is not withdrawn, counter and permit still fit, and JudgeWindow. Codes
+// as AcceptOrder.
 Verdict<void> RecheckBeforeSwitch(const TrustState& state, const DeviceProfile& device, const AcceptedOrder& accepted,
                                   UnixSeconds now);
 
 // After health and commit: installed counter, high-water mark and the used permit. REQUIRES: not a cancel.
 TrustState AfterCommit(const TrustState& state, const AcceptedOrder& accepted);
 
-// The signature chain and the payload's form only: for those who show orders. Codes: those of VerifyListedJws and Order::Parse.
+// The signature chain and the payload's form only: for those who show orders. Codes: those of VerifyListedJws and
+// Order::Parse.
 Verdict<VerifiedOrder> VerifyOrder(const TrustState& state, std::string_view compact, UnixSeconds now);
 
 }  // namespace fleetseal::trust

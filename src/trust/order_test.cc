@@ -19,7 +19,9 @@ struct OrderTest : ::testing::Test {
   TrustState state = world.Ready();
 
   Verdict<AcceptedOrder> Accept(const manifest::Order& order) const { return Accept(order, release); }
-  Verdict<AcceptedOrder> Accept(const manifest::Order& order, const Release& of) const { return AcceptOrder(state, world.device, world.Documents(of, order, state), world.now); }
+  Verdict<AcceptedOrder> Accept(const manifest::Order& order, const Release& of) const {
+    return AcceptOrder(state, world.device, world.Documents(of, order, state), world.now);
+  }
   // The state of a world whose package a test has changed.
   void Provision() {
     world.next_status_version = 1;
@@ -164,7 +166,8 @@ TEST_F(OrderTest, ACancelVoidsAllLowerSequences) {
 TEST_F(OrderTest, ACancelForAnotherDeviceIsRefused) {
   auto cancel = world.MakeCancel();
   cancel.device_id = Must(DeviceId::Parse("device-2"));
-  EXPECT_REFUSED(AcceptOrder(state, world.device, {world.SignOrder(cancel), {}, {}, {}, {}}, world.now), kOrderNotForThisDevice);
+  EXPECT_REFUSED(AcceptOrder(state, world.device, {world.SignOrder(cancel), {}, {}, {}, {}}, world.now),
+                 kOrderNotForThisDevice);
 }
 
 // --- check 6
@@ -202,7 +205,8 @@ TEST_F(CounterTest, RefusesALowerCounterWithoutAPermit) { EXPECT_REFUSED(Downgra
 TEST_F(CounterTest, AnEqualCounterNeedsTheSameManifest) {
   EXPECT_TRUE(Must(Accept(world.MakeOrder(newer), newer)).is_installed);
   const std::string bytes = world.MakeManifest("1.6.1").Build();
-  const Release other = world.Log({bytes, world.Sign(world.publisher, manifest::kTypManifest, world.MakeSignature(bytes, 6).Build()), 6, 0});
+  const Release other = world.Log(
+      {bytes, world.Sign(world.publisher, manifest::kTypManifest, world.MakeSignature(bytes, 6).Build()), 6, 0});
   EXPECT_REFUSED(Accept(world.MakeOrder(other), other), kRollbackRefused);
 }
 
@@ -210,7 +214,8 @@ TEST_F(CounterTest, CountsEachComponentForItself) {
   auto manifest = world.MakeManifest("1.5");
   manifest.component = "modem";
   const std::string bytes = manifest.Build();
-  const Release modem = world.Log({bytes, world.Sign(world.publisher, manifest::kTypManifest, world.MakeSignature(bytes, 5).Build()), 5, 0});
+  const Release modem = world.Log(
+      {bytes, world.Sign(world.publisher, manifest::kTypManifest, world.MakeSignature(bytes, 5).Build()), 5, 0});
   state = world.Installed(state, modem);
   EXPECT_EQ(state.counters.at("acme/gateway#modem").installed, 5);
   EXPECT_EQ(state.counters.at("acme/gateway#main").installed, 6);
@@ -405,7 +410,9 @@ TEST_F(OrderTest, AGrownLogNeedsAConsistencyProofAndAnOlderCheckpointIsNotStored
   documents = world.Documents(release, world.MakeOrder(release), state);
   documents.log_proof = world.ProofAt(release.log_index, old_size);
   documents.consistency = world.log.Consistency(old_size, world.log.size());
-  EXPECT_EQ(Must(AcceptOrder(state, world.device, documents, world.now)).next_state.checkpoints.at(world.log_key.kid).size, world.log.size());
+  EXPECT_EQ(
+      Must(AcceptOrder(state, world.device, documents, world.now)).next_state.checkpoints.at(world.log_key.kid).size,
+      world.log.size());
   documents.consistency.clear();
   EXPECT_REFUSED(AcceptOrder(state, world.device, documents, world.now), kLogForked);
 }
@@ -498,7 +505,8 @@ TEST_F(RecheckTest, SeesAWithdrawalThatCameMeanwhile) {
 
 TEST_F(RecheckTest, SeesACancelALaterOrderAndANewEpoch) {
   const TrustState before = state;
-  state = Must(AcceptOrder(state, world.device, {world.SignOrder(world.MakeCancel()), {}, {}, {}, {}}, world.now)).next_state;
+  state = Must(AcceptOrder(state, world.device, {world.SignOrder(world.MakeCancel()), {}, {}, {}, {}}, world.now))
+              .next_state;
   EXPECT_REFUSED(Recheck(), kOrderCancelled);
   state = before;
   state = Must(Accept(world.MakeOrder(release))).next_state;
@@ -522,8 +530,10 @@ TEST_F(RecheckTest, SeesKeysThatWereDisabledOrDelistedMeanwhile) {
     return Recheck();
   };
   EXPECT_TRUE(with([](manifest::RootPackage&) {}).has_value());
-  EXPECT_REFUSED(with([&](auto& p) { p.disabled_signing_keys = {world.publisher.key().disabled_key_hash()}; }), kDisallowedSigningKey);
-  EXPECT_REFUSED(with([&](auto& p) { p.disabled_signing_keys = {world.director.key().disabled_key_hash()}; }), kDisallowedSigningKey);
+  EXPECT_REFUSED(with([&](auto& p) { p.disabled_signing_keys = {world.publisher.key().disabled_key_hash()}; }),
+                 kDisallowedSigningKey);
+  EXPECT_REFUSED(with([&](auto& p) { p.disabled_signing_keys = {world.director.key().disabled_key_hash()}; }),
+                 kDisallowedSigningKey);
   EXPECT_REFUSED(with([&](auto& p) { p.signing_keys.erase(p.signing_keys.begin()); }), kSigningKeyNotListed);
   EXPECT_REFUSED(with([&](auto& p) { p.signing_keys[0].products.clear(); }), kProductNotAllowed);
   EXPECT_REFUSED(with([&](auto& p) { p.min_counter[world.product] = 6; }), kRollbackRefused);

@@ -20,13 +20,15 @@ constexpr int kDirectorListingsMax = 2;
 Verdict<void> CheckLifetimes(const RootPackage& package) {
   const auto refuse = [](std::string detail) { return Refuse(ErrorCode::kPackageStepInvalid, std::move(detail)); };
   // Trust model section 3, "Greatest lifetimes".
-  if (package.expires.value - package.published.value > limits::kPackageLifetimeMax) return refuse("the package lives longer than 400 days");
+  if (package.expires.value - package.published.value > limits::kPackageLifetimeMax)
+    return refuse("the package lives longer than 400 days");
   int directors = 0;
   for (const manifest::SigningKeyListing& listing : package.signing_keys) {
     const bool is_director = listing.role == KeyRole::kDirector;
     directors += is_director ? 1 : 0;
     const int64_t most = is_director ? limits::kDirectorListingLifetimeMax : limits::kPublisherListingLifetimeMax;
-    if (listing.not_after.value - listing.not_before.value > most) return refuse("listing " + listing.kid.text() + " lives too long");
+    if (listing.not_after.value - listing.not_before.value > most)
+      return refuse("listing " + listing.kid.text() + " lives too long");
   }
   if (directors > kDirectorListingsMax) return refuse("more than two director listings");
   return {};
@@ -73,7 +75,8 @@ Verdict<TrustState> Provision(std::string_view package_text, UnixSeconds build_t
   return WithPackage(state, std::move(document));
 }
 
-Verdict<TrustState> AcceptBuiltIn(const TrustState& stored, std::span<const std::string> built_in, UnixSeconds build_time) {
+Verdict<TrustState> AcceptBuiltIn(const TrustState& stored, std::span<const std::string> built_in,
+                                  UnixSeconds build_time) {
   CHECK(stored.package != nullptr);
   TrustState state = stored;
   state.build_time = std::max(state.build_time, build_time);
@@ -101,10 +104,12 @@ Verdict<TrustState> AcceptPackageStep(const TrustState& state, std::string_view 
   const RootPackage& next_package = document.package;
   // Trust model section 3, "A step"; section 8.3. One at a time.
   if (next_package.version != current.version + 1) {
-    return refuse("version " + std::to_string(next_package.version) + " does not follow " + std::to_string(current.version));
+    return refuse("version " + std::to_string(next_package.version) + " does not follow " +
+                  std::to_string(current.version));
   }
   // k(N) distinct enabled roots of N ...
-  if (CountRootSignatures(current, document) < current.threshold) return refuse("fewer than k roots of the known package signed it");
+  if (CountRootSignatures(current, document) < current.threshold)
+    return refuse("fewer than k roots of the known package signed it");
   // ... and k(N+1) of N+1, and lifetimes.
   TRY(CheckPackage(document));
   if (next_package.director_epoch < current.director_epoch) return refuse("directorEpoch fell");
@@ -125,7 +130,8 @@ Verdict<TrustState> AcceptPackageStep(const TrustState& state, std::string_view 
 Verdict<void> JudgePackageFresh(const TrustState& state, UnixSeconds now) {
   // Trust model section 3: only the newest must be unexpired.
   if (EffectiveNow(state, now) >= state.root_package().expires) {
-    return Refuse(ErrorCode::kPackageExpired, "package " + std::to_string(state.root_package().version) + " has expired");
+    return Refuse(ErrorCode::kPackageExpired,
+                  "package " + std::to_string(state.root_package().version) + " has expired");
   }
   return {};
 }

@@ -1,7 +1,7 @@
 // First trust and package steps.
 //
-// Source: trust model section 3 ("A step", "Greatest lifetimes", "First trust") and section 8.3. A step is verified and stored
-// before expiry is judged; only the newest package must be unexpired. Thread rule: pure functions.
+// Source: trust model section 3 ("A step", "Greatest lifetimes", "First trust") and section 8.3. A step is verified and
+// stored before expiry is judged; only the newest package must be unexpired. Thread rule: pure functions.
 #pragma once
 
 #include <span>
@@ -14,20 +14,24 @@ namespace fleetseal::trust {
 
 // Trust from a provisioning bundle: the package must be signed by k of its own enabled roots.
 // Codes: PackageStepInvalid, and those of RootPackageDocument::Parse.
-Verdict<TrustState> Provision(std::string_view package_text, UnixSeconds build_time, Profile profile = Profile::kNative);
+Verdict<TrustState> Provision(std::string_view package_text, UnixSeconds build_time,
+                              Profile profile = Profile::kNative);
 
-// At start: raises build time and floor, then takes those of `built_in` (ascending versions) that are above the stored package,
-// each as a step. PackageStepInvalid if they do not chain, or if one of the stored version has other signed bytes.
-Verdict<TrustState> AcceptBuiltIn(const TrustState& stored, std::span<const std::string> built_in, UnixSeconds build_time);
+// At start: raises build time and floor, then takes those of `built_in` (ascending versions) that are above the stored
+// package, each as a step. PackageStepInvalid if they do not chain, or if one of the stored version has other signed
+// bytes.
+Verdict<TrustState> AcceptBuiltIn(const TrustState& stored, std::span<const std::string> built_in,
+                                  UnixSeconds build_time);
 
-// One step N -> N+1. Codes: PackageStepInvalid (version, signatures of either threshold, epoch, lifetimes), and those of
-// RootPackageDocument::Parse. When the epoch rises, status, order and floor start anew.
+// One step N -> N+1. Codes: PackageStepInvalid (version, signatures of either threshold, epoch, lifetimes), and those
+// of RootPackageDocument::Parse. When the epoch rises, status, order and floor start anew.
 Verdict<TrustState> AcceptPackageStep(const TrustState& state, std::string_view text);
 
 // PackageExpired unless the newest package is in its dates.
 Verdict<void> JudgePackageFresh(const TrustState& state, UnixSeconds now);
 
-// Greatest lifetimes and k of its own roots: what `fleetseal` and the signer check before they publish. PackageStepInvalid.
+// Greatest lifetimes and k of its own roots: what `fleetseal` and the signer check before they publish.
+// PackageStepInvalid.
 Verdict<void> CheckPackage(const manifest::RootPackageDocument& document);
 // How many distinct enabled roots of `roots` (by key) have signed `document`.
 int64_t CountRootSignatures(const manifest::RootPackage& roots, const manifest::RootPackageDocument& document);

@@ -114,7 +114,8 @@ TEST(PackageStep, DisabledRootsDoNotCount) {
 
 TEST(PackageStep, PositionalSignaturesAreNotCounted) {
   TestWorld world;
-  world.roots = {WorldKey::Make("rsa-1", crypto::KeyKind::kRsa2048), WorldKey::Make("rsa-2", crypto::KeyKind::kRsa2048)};
+  world.roots = {WorldKey::Make("rsa-1", crypto::KeyKind::kRsa2048),
+                 WorldKey::Make("rsa-2", crypto::KeyKind::kRsa2048)};
   auto package = world.package;
   package.root_keys_ext.clear();
   for (const auto& root : world.roots) package.root_keys.push_back({Must(KeyId::Parse(root.kid)), root.key()});
@@ -122,7 +123,11 @@ TEST(PackageStep, PositionalSignaturesAreNotCounted) {
   std::vector<Bytes> positional;
   for (const auto& root : world.roots) positional.push_back(world.SignRoot(root, text).signature);
   EXPECT_REFUSED(Provision(manifest::AssemblePackage(text, positional, {}), {5}), kPackageStepInvalid);
-  EXPECT_TRUE(Provision(manifest::AssemblePackage(text, positional, {world.SignRoot(world.roots[0], text), world.SignRoot(world.roots[1], text)}), {5}).has_value());
+  EXPECT_TRUE(
+      Provision(manifest::AssemblePackage(text, positional,
+                                          {world.SignRoot(world.roots[0], text), world.SignRoot(world.roots[1], text)}),
+                {5})
+          .has_value());
 }
 
 TEST(PackageStep, RefusesALowerDirectorEpoch) {

@@ -47,7 +47,8 @@ Verdict<ListedKey> FindListed(const RootPackage& package, const jose::SigningKey
     return Refuse(ErrorCode::kSigningKeyNotListed, "key " + key.kid);
   }
   if (std::find(expected.roles.begin(), expected.roles.end(), listing->role) == expected.roles.end()) {
-    return Refuse(ErrorCode::kRoleNotAllowed, "key " + key.kid + " is listed as " + std::string(KeyRoleName(listing->role)));
+    return Refuse(ErrorCode::kRoleNotAllowed,
+                  "key " + key.kid + " is listed as " + std::string(KeyRoleName(listing->role)));
   }
   // Dates are judged at now, not at the time that the document names.
   if (expected.now < listing->not_before || expected.now >= listing->not_after) {
@@ -76,7 +77,8 @@ Verdict<VerifiedJws> VerifyListedJws(const RootPackage& package, Profile profile
   if (precheck) TRY(precheck(listed.signer, jws.unverified_payload()));
   if (jws.header().typ != expected.typ) return Refuse(ErrorCode::kTypMismatch, "typ is " + jws.header().typ);
   // Section 4: header alg = JWK alg = listed alg, exactly.
-  if (listed.jwk_alg != listed.listing.alg) return Refuse(ErrorCode::kAlgorithmNotAllowed, "the JWK's alg is not the listed one");
+  if (listed.jwk_alg != listed.listing.alg)
+    return Refuse(ErrorCode::kAlgorithmNotAllowed, "the JWK's alg is not the listed one");
   TRY(jws.Verify(listed.key, listed.listing.alg));
   return VerifiedJws(ToBytes(jws.unverified_payload()), listed.signer, crypto::HashSha256(compact));
 }

@@ -43,19 +43,19 @@ class VerifiedJws {
  private:
   VerifiedJws(Bytes payload, SignerInfo signer, Sha256 sha256)
       : payload_(std::move(payload)), signer_(std::move(signer)), sha256_(sha256) {}
-  friend Verdict<VerifiedJws> VerifyListedJws(const manifest::RootPackage& package, Profile profile,
-                                              std::string_view compact, const JwsExpectation& expected,
-                                              const std::function<Verdict<void>(const SignerInfo&, ByteView)>& precheck);
+  friend Verdict<VerifiedJws> VerifyListedJws(
+      const manifest::RootPackage& package, Profile profile, std::string_view compact, const JwsExpectation& expected,
+      const std::function<Verdict<void>(const SignerInfo&, ByteView)>& precheck);
   Bytes payload_;
   SignerInfo signer_;
   Sha256 sha256_;
 };
 
-// `precheck` (may be empty) sees the signer and the still unverified payload just before the signature is verified: for the
-// product, which section 8.6 judges there. Codes, in the order of the checks: parsing (JwsMalformed ...), HeaderNotAllowed,
-// DisallowedRootKid, UnknownRootKid, TypMismatch / AlgorithmNotAllowed / SignatureInvalid (of the signing key's own JWS),
-// DisallowedSigningKey, SigningKeyNotListed, RoleNotAllowed, SigningKeyExpired, PqSignatureMissing, precheck's, TypMismatch,
-// AlgorithmNotAllowed, SignatureInvalid.
+// `precheck` (may be empty) sees the signer and the still unverified payload just before the signature is verified: for
+// the product, which section 8.6 judges there. Codes, in the order of the checks: parsing (JwsMalformed ...),
+// HeaderNotAllowed, DisallowedRootKid, UnknownRootKid, TypMismatch / AlgorithmNotAllowed / SignatureInvalid (of the
+// signing key's own JWS), DisallowedSigningKey, SigningKeyNotListed, RoleNotAllowed, SigningKeyExpired,
+// PqSignatureMissing, precheck's, TypMismatch, AlgorithmNotAllowed, SignatureInvalid.
 Verdict<VerifiedJws> VerifyListedJws(const manifest::RootPackage& package, Profile profile, std::string_view compact,
                                      const JwsExpectation& expected,
                                      const std::function<Verdict<void>(const SignerInfo&, ByteView)>& precheck = {});

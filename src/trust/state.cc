@@ -47,7 +47,8 @@ Result<StoredStatus> ParseStatus(const Json& json) {
     const auto digest = codec::DecodeBase64UrlSha256(text);
     if (reader.Take(digest, "withdrawn")) status.withdrawn.push_back(*digest);
   }
-  if (auto newest = manifest::ParseNewest(reader.Object("newest")); reader.Take(newest, "newest")) status.newest = *newest;
+  if (auto newest = manifest::ParseNewest(reader.Object("newest")); reader.Take(newest, "newest"))
+    status.newest = *newest;
   TRY(reader.Finish());
   return status;
 }
@@ -166,9 +167,7 @@ std::string TrustState::Serialize() const {
   Json json = Json::MakeObject();
   json.Set("format", kStateFormat).Set("profile", profile == Profile::kNative ? "native" : "adu");
   if (package) json.Set("package", package->text);
-  json.Set("packageHashes", std::move(hashes))
-      .Set("buildTime", build_time.value)
-      .Set("timeFloor", time_floor.value);
+  json.Set("packageHashes", std::move(hashes)).Set("buildTime", build_time.value).Set("timeFloor", time_floor.value);
   if (status) json.Set("status", StatusJson(*status));
   if (order) json.Set("order", OrderJson(*order));
   json.Set("counters", std::move(counter_map))

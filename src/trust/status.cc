@@ -19,7 +19,8 @@ namespace {
 Verdict<void> CheckNumbers(const TrustState& state, const StatusDocument& status, const Sha256& sha256) {
   const int64_t epoch = state.root_package().director_epoch;
   if (status.epoch < epoch) return Refuse(ErrorCode::kStatusReplayed, "the status is of an earlier epoch");
-  if (status.epoch > epoch) return Refuse(ErrorCode::kPackageVersionTooLow, "the status is of an epoch that no package names yet");
+  if (status.epoch > epoch)
+    return Refuse(ErrorCode::kPackageVersionTooLow, "the status is of an epoch that no package names yet");
   if (!state.status) return {};
   if (status.version < state.status->version) return Refuse(ErrorCode::kStatusReplayed, "a newer status is known");
   if (status.version == state.status->version && sha256 != state.status->sha256) {
@@ -40,12 +41,15 @@ Verdict<void> CheckDates(const StatusDocument& status, UnixSeconds now) {
 // The status names the newest package, so nobody can hold one back for longer than a status lives.
 Verdict<void> CheckPackageNamed(const TrustState& state, const StatusDocument& status) {
   if (status.package_version > state.root_package().version) {
-    return Refuse(ErrorCode::kPackageVersionTooLow, "the status names package " + std::to_string(status.package_version));
+    return Refuse(ErrorCode::kPackageVersionTooLow,
+                  "the status names package " + std::to_string(status.package_version));
   }
   const auto known = state.package_hashes.find(status.package_version);
-  if (known == state.package_hashes.end()) return Refuse(ErrorCode::kStatusReplayed, "the status names a package long gone");
+  if (known == state.package_hashes.end())
+    return Refuse(ErrorCode::kStatusReplayed, "the status names a package long gone");
   if (known->second != status.package_sha256) {
-    return Refuse(ErrorCode::kPackageStepInvalid, "the status names another package of version " + std::to_string(status.package_version));
+    return Refuse(ErrorCode::kPackageStepInvalid,
+                  "the status names another package of version " + std::to_string(status.package_version));
   }
   return {};
 }
@@ -64,7 +68,7 @@ Verdict<TrustState> AcceptStatus(const TrustState& state, std::string_view compa
   TRY(CheckDates(status, now));
   TRY(CheckPackageNamed(state, status));
   TrustState next = state;
-  next.status = StoredStatus{status.epoch,  status.version,         jws.sha256(),     status.issued,
+  next.status = StoredStatus{status.epoch,   status.version,         jws.sha256(),     status.issued,
                              status.expires, status.package_version, status.withdrawn, status.newest};
   // Section 5: the floor rises with signed time, but a status cannot push it past the package's end.
   next.time_floor = std::max(state.time_floor, std::min(status.issued, state.root_package().expires));
@@ -75,7 +79,8 @@ Verdict<NonceStatus> AcceptNonceStatus(const TrustState& state, std::string_view
   TRY_ASSIGN(const jose::UnverifiedJws jws, jose::UnverifiedJws::Parse(compact));
   // Not verified yet: only the nonce is compared and a time proposed, under which everything is then verified.
   TRY_ASSIGN(const StatusDocument claimed, StatusDocument::Parse(AsText(jws.unverified_payload())));
-  const bool holds_nonce = claimed.nonce && !nonce.empty() && std::equal(claimed.nonce->begin(), claimed.nonce->end(), nonce.begin(), nonce.end());
+  const bool holds_nonce = claimed.nonce && !nonce.empty() &&
+                           std::equal(claimed.nonce->begin(), claimed.nonce->end(), nonce.begin(), nonce.end());
   if (!holds_nonce) return Refuse(ErrorCode::kStatusReplayed, "the status does not hold the nonce");
   const UnixSeconds now = EffectiveNow(state, claimed.issued);
   TRY_ASSIGN(TrustState next, AcceptStatus(state, compact, now));
@@ -84,7 +89,8 @@ Verdict<NonceStatus> AcceptNonceStatus(const TrustState& state, std::string_view
 
 Verdict<void> JudgeStatusFresh(const TrustState& state, UnixSeconds clock) {
   if (!state.status) return Refuse(ErrorCode::kStatusExpired, "there is no status");
-  if (EffectiveNow(state, clock) >= state.status->expires) return Refuse(ErrorCode::kStatusExpired, "the status has expired");
+  if (EffectiveNow(state, clock) >= state.status->expires)
+    return Refuse(ErrorCode::kStatusExpired, "the status has expired");
   return {};
 }
 

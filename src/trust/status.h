@@ -10,8 +10,8 @@
 
 namespace fleetseal::trust {
 
-// Codes: those of VerifyListedJws, StatusReplayed (epoch or version below what is stored, or the same with other bytes),
-// StatusExpired (dates, or lifetime above 24 h), PackageVersionTooLow (names a package that is not there yet),
+// Codes: those of VerifyListedJws, StatusReplayed (epoch or version below what is stored, or the same with other
+// bytes), StatusExpired (dates, or lifetime above 24 h), PackageVersionTooLow (names a package that is not there yet),
 // PackageStepInvalid (names a known version with other bytes).
 Verdict<TrustState> AcceptStatus(const TrustState& state, std::string_view compact, UnixSeconds now);
 

@@ -14,7 +14,9 @@ struct StatusTest : ::testing::Test {
   TestWorld world;
   TrustState state = world.Provisioned();
 
-  Verdict<TrustState> Accept(const manifest::StatusDocument& status) const { return AcceptStatus(state, world.SignStatus(status), world.now); }
+  Verdict<TrustState> Accept(const manifest::StatusDocument& status) const {
+    return AcceptStatus(state, world.SignStatus(status), world.now);
+  }
 };
 
 TEST_F(StatusTest, StoresWhatItSaysAndRaisesTheFloor) {
@@ -103,8 +105,10 @@ TEST_F(StatusTest, RefusesUnderAnExpiredPackage) {
 
 TEST_F(StatusTest, OnlyTheDirectorSignsIt) {
   const auto status = world.MakeStatus();
-  EXPECT_REFUSED(AcceptStatus(state, world.Sign(world.publisher, manifest::kTypStatus, status.Build()), world.now), kRoleNotAllowed);
-  EXPECT_REFUSED(AcceptStatus(state, world.Sign(world.director, manifest::kTypOrder, status.Build()), world.now), kTypMismatch);
+  EXPECT_REFUSED(AcceptStatus(state, world.Sign(world.publisher, manifest::kTypStatus, status.Build()), world.now),
+                 kRoleNotAllowed);
+  EXPECT_REFUSED(AcceptStatus(state, world.Sign(world.director, manifest::kTypOrder, status.Build()), world.now),
+                 kTypMismatch);
 }
 
 TEST_F(StatusTest, ANonceStatusTellsTheTime) {
@@ -123,7 +127,8 @@ TEST_F(StatusTest, ANonceStatusTellsTheTime) {
 TEST_F(StatusTest, ANonceStatusIsVerifiedInFullAtTheTimeItNames) {
   auto status = world.MakeStatus();
   status.nonce = Bytes{1};
-  EXPECT_REFUSED(AcceptNonceStatus(state, world.Sign(world.publisher, manifest::kTypStatus, status.Build()), Bytes{1}), kRoleNotAllowed);
+  EXPECT_REFUSED(AcceptNonceStatus(state, world.Sign(world.publisher, manifest::kTypStatus, status.Build()), Bytes{1}),
+                 kRoleNotAllowed);
   status.issued = world.ListingOf("director-1").not_after;
   status.expires = status.issued + 5;
   EXPECT_REFUSED(AcceptNonceStatus(state, world.SignStatus(status), Bytes{1}), kSigningKeyExpired);

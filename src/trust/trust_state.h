@@ -1,7 +1,7 @@
 // What a device knows and never forgets: newest package, status, order, counters, checkpoints, time floor.
 //
-// Source: trust model section 5 and 6. Functions of trust/ take a const TrustState& and give a new one, so a refused document
-// changes nothing. The installer stores Serialize() durably before it acts on it. The text's format is final.
+// Source: trust model section 5 and 6. Functions of trust/ take a const TrustState& and give a new one, so a refused
+// document changes nothing. The installer stores Serialize() durably before it acts on it. The text's format is final.
 // Thread rule: plain value; the package is shared and immutable.
 #pragma once
 
@@ -74,13 +74,15 @@ struct TrustState {
 
   // Compact JSON, deterministic.
   std::string Serialize() const;
-  // FormatVersionUnknown, TrustStateMissing (no package), and codes of ParseJson, ObjectReader, RootPackageDocument::Parse.
+  // FormatVersionUnknown, TrustStateMissing (no package), and codes of ParseJson, ObjectReader,
+  // RootPackageDocument::Parse.
   static Result<TrustState> Parse(std::string_view text);
 
   const manifest::RootPackage& root_package() const { return package->package; }
 };
 
-// max(floor, clock): what a device takes for now (trust model section 5). Every function of trust/ that takes `now` applies it.
+// max(floor, clock): what a device takes for now (trust model section 5). Every function of trust/ that takes `now`
+// applies it.
 UnixSeconds EffectiveNow(const TrustState& state, UnixSeconds clock);
 
 }  // namespace fleetseal::trust

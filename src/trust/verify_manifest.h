@@ -1,7 +1,8 @@
-// Is this manifest signed for this organisation by a key that may do so? Check 6 of the device, also used at import and by
-// `fleetseal verify`.
+// Is this manifest signed for this organisation by a key that may do so? Check 6 of the device, also used at import and
+// by `fleetseal verify`.
 //
-// Source: trust model sections 4 and 8.6. VerifiedManifest is made here only. Thread rule: pure functions, plain values.
+// Source: trust model sections 4 and 8.6. VerifiedManifest is made here only. Thread rule: pure functions, plain
+// values.
 #pragma once
 
 #include <span>
@@ -47,9 +48,9 @@ class VerifiedManifest {
   Sha256 jws_sha256_;
 };
 
-// Codes: those of VerifyListedJws, ProductNotAllowed (the listing does not name the product, or manifest and signature name
-// different ones), ManifestHashMismatch, AudienceMismatch, RoleNotAllowed (agent-release for other handlers than `self`, or
-// publisher for `self`), Withdrawn, and those of the parsers.
+// Codes: those of VerifyListedJws, ProductNotAllowed (the listing does not name the product, or manifest and signature
+// name different ones), ManifestHashMismatch, AudienceMismatch, RoleNotAllowed (agent-release for other handlers than
+// `self`, or publisher for `self`), Withdrawn, and those of the parsers.
 Verdict<VerifiedManifest> VerifyManifest(const ManifestContext& context, std::string_view manifest_bytes,
                                          std::string_view compact);
 

@@ -1,196 +1,30 @@
 // A whole organisation in memory for tests: roots, publisher, director, log with witnesses, one product, one device.
 //
-// Every function makes a good document; a test changes the model (or the text) and looks for the refusal. Header only, so it is
-// compiled into tests and nothing else. Time stands still at `now`. Thread rule: one thread.
+// Every function makes a good document; a test changes the model (or the text) and looks for the refusal. Header only,
+// so it is compiled into tests and nothing else. Time stands still at `now`. Thread rule: one thread.
 #pragma once
 
-#include <gtest/gtest.h>
-
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/check.h"
-#include "crypto/digest.h"
-#include "crypto/signer.h"
-#include "jose/jws.h"
-#include "jose/sjwk.h"
 #include "manifest/log_leaf.h"
 #include "manifest/permit.h"
 #include "manifest/typ.h"
-#include "merkle/hash.h"
 #include "merkle/proof.h"
-#include "merkle/tree.h"
-#include "trust/trust.h"
-
-// The verdict (or result) is a refusal with ErrorCode::<expected_code>.
-#define EXPECT_REFUSED(expression, expected_code)                                             \
-  do {                                                                                        \
-    const auto outcome_ = (expression);                                                       \
-    ASSERT_FALSE(outcome_.has_value()) << "was accepted";                                     \
-    EXPECT_EQ(ErrorCodeName(outcome_.error().code), ErrorCodeName(ErrorCode::expected_code)) << outcome_.error().ToString(); \
-  } while (false)
+#include "trust/testing/package_world.h"
 
 namespace fleetseal::trust::testing {
 
-template <typename T>
-T Must(Result<T> result) {
-  if (!result) fprintf(stderr, "test world: %s\n", result.error().ToString().c_str());
-  CHECK(result.has_value());
-  return *std::move(result);
-}
-template <typename T>
-T Must(Verdict<T> verdict) {
-  if (!verdict) fprintf(stderr, "test world: %s\n", verdict.error().ToString().c_str());
-  CHECK(verdict.has_value());
-  return *std::move(verdict);
-}
-
-struct WorldKey {
-  std::string kid;
-  std::shared_ptr<const crypto::SoftwareSigner> signer;
-
-  static WorldKey Make(std::string kid, crypto::KeyKind kind = crypto::KeyKind::kP256) {
-    return {std::move(kid), std::make_shared<const crypto::SoftwareSigner>(Must(crypto::PrivateKey::Generate(kind)))};
-  }
-  const crypto::PublicKey& key() const { return signer->public_key(); }
-  crypto::SignatureAlgorithm alg() const { return key().default_algorithm(); }
-};
-
-// A log in memory; hashes are computed anew each time.
-class WorldLog final : public merkle::HashReader {
+class TestWorld : public PackageWorld {
  public:
-  uint64_t Append(std::string_view leaf) {
-    leaves_.push_back(ToBytes(leaf));
-    hashes_.push_back(merkle::LeafHash(leaves_.back()));
-    return leaves_.size() - 1;
-  }
-  uint64_t size() const { return leaves_.size(); }
-  const Bytes& leaf(uint64_t index) const { return leaves_[index]; }
-  Sha256 Root(uint64_t size) const { return merkle::RootOf(std::span(hashes_).first(size)); }
-  Result<Sha256> Node(int level, uint64_t index) const override {
-    return merkle::RootOf(std::span(hashes_).subspan(index << level, uint64_t{1} << level));
-  }
-  std::vector<Sha256> Inclusion(uint64_t index, uint64_t size) const { return Must(merkle::InclusionProof(index, size, *this)); }
-  std::vector<Sha256> Consistency(uint64_t old_size, uint64_t new_size) const {
-    if (old_size == 0 || old_size == new_size) return {};
-    return Must(merkle::ConsistencyProof(old_size, new_size, *this));
-  }
-
- private:
-  std::vector<Bytes> leaves_;
-  std::vector<Sha256> hashes_;
-};
-
-// One signed and logged update.
-struct Release {
-  std::string manifest;   // exact bytes
-  std::string signature;  // compact JWS
-  int64_t counter = 0;
-  uint64_t log_index = 0;
-  Sha256 sha256() const { return crypto::HashSha256(manifest); }
-};
-
-class TestWorld {
- public:
-  UnixSeconds now{1'800'000'000};
-  Organisation organisation = Must(Organisation::Parse("acme"));
-  ProductName product = Must(ProductName::Parse("acme/gateway"));
-  std::vector<WorldKey> roots{WorldKey::Make("root-1"), WorldKey::Make("root-2"), WorldKey::Make("root-3")};
-  WorldKey publisher = WorldKey::Make("publisher-1");
-  WorldKey agent_release = WorldKey::Make("agent-release-1");
-  WorldKey director = WorldKey::Make("director-1");
-  WorldKey log_key = WorldKey::Make("log.example", crypto::KeyKind::kEd25519);
-  std::vector<WorldKey> witnesses{WorldKey::Make("witness-1.example", crypto::KeyKind::kEd25519),
-                                  WorldKey::Make("witness-2.example", crypto::KeyKind::kEd25519)};
   WorldLog log;
-  manifest::RootPackage package = MakePackage();
   DeviceProfile device = MakeDevice();
-  Profile profile = Profile::kNative;
   int64_t next_sequence = 1000;
   int64_t next_status_version = 1;
 
-  // --- packages
-  manifest::SigningKeyListing Listing(const WorldKey& key, manifest::KeyRole role, int64_t days) const {
-    manifest::SigningKeyListing listing;
-    listing.kid = Must(KeyId::Parse(key.kid));
-    listing.thumbprint = key.key().thumbprint();
-    listing.alg = key.alg();
-    listing.role = role;
-    if (role != manifest::KeyRole::kDirector) listing.products = {product};
-    listing.not_before = now - limits::kDaySeconds;
-    listing.not_after = listing.not_before + days * limits::kDaySeconds;
-    return listing;
-  }
-  manifest::SigningKeyListing& ListingOf(std::string_view kid) {
-    for (auto& listing : package.signing_keys) {
-      if (listing.kid.text() == kid) return listing;
-    }
-    CHECK(false);
-  }
-  std::string VkeyText(const WorldKey& key, merkle::NoteKeyType type) const {
-    return Must(manifest::VkeyToPackage(Must(merkle::Vkey::FromEd25519(key.kid, key.key().x(), type)).ToText()));
-  }
-  manifest::RootPackage MakePackage() const {
-    manifest::RootPackage made;
-    made.version = 1;
-    made.published = now - limits::kDaySeconds;
-    made.expires = made.published + 100 * limits::kDaySeconds;
-    made.director_epoch = 1;
-    made.threshold = 2;
-    for (const WorldKey& root : roots) made.root_keys_ext.push_back({Must(KeyId::Parse(root.kid)), root.key()});
-    made.signing_keys = {Listing(publisher, manifest::KeyRole::kPublisher, 90),
-                         Listing(agent_release, manifest::KeyRole::kAgentRelease, 90),
-                         Listing(director, manifest::KeyRole::kDirector, 30)};
-    manifest::PackageLog log_entry;
-    log_entry.origin = log_key.kid;
-    log_entry.vkeys = {VkeyText(log_key, merkle::NoteKeyType::kEd25519)};
-    for (const WorldKey& witness : witnesses) {
-      log_entry.witnesses.push_back(VkeyText(witness, merkle::NoteKeyType::kCosignatureV1));
-    }
-    log_entry.quorum = 1;
-    made.logs = {log_entry};
-    made.min_counter[product] = 2;
-    made.server_cas = {Bytes{0x30, 0x00}};
-    made.device_cas = {Bytes{0x30, 0x01, 0x00}};
-    return made;
-  }
-  manifest::PackageSignature SignRoot(const WorldKey& root, std::string_view protected_text) const {
-    return {Must(KeyId::Parse(root.kid)), root.alg(), Must(root.signer->Sign(root.alg(), AsBytes(protected_text)))};
-  }
-  // Signed by the roots of those positions.
-  std::string SignPackage(const manifest::RootPackage& model, const std::vector<size_t>& by = {0, 1, 2}) const {
-    const std::string text = manifest::BuildProtected(model);
-    std::vector<manifest::PackageSignature> signatures;
-    for (const size_t i : by) signatures.push_back(SignRoot(roots[i], text));
-    return manifest::AssemblePackage(text, {}, signatures);
-  }
-  // The package after `package`, which a test may change before signing.
-  manifest::RootPackage NextPackage() const {
-    manifest::RootPackage next = package;
-    next.version += 1;
-    next.published = now;
-    next.expires = now + 100 * limits::kDaySeconds;
-    return next;
-  }
-  TrustState Provisioned() const { return Must(Provision(SignPackage(package), now - 40 * limits::kDaySeconds, profile)); }
   // Provisioned, with a fresh status.
   TrustState Ready() { return Must(AcceptStatus(Provisioned(), SignStatus(MakeStatus()), now)); }
-
-  // --- JWS
-  std::string Sjwk(const WorldKey& root, const WorldKey& key) const {
-    jose::SjwkOptions options{root.kid, root.alg(),
-                              profile == Profile::kAdu ? jose::ModulusForm::kStandardBase64 : jose::ModulusForm::kBase64Url};
-    return Must(jose::SignSjwk(*root.signer, options, {key.key(), key.kid, key.alg()}));
-  }
-  std::string SignJws(const WorldKey& key, std::string_view typ, std::string_view payload, std::string sjwk) const {
-    const jose::JwsHeader header{key.alg(), std::string(typ), std::nullopt, std::move(sjwk)};
-    return Must(jose::SignCompact(*key.signer, header, AsBytes(payload)));
-  }
-  std::string Sign(const WorldKey& key, std::string_view typ, std::string_view payload) const {
-    return SignJws(key, typ, payload, Sjwk(roots[0], key));
-  }
 
   // --- status
   manifest::StatusDocument MakeStatus() {
@@ -215,13 +49,19 @@ class TestWorld {
     made.version = Must(manifest::UpdateVersion::Parse(version));
     made.compatibility = {{{"manufacturer", "acme"}, {"model", "g2"}}, {{"manufacturer", "acme"}, {"model", "g1"}}};
     const Sha256 digest = crypto::HashSha256(contents);
-    made.files = {{manifest::MakeFileId("rootfs.img", digest), "rootfs.img", {contents.size()}, digest, std::nullopt, std::nullopt}};
+    made.files = {{manifest::MakeFileId("rootfs.img", digest),
+                   "rootfs.img",
+                   {contents.size()},
+                   digest,
+                   std::nullopt,
+                   std::nullopt}};
     made.steps = {{std::string(manifest::kHandlerSlot), {made.files[0].id}, {}}};
     made.created = now - 3600;
     return made;
   }
   manifest::ManifestSignature MakeSignature(std::string_view manifest_bytes, int64_t counter) const {
-    return {crypto::HashSha256(manifest_bytes), product, counter, manifest::AudienceOf(organisation), device.delivery, now - 1800};
+    return {crypto::HashSha256(manifest_bytes), product,         counter,
+            manifest::AudienceOf(organisation), device.delivery, now - 1800};
   }
   Release Log(Release release) {
     manifest::ManifestSignatureLeaf leaf;
@@ -254,7 +94,8 @@ class TestWorld {
     return ProofAt(index, log.size(), witness_count);
   }
   std::string ProofAt(uint64_t index, uint64_t size, size_t witness_count = 1) const {
-    return merkle::BuildLogProof({log.leaf(index), index, log.Inclusion(index, size), CheckpointNote(size, witness_count)});
+    return merkle::BuildLogProof(
+        {log.leaf(index), index, log.Inclusion(index, size), CheckpointNote(size, witness_count)});
   }
 
   // --- orders
@@ -303,7 +144,9 @@ class TestWorld {
     order.plan_id = Must(PlanId::Parse("plan-1"));
     return order;
   }
-  std::string SignOrder(const manifest::Order& order) const { return Sign(director, manifest::kTypOrder, order.Build()); }
+  std::string SignOrder(const manifest::Order& order) const {
+    return Sign(director, manifest::kTypOrder, order.Build());
+  }
   OrderDocuments Documents(const Release& release, const manifest::Order& order, const TrustState& state) const {
     const auto stored = state.checkpoints.find(log_key.kid);
     const uint64_t known = stored == state.checkpoints.end() ? 0 : stored->second.size;
