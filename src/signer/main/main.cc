@@ -1,0 +1,118 @@
+// fleetseal-signer: keys, register, approvals, CAs, director and log of one organisation. Source: trust model sections 1, 2, 5, 6, 9.
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "log/log.h"
+#include "signer/ceremony.h"
+#include "signer/service.h"
+#include "sys/process.h"
+#include "sys/signals.h"
+
+namespace fleetseal::signer {
+namespace {
+
+constexpr const char* kUsage =
+    "fleetseal-signer --config FILE [--ready-fd N]                serve the signer's socket\n"
+    "fleetseal-signer --config FILE --create --product V/N ...    make keys, CAs, log and database; prints their public halves\n"
+    "                 [--algorithm ES256|RS256]\n"
+    "fleetseal-signer --config FILE --adopt FOLDER                take what roots and security keys signed; prints certificates\n";
+
+struct Arguments {
+  std::string config;
+  std::string adopt;
+  bool is_create = false;
+  CreateOptions create;
+  int ready_fd = STDOUT_FILENO;
+};
+
+Status ReadOne(std::string_view name, std::string_view value, Arguments& arguments) {
+  if (name == "--config") {
+    arguments.config = value;
+  } else if (name == "--adopt") {
+    arguments.adopt = value;
+  } else if (name == "--product") {
+    TRY_ASSIGN(ProductName product, ProductName::Parse(value));
+    arguments.create.products.push_back(std::move(product));
+  } else if (name == "--algorithm") {
+    TRY_ASSIGN(arguments.create.algorithm, crypto::SignatureAlgorithmFromName(value));
+    if (value != "ES256" && value != "RS256") return Fail(ErrorCode::kInvalidArgument, "--algorithm takes ES256 or RS256");
+  } else if (name == "--ready-fd") {
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), arguments.ready_fd);
+    if (error != std::errc() || end != value.data() + value.size() || arguments.ready_fd < 0) {
+      return Fail(ErrorCode::kInvalidArgument, "--ready-fd takes a number");
+    }
+  } else {
+    return Fail(ErrorCode::kInvalidArgument, "unknown argument " + std::string(name));
+  }
+  return {};
+}
+
+Result<Arguments> Read(const std::vector<std::string_view>& words) {
+  Arguments arguments;
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (words[i] == "--create") {
+      arguments.is_create = true;
+    } else if (i + 1 < words.size()) {
+      TRY(ReadOne(words[i], words[i + 1], arguments));
+      ++i;
+    } else {
+      return Fail(ErrorCode::kInvalidArgument, std::string(words[i]) + " is unknown or lacks its value");
+    }
+  }
+  if (arguments.config.empty()) return Fail(ErrorCode::kInvalidArgument, "--config is missing");
+  if (arguments.is_create && !arguments.adopt.empty()) return Fail(ErrorCode::kInvalidArgument, "--create and --adopt exclude each other");
+  if (arguments.is_create == arguments.create.products.empty()) {
+    return Fail(ErrorCode::kInvalidArgument, "--create goes with at least one --product");
+  }
+  return arguments;
+}
+
+Status Print(const Result<codec::Json>& outcome) {
+  TRY(outcome);
+  const std::string text = outcome->Serialize() + "\n";
+  return sys::WriteAll(STDOUT_FILENO, AsBytes(text));
+}
+
+Status Run(const Arguments& arguments) {
+  TRY_ASSIGN(const auto signals, sys::StopSignals::Block());
+  TRY_ASSIGN(const Config config, Config::Load(arguments.config));
+  TRY(log::Init({.process = "fleetseal-signer", .least = config.log_level, .path = config.log_file}));
+  const sys::SystemClock clock;
+  if (arguments.is_create) return Print(CreateOrganisation(config, arguments.create, clock));
+  if (!arguments.adopt.empty()) return Print(AdoptOrganisation(config, arguments.adopt, clock));
+  TRY_ASSIGN(const auto service, SignerService::Open(config, clock));
+  TRY(service->Listen());
+  log::Event(log::Level::kInfo, "signer.ready", {{"socket", config.socket}});
+  TRY(sys::TellReady(arguments.ready_fd, "ready"));
+  TRY(signals->Wait(sys::kNoTimeout));
+  service->Stop();
+  log::Event(log::Level::kInfo, "signer.stopped");
+  return {};
+}
+
+}  // namespace
+}  // namespace fleetseal::signer
+
+int main(int argc, char** argv) {
+  const std::vector<std::string_view> words(argv + 1, argv + argc);
+  for (const auto word : words) {
+    if (word == "--help" || word == "-h") {
+      std::fputs(fleetseal::signer::kUsage, stdout);
+      return 0;
+    }
+  }
+  const auto arguments = fleetseal::signer::Read(words);
+  if (!arguments) {
+    std::fprintf(stderr, "fleetseal-signer: %s\n%s", arguments.error().detail.c_str(), fleetseal::signer::kUsage);
+    return static_cast<int>(fleetseal::ExitCode::kUsage);
+  }
+  const auto outcome = fleetseal::signer::Run(*arguments);
+  if (outcome) return 0;
+  std::fprintf(stderr, "fleetseal-signer: %s\n", outcome.error().ToString().c_str());
+  return static_cast<int>(fleetseal::InfoOf(outcome.error().code).exit);
+}

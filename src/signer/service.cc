@@ -1,0 +1,98 @@
+#include "signer/service.h"
+
+#include "api/signing/messages.h"
+#include "log/log.h"
+#include "merkle/note.h"
+#include "signer/dispatch.h"
+#include "signer/store/schema.h"
+
+namespace fleetseal::signer {
+namespace {
+
+// An idle connection of the server may stay so long; milliseconds.
+constexpr int64_t kIdleMs = 600'000;
+
+}  // namespace
+
+Result<SecretBytes> ReadPassphrase(const Config& config) {
+  TRY_ASSIGN_CONTEXT(const SecretBytes text, sys::ReadSecretFile(config.passphrase, 4096), "read the passphrase");
+  ByteView bytes = text.reveal();
+  if (!bytes.empty() && bytes.back() == '\n') bytes = bytes.first(bytes.size() - 1);
+  if (bytes.empty()) return Fail(ErrorCode::kConfigInvalid, config.passphrase + " is empty");
+  return SecretBytes::CopyOf(bytes);
+}
+
+Result<std::string> VkeyOf(const Config& config, const LogKey& key) {
+  TRY_ASSIGN(const merkle::Vkey vkey, merkle::Vkey::FromEd25519(config.log_origin, key.facts().key.x()));
+  return vkey.ToText();
+}
+
+std::string LockPathOf(const Config& config) { return sys::JoinPath(config.data, "lock"); }
+std::string KeysFolderOf(const Config& config) { return sys::JoinPath(config.data, "keys"); }
+
+Result<std::unique_ptr<SignerService>> SignerService::Open(const Config& config, const sys::Clock& clock) {
+  return Open(config, clock, [](std::unique_ptr<translog::LogWriter> writer) { return writer; });
+}
+
+Result<std::unique_ptr<SignerService>> SignerService::Open(const Config& config, const sys::Clock& clock, const WrapLog& wrap) {
+  std::unique_ptr<SignerService> service(new SignerService(config));
+  TRY(service->OpenParts(clock, wrap));
+  return service;
+}
+
+Status SignerService::OpenParts(const sys::Clock& clock, const WrapLog& wrap) {
+  if (!sys::DirectoryExists(KeysFolderOf(config_))) {
+    return Fail(ErrorCode::kNotFound, config_.data + " holds no signer: make it with --create");
+  }
+  TRY_ASSIGN(lock_, sys::FileLock::Acquire(LockPathOf(config_)));
+  TRY_ASSIGN(const SecretBytes passphrase, ReadPassphrase(config_));
+  TRY_ASSIGN_CONTEXT(const auto keystore, Keystore::Open(KeysFolderOf(config_), AsText(passphrase.reveal())), "open the keystores");
+  TRY_ASSIGN(PublisherKeys publishers, PublisherKeys::Load(*keystore));
+  TRY_ASSIGN(DirectorKey director, DirectorKey::Load(*keystore));
+  TRY_ASSIGN(LogKey log_key, LogKey::Load(*keystore));
+  TRY_ASSIGN(CaKeys cas, CaKeys::Load(*keystore, config_.organisation));
+  publishers_ = std::make_unique<PublisherKeys>(std::move(publishers));
+  director_ = std::make_unique<DirectorKey>(std::move(director));
+  log_key_ = std::make_unique<LogKey>(std::move(log_key));
+  cas_ = std::make_unique<CaKeys>(std::move(cas));
+  TRY_ASSIGN_CONTEXT(database_, storage::Database::Open({.url = config_.database, .sessions = 8}), "open the database");
+  TRY(storage::Migrate(*database_, store::kMigrationModule, store::Migrations()));
+  TRY(storage::Migrate(*database_, translog::kMigrationModule, translog::Migrations()));
+  TRY_ASSIGN_CONTEXT(auto writer, translog::LogWriter::Open({config_.log, config_.log_origin, *database_, log_key_->checkpoint_signer()}),
+                     "open the log");
+  log_ = wrap(std::move(writer));
+  TRY_ASSIGN(std::string vkey, VkeyOf(config_, *log_key_));
+  TRY_ASSIGN(core_, Core::Open({config_, *database_, *log_, clock, *publishers_, *director_, *cas_, std::move(vkey)}));
+  return {};
+}
+
+SignerService::~SignerService() { Stop(); }
+
+Status SignerService::Listen() {
+  sys::LocalServer::Options options;
+  options.listen.path = config_.socket;
+  options.listen.mode = config_.socket_group ? 0660 : 0600;
+  options.listen.group = config_.socket_group;
+  options.connections_max = kConnectionsMax;
+  options.timeout_ms = kIdleMs;
+  const auto serve = [this](sys::LocalChannel& channel, const sys::PeerCredentials& peer) {
+    if (peer.uid != config_.server_uid) {
+      log::Event(log::Level::kWarning, "peer.refused", {{"uid", peer.uid}});
+      (void)channel.SendMessage(api::signing::BuildError(ErrorCode::kPermissionDenied, "this user may not connect here"));
+      return;
+    }
+    for (;;) {
+      const auto message = channel.ReceiveMessage();
+      if (!message) return;
+      if (!channel.SendMessage(AnswerMessage(*core_, message->text))) return;
+    }
+  };
+  TRY_ASSIGN_CONTEXT(server_, sys::LocalServer::Start(std::move(options), serve), config_.socket);
+  return {};
+}
+
+void SignerService::Stop() {
+  if (server_) server_->Stop();
+}
+
+}  // namespace fleetseal::signer

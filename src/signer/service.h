@@ -1,0 +1,60 @@
+// SignerService: everything that a running fleetseal-signer consists of, in the order in which it is made and ended.
+//
+// Source: docs/protocol/processes.md sections 1 to 3. The directory's lock keeps a second signer out (Busy); the socket takes one user
+// (PermissionDenied). The keystores are opened once, with one scrypt.
+// Thread rule: Open, Listen and Stop from one thread. Ownership: owns database, keys, log writer, core and socket; config and clock outlive it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "signer/core.h"
+#include "sys/file.h"
+#include "sys/socket.h"
+
+namespace fleetseal::signer {
+
+inline constexpr int kConnectionsMax = 128;
+
+// The passphrase file's text without one line break at its end. ConfigInvalid (rights), NotFound.
+Result<SecretBytes> ReadPassphrase(const Config& config);
+// "name+id+key" of the log. Codes of Vkey.
+Result<std::string> VkeyOf(const Config& config, const LogKey& key);
+std::string LockPathOf(const Config& config);
+std::string KeysFolderOf(const Config& config);
+
+class SignerService {
+ public:
+  // Codes: Busy, NotFound (not created yet), PassphraseWrong, Corrupt, LogForked, and those of the parts.
+  static Result<std::unique_ptr<SignerService>> Open(const Config& config, const sys::Clock& clock);
+  // Tests put another writer in front of the log.
+  using WrapLog = std::function<std::unique_ptr<translog::LogWriter>(std::unique_ptr<translog::LogWriter>)>;
+  static Result<std::unique_ptr<SignerService>> Open(const Config& config, const sys::Clock& clock, const WrapLog& wrap);
+  ~SignerService();
+  SignerService(const SignerService&) = delete;
+  SignerService& operator=(const SignerService&) = delete;
+
+  // The socket listens when this returns.
+  Status Listen();
+  void Stop();
+  Core& core() { return *core_; }
+  storage::Database& database() { return *database_; }
+  const translog::LogWriter& log() const { return *log_; }
+
+ private:
+  explicit SignerService(const Config& config) : config_(config) {}
+  Status OpenParts(const sys::Clock& clock, const WrapLog& wrap);
+
+  const Config& config_;
+  std::unique_ptr<sys::FileLock> lock_;
+  std::unique_ptr<storage::Database> database_;
+  std::unique_ptr<PublisherKeys> publishers_;
+  std::unique_ptr<DirectorKey> director_;
+  std::unique_ptr<LogKey> log_key_;
+  std::unique_ptr<CaKeys> cas_;
+  std::unique_ptr<translog::LogWriter> log_;
+  std::unique_ptr<Core> core_;
+  std::unique_ptr<sys::LocalServer> server_;
+};
+
+}  // namespace fleetseal::signer
