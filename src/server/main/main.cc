@@ -12,6 +12,7 @@
 #include "server/server.h"
 #include "sys/process.h"
 #include "sys/signals.h"
+#include "sys/socket.h"
 
 namespace fleetseal::server {
 namespace {
