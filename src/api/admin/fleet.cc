@@ -71,7 +71,7 @@ std::map<std::string, std::string> ReadProperties(ObjectReader& reader) {
 
 }  // namespace
 
-Result<UpdateRow> UpdateRow::Parse(const Json& json) {
+Result<UpdateRow> UpdateRow::FromJson(const Json& json) {
   ObjectReader reader(json, "update");
   UpdateRow row;
   row.id = reader.HexSha256("id");
@@ -87,7 +87,7 @@ Result<UpdateRow> UpdateRow::Parse(const Json& json) {
 }
 Result<UpdateRow> UpdateRow::Parse(std::string_view text) {
   TRY_ASSIGN(const Json json, ParseAnswerText(text));
-  return Parse(json);
+  return FromJson(json);
 }
 
 Json UpdateRow::ToJson() const {
@@ -103,7 +103,7 @@ Result<UpdateList> UpdateList::Parse(std::string_view text) {
   TRY_ASSIGN(const Json json, ParseAnswerText(text));
   ObjectReader reader(json, "updates");
   UpdateList list;
-  list.updates = ReadObjects<UpdateRow>(reader, "updates", kPageMax, [](const Json& element) { return UpdateRow::Parse(element); });
+  list.updates = ReadObjects<UpdateRow>(reader, "updates", kPageMax, [](const Json& element) { return UpdateRow::FromJson(element); });
   list.cursor = reader.OptionalString("cursor", 128);
   TRY(reader.Finish());
   return list;
@@ -207,7 +207,7 @@ std::string StartAnswer::Build() const {
   return json.Serialize();
 }
 
-Result<RolloutRow> RolloutRow::Parse(const Json& json) {
+Result<RolloutRow> RolloutRow::FromJson(const Json& json) {
   ObjectReader reader(json, "rollout");
   RolloutRow row;
   row.plan_id = reader.Parsed<PlanId>("planId");
@@ -230,7 +230,7 @@ Result<RolloutRow> RolloutRow::Parse(const Json& json) {
 }
 Result<RolloutRow> RolloutRow::Parse(std::string_view text) {
   TRY_ASSIGN(const Json json, ParseAnswerText(text));
-  return Parse(json);
+  return FromJson(json);
 }
 
 Json RolloutRow::ToJson() const {
@@ -253,7 +253,7 @@ Result<RolloutList> RolloutList::Parse(std::string_view text) {
   TRY_ASSIGN(const Json json, ParseAnswerText(text));
   ObjectReader reader(json, "rollouts");
   RolloutList list;
-  list.rollouts = ReadObjects<RolloutRow>(reader, "rollouts", kPageMax, [](const Json& element) { return RolloutRow::Parse(element); });
+  list.rollouts = ReadObjects<RolloutRow>(reader, "rollouts", kPageMax, [](const Json& element) { return RolloutRow::FromJson(element); });
   list.cursor = reader.OptionalString("cursor", 128);
   TRY(reader.Finish());
   return list;
@@ -266,7 +266,7 @@ std::string RolloutList::Build() const {
   return json.Serialize();
 }
 
-Result<DeviceRow> DeviceRow::Parse(const Json& json) {
+Result<DeviceRow> DeviceRow::FromJson(const Json& json) {
   ObjectReader reader(json, "device");
   DeviceRow row;
   row.id = reader.Parsed<DeviceId>("id");
@@ -286,7 +286,7 @@ Result<DeviceRow> DeviceRow::Parse(const Json& json) {
 }
 Result<DeviceRow> DeviceRow::Parse(std::string_view text) {
   TRY_ASSIGN(const Json json, ParseAnswerText(text));
-  return Parse(json);
+  return FromJson(json);
 }
 
 Json DeviceRow::ToJson() const {
@@ -306,7 +306,7 @@ Result<DeviceList> DeviceList::Parse(std::string_view text) {
   TRY_ASSIGN(const Json json, ParseAnswerText(text));
   ObjectReader reader(json, "devices");
   DeviceList list;
-  list.devices = ReadObjects<DeviceRow>(reader, "devices", kPageMax, [](const Json& element) { return DeviceRow::Parse(element); });
+  list.devices = ReadObjects<DeviceRow>(reader, "devices", kPageMax, [](const Json& element) { return DeviceRow::FromJson(element); });
   list.cursor = reader.OptionalString("cursor", 128);
   TRY(reader.Finish());
   return list;
@@ -374,7 +374,7 @@ std::string GroupMembersRequest::Build() const {
   return json.Serialize();
 }
 
-Result<GroupRow> GroupRow::Parse(const Json& json) {
+Result<GroupRow> GroupRow::FromJson(const Json& json) {
   ObjectReader reader(json, "group");
   GroupRow row;
   row.name = reader.Parsed<GroupName>("name");
@@ -386,7 +386,7 @@ Result<GroupRow> GroupRow::Parse(const Json& json) {
 }
 Result<GroupRow> GroupRow::Parse(std::string_view text) {
   TRY_ASSIGN(const Json json, ParseAnswerText(text));
-  return Parse(json);
+  return FromJson(json);
 }
 
 Json GroupRow::ToJson() const {
@@ -400,7 +400,7 @@ Result<GroupList> GroupList::Parse(std::string_view text) {
   TRY_ASSIGN(const Json json, ParseAnswerText(text));
   ObjectReader reader(json, "groups");
   GroupList list;
-  list.groups = ReadObjects<GroupRow>(reader, "groups", kPageMax, [](const Json& element) { return GroupRow::Parse(element); });
+  list.groups = ReadObjects<GroupRow>(reader, "groups", kPageMax, [](const Json& element) { return GroupRow::FromJson(element); });
   list.cursor = reader.OptionalString("cursor", 128);
   TRY(reader.Finish());
   return list;

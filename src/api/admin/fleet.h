@@ -35,7 +35,7 @@ struct UpdateRow {
   std::vector<UpdateFile> files;
   RequestId request_id;
   UnixSeconds created;
-  static Result<UpdateRow> Parse(const codec::Json& json);
+  static Result<UpdateRow> FromJson(const codec::Json& json);
   static Result<UpdateRow> Parse(std::string_view text);
   codec::Json ToJson() const;
 };
@@ -110,7 +110,7 @@ struct RolloutRow {
   RolloutCounts counts;
   std::vector<RolloutDevice> devices;  // empty in lists
   std::optional<std::string> cursor;   // of devices
-  static Result<RolloutRow> Parse(const codec::Json& json);
+  static Result<RolloutRow> FromJson(const codec::Json& json);
   static Result<RolloutRow> Parse(std::string_view text);
   codec::Json ToJson() const;
 };
@@ -134,7 +134,7 @@ struct DeviceRow {
   std::optional<Sha256> manifest_sha256;
   std::optional<std::string> phase;
   std::optional<std::string> agent_version;
-  static Result<DeviceRow> Parse(const codec::Json& json);
+  static Result<DeviceRow> FromJson(const codec::Json& json);
   static Result<DeviceRow> Parse(std::string_view text);
   codec::Json ToJson() const;
 };
@@ -176,7 +176,7 @@ struct GroupRow {
   std::optional<std::string> description;
   int64_t count = 0;
   std::vector<DeviceId> members;  // empty in lists
-  static Result<GroupRow> Parse(const codec::Json& json);
+  static Result<GroupRow> FromJson(const codec::Json& json);
   static Result<GroupRow> Parse(std::string_view text);
   codec::Json ToJson() const;
 };

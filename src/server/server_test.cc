@@ -1,0 +1,356 @@
+// The whole server over TLS, with a scripted signer: who is let in, what is refused, and that a refusal changes nothing.
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include "server/testing/server_lab.h"
+#include "sys/process.h"
+
+namespace fleetseal::server::testing {
+namespace {
+
+using api::signing::DeviceState;
+using manifest::PersonRole;
+
+class ServerTest : public ::testing::Test {
+ protected:
+  ServerTest() {
+    lab.AddPerson("paula", {PersonRole::kPublisher});
+    lab.AddPerson("olga", {PersonRole::kOperator});
+    lab.AddPerson("anna", {PersonRole::kAuditor});
+    lab.AddDevice("device-1");
+    lab.AddDevice("device-2");
+    lab.AddDevice("paused", DeviceState::kSuspended);
+    lab.AddDevice("gone", DeviceState::kRevoked);
+    lab.AddDevice("ended", DeviceState::kActive, -60);
+    release = lab.world.MakeRelease(1);
+    draft = lab.world.MakeRelease(2);
+    for (const auto* one : {&release, &draft}) {
+      lab.manifests.emplace(one->sha256(), Must(manifest::UpdateManifest::Parse(one->manifest)));
+    }
+    ScriptSubmit();
+    ScriptOrders();
+    lab.Start();
+  }
+
+  // `release` is signed at once, everything else waits.
+  void ScriptSubmit() {
+    lab.signer.On("submit-request", [this](const codec::Json& request) -> Result<codec::Json> {
+      const auto jws = Must(jose::UnverifiedJws::Parse(request.Find("request")->as_string()));
+      const auto payload = Must(manifest::SignRequest::Parse(AsText(jws.unverified_payload())));
+      api::signing::SubmitAnswer answer;
+      answer.request_id = payload.request_id;
+      answer.payload = "{}";
+      if (payload.manifest_sha256 == release.sha256()) {
+        answer.state = api::signing::RequestState::kSigned;
+        answer.manifest_signature = release.signature;
+        answer.log_index = static_cast<int64_t>(release.log_index);
+      }
+      return answer.ToJson();
+    });
+  }
+  void ScriptOrders() {
+    lab.signer.On("plan", [](const codec::Json& request) -> Result<codec::Json> {
+      const auto jws = Must(jose::UnverifiedJws::Parse(request.Find("plan")->as_string(), limits::kHttpBodyBytesMax));
+      codec::Json answer = codec::Json::MakeObject();
+      answer.Set("planId", Must(manifest::Plan::Parse(AsText(jws.unverified_payload()))).plan_id.text());
+      return answer;
+    });
+    lab.signer.On("orders", [this](const codec::Json& request) -> Result<codec::Json> {
+      api::signing::OrdersAnswer answer;
+      for (const codec::Json& id : request.Find("devices")->as_array()) answer.orders.push_back(MakeOrder(id.as_string()));
+      return answer.ToJson();
+    });
+    lab.signer.On("receipts", [](const codec::Json& request) -> Result<codec::Json> {
+      api::signing::ReceiptsAnswer answer;
+      answer.results.resize(request.Find("receipts")->as_array().size());
+      for (auto& result : answer.results) result.is_accepted = true;
+      return answer.ToJson();
+    });
+  }
+  api::signing::OrderResult MakeOrder(const std::string& id) {
+    api::signing::OrderResult result;
+    result.device_id = Must(DeviceId::Parse(id));
+    if (id == "device-2") {
+      result.error = Refusal(ErrorCode::kCodeWithoutKeys, "no keys");
+      return result;
+    }
+    manifest::Order order = lab.world.MakeOrder(release);
+    order.device_id = result.device_id;
+    order.contents[0].sealed_sha256 = sealed;
+    order.contents[0].sealed_size = sealed_size;
+    last_order = order;
+    result.order = lab.world.SignOrder(order);
+    result.sequence = order.sequence;
+    return result;
+  }
+
+  std::string Submit(const trust::testing::Release& one, const std::string& id) {
+    const auto paula = lab.Person("paula");
+    const std::string body = api::admin::SubmitRequest{lab.SignRequest(one, id, "paula"), one.manifest}.Build();
+    return ServerLab::CodeOf(ServerLab::Post(*paula, "/admin/v1/requests", body));
+  }
+  // Submitted, signed, uploaded.
+  void MakeDeployable() {
+    ASSERT_EQ(Submit(release, "request-1"), "200");
+    ASSERT_EQ(lab.Upload(*lab.Person("paula"), release, "contents"), "200");
+    const auto row = ShowUpdate(release);
+    ASSERT_EQ(row.state, "deployable");
+    sealed = *row.files[0].sealed_sha256;
+    sealed_size = ByteCount{static_cast<uint64_t>(*row.files[0].sealed_size)};
+  }
+  api::admin::UpdateRow ShowUpdate(const trust::testing::Release& one) {
+    const auto response = ServerLab::Get(*lab.Person("anna"), "/admin/v1/updates/" + codec::EncodeHex(one.sha256()));
+    return Must(api::admin::UpdateRow::Parse(response.body));
+  }
+  std::string Plan(const trust::testing::Release& one, const std::string& person = "olga") {
+    const std::string plan = lab.SignAsPerson(manifest::kTypPlan, lab.MakePlan(one, "plan-1").Build());
+    return ServerLab::CodeOf(ServerLab::Post(*lab.Person(person), "/admin/v1/plans", api::admin::PlanRequest{plan}.Build()));
+  }
+  void StartRollout() {
+    MakeDeployable();
+    ASSERT_EQ(Plan(release), "200");
+    const auto response = ServerLab::Post(*lab.Person("olga"), "/admin/v1/rollouts/plan-1/start", "{}");
+    ASSERT_EQ(response.status, 200) << response.body;
+    const auto answer = Must(api::admin::StartAnswer::Parse(response.body));
+    EXPECT_EQ(answer.orders, 2);  // device-1 and ended
+    ASSERT_EQ(answer.failed.size(), 1u);
+    EXPECT_EQ(answer.failed[0].code, "CodeWithoutKeys");
+  }
+  http::ClientResponse CheckIn(const std::string& id) {
+    return ServerLab::Post(*lab.Device(id), api::device::kCheckInPath, lab.CheckInOf(id).Build());
+  }
+  std::string RolloutState() {
+    const auto response = ServerLab::Get(*lab.Person("anna"), "/admin/v1/rollouts/plan-1");
+    const auto row = Must(api::admin::RolloutRow::Parse(response.body));
+    return row.state + " " + row.devices[0].id.text() + " " + row.devices[0].state;
+  }
+  std::string ReceiptOf(const std::string& id, manifest::Outcome outcome) {
+    manifest::Receipt receipt;
+    receipt.device_id = Must(DeviceId::Parse(id));
+    receipt.generation = 2;
+    receipt.order_id = last_order->order_id;
+    receipt.manifest_sha256 = release.sha256();
+    receipt.outcome = outcome;
+    receipt.issued = lab.world.now;
+    return lab.SignAsPerson(manifest::kTypReceipt, receipt.Build());
+  }
+  std::string SendReceipt(const std::string& as, const std::string& receipt) {
+    return ServerLab::CodeOf(
+        ServerLab::Post(*lab.Device(as), api::device::kReceiptsPath, api::device::ReceiptsRequest{{receipt}}.Build()));
+  }
+
+  Sha256 sealed;
+  ByteCount sealed_size;
+  std::optional<manifest::Order> last_order;
+  trust::testing::Release release;
+  trust::testing::Release draft;
+  ServerLab lab;
+};
+
+TEST_F(ServerTest, S0_3_OnlyActiveDevicesAreAnswered) {
+  EXPECT_EQ(ServerLab::CodeOf(CheckIn("device-1")), "200");
+  EXPECT_EQ(ServerLab::CodeOf(CheckIn("paused")), "DeviceSuspended");
+  EXPECT_EQ(ServerLab::CodeOf(CheckIn("gone")), "DeviceRevoked");
+  EXPECT_EQ(ServerLab::CodeOf(CheckIn("ended")), "CertificateExpired");
+  const auto nobody = lab.Client(lab.server->device_port(), nullptr);
+  const std::string body = lab.CheckInOf("device-1").Build();
+  EXPECT_EQ(ServerLab::CodeOf(ServerLab::Post(*nobody, api::device::kCheckInPath, body)), "NotAuthenticated");
+}
+
+TEST_F(ServerTest, S0_3_ADeviceUnknownToTheSignerIsRefused) {
+  lab.AddDevice("stranger");
+  EXPECT_EQ(ServerLab::CodeOf(CheckIn("stranger")), "DeviceUnknown");
+}
+
+TEST_F(ServerTest, S0_3_ABodyThatNamesAnotherDeviceIsRefused) {
+  const std::string body = lab.CheckInOf("device-2").Build();
+  EXPECT_EQ(ServerLab::CodeOf(ServerLab::Post(*lab.Device("device-1"), api::device::kCheckInPath, body)), "DeviceIdMismatch");
+}
+
+TEST_F(ServerTest, S0_3_APersonIsNoDeviceAndADeviceNoPerson) {
+  // Each listener trusts one CA: the other kind of certificate does not get past the handshake.
+  const auto device = lab.Client(lab.server->admin_port(), &lab.fleet.at("device-1"));
+  http::ClientRequest whoami;
+  whoami.path = "/admin/v1/whoami";
+  EXPECT_FALSE(device->Do(whoami).has_value());
+  const auto person = lab.Client(lab.server->device_port(), &lab.persons.at("paula"));
+  http::ClientRequest healthy;
+  healthy.path = "/healthz";
+  EXPECT_FALSE(person->Do(healthy).has_value());
+}
+
+TEST_F(ServerTest, ARevokedDeviceIsRefusedAtTheNextRequestOfTheSameConnection) {
+  lab.AddPerson("sam", {PersonRole::kSecurity});
+  ASSERT_TRUE(lab.server->Refresh().has_value());
+  const auto device = lab.Device("device-1");
+  const std::string body = lab.CheckInOf("device-1").Build();
+  ASSERT_EQ(ServerLab::Post(*device, api::device::kCheckInPath, body).status, 200);
+  lab.signer.On("revoke", [](const codec::Json&) -> Result<codec::Json> {
+    return api::signing::RevokeAnswer{manifest::RevocationKind::kDevice, "device-1", manifest::RevocationAction::kRevoke}.ToJson();
+  });
+  manifest::Revocation revocation;
+  revocation.revocation_id = Must(RequestId::Parse("revocation-1"));
+  revocation.subject = "device-1";
+  revocation.action = manifest::RevocationAction::kRevoke;
+  revocation.reason = "stolen";
+  revocation.person = Must(PersonId::Parse("sam"));
+  revocation.nonce = Bytes(manifest::kNonceBytes);
+  revocation.issued = lab.world.now;
+  const std::string signed_text = lab.SignAsPerson(manifest::kTypRevocation, revocation.Build());
+  const auto answer = ServerLab::Post(*lab.Person("sam"), "/admin/v1/revocations", api::admin::RevocationRequest{signed_text}.Build());
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  EXPECT_EQ(ServerLab::CodeOf(ServerLab::Post(*device, api::device::kCheckInPath, body)), "DeviceRevoked");
+}
+
+TEST_F(ServerTest, ACheckInSendsWhatTheDeviceLacks) {
+  auto request = lab.CheckInOf("device-1");
+  request.package_version = 0;
+  const auto device = lab.Device("device-1");
+  auto answer = Must(api::device::CheckInAnswer::Parse(ServerLab::Post(*device, api::device::kCheckInPath, request.Build()).body));
+  EXPECT_EQ(answer.packages.size(), 1u);
+  ASSERT_TRUE(answer.status.has_value());
+  EXPECT_FALSE(answer.order.has_value());
+  EXPECT_EQ(answer.next_check_in_seconds, 300);
+  const auto jws = Must(jose::UnverifiedJws::Parse(*answer.status));
+  const auto status = Must(manifest::StatusDocument::Parse(AsText(jws.unverified_payload())));
+  request.package_version = 1;
+  request.status = api::device::Numbered{status.epoch, status.version};
+  answer = Must(api::device::CheckInAnswer::Parse(ServerLab::Post(*device, api::device::kCheckInPath, request.Build()).body));
+  EXPECT_TRUE(answer.packages.empty());
+  EXPECT_FALSE(answer.status.has_value());
+}
+
+TEST_F(ServerTest, S0_5_AnUnsignedUpdateTakesNoContentAndNoPlan) {
+  ASSERT_EQ(Submit(draft, "request-2"), "200");
+  const std::string before = lab.Dump();
+  EXPECT_EQ(lab.Upload(*lab.Person("paula"), draft, "contents"), "UpdateNotSigned");
+  EXPECT_EQ(Plan(draft), "UpdateNotSigned");
+  EXPECT_EQ(Plan(release), "UpdateNotSigned");  // nobody has submitted it
+  EXPECT_EQ(lab.Dump(), before);
+  EXPECT_EQ(lab.signer.calls("plan"), 0);
+}
+
+TEST_F(ServerTest, ASignedUpdateWithoutContentTakesNoPlan) {
+  ASSERT_EQ(Submit(release, "request-1"), "200");
+  EXPECT_EQ(Plan(release), "UpdateNotDeployable");
+}
+
+TEST_F(ServerTest, S1_6_ContentOfAnotherSizeOrHashLeavesNothing) {
+  ASSERT_EQ(Submit(release, "request-1"), "200");
+  const std::string before = lab.Dump();
+  const auto paula = lab.Person("paula");
+  EXPECT_EQ(lab.Upload(*paula, release, "contents and more"), "FileTooLarge");
+  EXPECT_EQ(lab.Upload(*paula, release, "short"), "FileHashMismatch");
+  EXPECT_EQ(lab.Upload(*paula, release, "Contents"), "FileHashMismatch");
+  EXPECT_EQ(lab.Upload(*paula, release, "contents", "f0123456789abcdef"), "FileNotInManifest");
+  EXPECT_EQ(lab.Upload(*paula, draft, "contents"), "FileNotInManifest");
+  EXPECT_EQ(lab.Upload(*lab.Person("olga"), release, "contents"), "RoleMissing");
+  EXPECT_EQ(lab.Dump(), before);
+  EXPECT_EQ(ShowUpdate(release).state, "signed");
+}
+
+TEST_F(ServerTest, AnUploadIsSealedAndMakesTheUpdateDeployable) {
+  MakeDeployable();
+  const std::string before = lab.Dump();
+  EXPECT_EQ(lab.Upload(*lab.Person("paula"), release, "contents"), "200");  // again: the same answer
+  EXPECT_EQ(lab.Dump(), before);
+  EXPECT_GT(sealed_size.value, std::string_view("contents").size());
+}
+
+TEST_F(ServerTest, AWithdrawnManifestTakesNoContent) {
+  ASSERT_EQ(Submit(release, "request-1"), "200");
+  lab.signer.On("status", [this](const codec::Json&) -> Result<codec::Json> {
+    auto status = lab.world.MakeStatus();
+    status.withdrawn = {release.sha256()};
+    codec::Json answer = codec::Json::MakeObject();
+    answer.Set("status", lab.world.SignStatus(status));
+    return answer;
+  });
+  ASSERT_TRUE(lab.server->Refresh().has_value());
+  EXPECT_EQ(lab.Upload(*lab.Person("paula"), release, "contents"), "Withdrawn");
+}
+
+TEST_F(ServerTest, AnOrderIsOfferedWithItsProofsUntilItIsInstalled) {
+  StartRollout();
+  const auto answer = Must(api::device::CheckInAnswer::Parse(CheckIn("device-1").body));
+  ASSERT_TRUE(answer.order && answer.manifest && answer.manifest_signature && answer.log_proof && answer.consistency);
+  // What a device decides over exactly this answer.
+  auto profile = lab.world.device;
+  const trust::OrderDocuments documents{*answer.order, *answer.manifest, *answer.manifest_signature, *answer.log_proof, *answer.consistency};
+  const auto verified = trust::VerifyManifest(lab.world.Context(), documents.manifest, documents.manifest_signature);
+  ASSERT_TRUE(verified.has_value()) << verified.error().ToString();
+  EXPECT_TRUE(trust::AcceptLogged(lab.world.Ready(), *verified, documents.log_proof, documents.consistency).has_value());
+  EXPECT_EQ(RolloutState(), "running device-1 offered");
+  EXPECT_EQ(SendReceipt("device-1", ReceiptOf("device-2", manifest::Outcome::kInstalled)), "DeviceIdMismatch");
+  EXPECT_EQ(RolloutState(), "running device-1 offered");
+  last_order->order_id = Must(jose::UnverifiedJws::Parse(*answer.order).and_then([](const auto& jws) {
+                           return manifest::Order::Parse(AsText(jws.unverified_payload()));
+                         })).order_id;
+  EXPECT_EQ(SendReceipt("device-1", ReceiptOf("device-1", manifest::Outcome::kInstalled)), "200");
+  EXPECT_EQ(RolloutState(), "running device-1 installed");
+  EXPECT_FALSE(Must(api::device::CheckInAnswer::Parse(CheckIn("device-1").body)).order.has_value());
+}
+
+TEST_F(ServerTest, S0_3_ContentIsForTheDeviceWhoseOrderNamesIt) {
+  StartRollout();
+  const std::string path = std::string(api::device::kContentPrefix) + codec::EncodeHex(sealed);
+  EXPECT_EQ(ServerLab::CodeOf(ServerLab::Get(*lab.Device("device-2"), path)), "PermissionDenied");
+  EXPECT_EQ(ServerLab::CodeOf(ServerLab::Get(*lab.Device("paused"), path)), "DeviceSuspended");
+  const auto response = ServerLab::Get(*lab.Device("device-1"), path);
+  ASSERT_EQ(response.status, 200);
+  EXPECT_EQ(crypto::HashSha256(response.body), sealed);
+}
+
+TEST_F(ServerTest, PendingOrdersSurviveARestart) {
+  StartRollout();
+  lab.Start();
+  EXPECT_TRUE(Must(api::device::CheckInAnswer::Parse(CheckIn("device-1").body)).order.has_value());
+}
+
+TEST_F(ServerTest, S0_2_PlainHttpAndOldTlsAreNotAnswered) {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(lab.server->device_port());
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  const std::string request = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  ASSERT_EQ(send(fd, request.data(), request.size(), MSG_NOSIGNAL), static_cast<ssize_t>(request.size()));
+  std::string answer;
+  char buffer[512];
+  for (ssize_t count = 0; (count = recv(fd, buffer, sizeof(buffer), 0)) > 0;) answer.append(buffer, static_cast<size_t>(count));
+  close(fd);
+  EXPECT_EQ(answer.find("HTTP/"), std::string::npos);
+  sys::SpawnOptions options;
+  options.program = "/usr/bin/openssl";
+  options.environment = {"PATH=/usr/bin:/bin"};
+  options.arguments = {"s_client", "-connect", "127.0.0.1:" + std::to_string(lab.server->device_port()), "-tls1_1", "-cipher",
+                       "ALL:@SECLEVEL=0"};
+  EXPECT_FALSE(Must(sys::RunProgram(options, 20'000)).exit.is_success());
+}
+
+TEST_F(ServerTest, ASecondServerOnTheSameDirectoryIsRefused) {
+  EXPECT_REFUSED(Server::Start(lab.config, lab.clock), kBusy);
+}
+
+TEST_F(ServerTest, ASignerOfAnotherOrganisationEndsTheStart) {
+  lab.server.reset();
+  lab.config.organisation = Must(Organisation::Parse("other"));
+  EXPECT_REFUSED(Server::Start(lab.config, lab.clock), kConfigInvalid);
+}
+
+TEST_F(ServerTest, TheLogAndTheAuditListAreReadable) {
+  const auto nobody = lab.Client(lab.server->device_port(), nullptr);
+  EXPECT_EQ(ServerLab::Get(*nobody, "/log/checkpoint").status, 200);
+  EXPECT_EQ(ServerLab::Get(*nobody, "/log/tile/0/000.p/3").status, 200);
+  EXPECT_EQ(ServerLab::Get(*nobody, "/log/tile/0/999").status, 404);
+  EXPECT_EQ(ServerLab::Get(*nobody, "/log/lock").status, 404);
+  const auto audit = Must(api::admin::AuditAnswer::Parse(ServerLab::Get(*lab.Person("anna"), "/admin/v1/audit").body));
+  EXPECT_EQ(audit.size, 3);
+  EXPECT_EQ(audit.entries.size(), 3u);
+  EXPECT_EQ(ServerLab::CodeOf(ServerLab::Get(*lab.Person("olga"), "/admin/v1/audit")), "RoleMissing");
+}
+
+}  // namespace
+}  // namespace fleetseal::server::testing
