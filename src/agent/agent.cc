@@ -35,7 +35,8 @@ Result<std::unique_ptr<sys::FileLock>> LockCycle(const Config& config, const sys
   while (true) {
     auto lock = sys::FileLock::Acquire(path);
     if (lock || lock.error().code != ErrorCode::kBusy) return lock;
-    if (clock.MonotonicMs() >= deadline_ms || stop.load()) return Fail(ErrorCode::kBusy, "another cycle of this agent runs");
+    if (clock.MonotonicMs() >= deadline_ms || stop.load())
+      return Fail(ErrorCode::kBusy, "another cycle of this agent runs");
     std::this_thread::sleep_for(std::chrono::milliseconds(kLockRetryMs));
   }
 }
@@ -69,7 +70,9 @@ wire::OfferDocumentsRequest OfferOf(const api::device::CheckInAnswer& answer) {
   return offer;
 }
 
-bool IsEmpty(const wire::OfferDocumentsRequest& offer) { return offer.packages.empty() && !offer.status && !offer.order; }
+bool IsEmpty(const wire::OfferDocumentsRequest& offer) {
+  return offer.packages.empty() && !offer.status && !offer.order;
+}
 
 }  // namespace
 
@@ -155,7 +158,8 @@ Status Agent::EnsureIdentity(const wire::InstallerState& state) {
 
 Status Agent::Enrol(const wire::InstallerState& state) {
   TRY_ASSIGN(const Bytes csr, identity_->BuildRequest(state.organisation, state.device_id));
-  TRY_ASSIGN_CONTEXT(const std::string proof, installer_->Identify(crypto::HashSha256(csr)), "proof of the device's keys");
+  TRY_ASSIGN_CONTEXT(const std::string proof, installer_->Identify(crypto::HashSha256(csr)),
+                     "proof of the device's keys");
   TRY_ASSIGN(const auto server, Connect(false));
   TRY_ASSIGN_CONTEXT(const pki::Certificate certificate, server->Enrol(csr, state.device_id.text(), proof), "enrol");
   TRY_ASSIGN(const pki::Identity named, pki::IdentityOf(certificate, state.organisation));
@@ -184,7 +188,8 @@ Status Agent::LearnTime(const wire::InstallerState& state) {
   TRY_ASSIGN(offer.status, server->StatusDocument(state.status_nonce));
   TRY_ASSIGN_CONTEXT(const wire::OfferOutcome outcome, installer_->OfferDocuments(offer), "offer the time");
   if (outcome.refusal)
-    Say("the installer refused the " + outcome.refusal->document + ": " + std::string(ErrorCodeName(outcome.refusal->code)));
+    Say("the installer refused the " + outcome.refusal->document + ": " +
+        std::string(ErrorCodeName(outcome.refusal->code)));
   else
     Say("time and status taken from the server");
   return {};
@@ -283,10 +288,13 @@ Status Agent::UploadReceipts(CycleReport& report) {
       TRY_ASSIGN(acknowledged, device::ReceiptNumber(state.receipts[i]));
       report.receipts += 1;
     }
-    const auto refused = std::find_if(results.begin(), results.end(), [](const auto& result) { return !result.is_accepted; });
-    if (refused != results.end()) Say("the server did not take a receipt: " + refused->code.value_or("no reason given"));
+    const auto refused =
+        std::find_if(results.begin(), results.end(), [](const auto& result) { return !result.is_accepted; });
+    if (refused != results.end())
+      Say("the server did not take a receipt: " + refused->code.value_or("no reason given"));
     if (acknowledged == 0) break;
-    TRY_ASSIGN(state, installer_->State({.wait_ms = std::nullopt, .phase = std::nullopt, .acknowledged = acknowledged}));
+    TRY_ASSIGN(state,
+               installer_->State({.wait_ms = std::nullopt, .phase = std::nullopt, .acknowledged = acknowledged}));
     if (refused != results.end()) break;
   }
   if (report.receipts > 0) Say(std::to_string(report.receipts) + " receipt(s) are with the server");

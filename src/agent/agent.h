@@ -1,7 +1,7 @@
 // Agent: one cycle of a device: identity, check-in, documents, content, waiting for the end, receipts.
 //
-// Source: design section 5.5; trust model section 8: the agent carries bytes and decides nothing. Whatever the server gives is offered to
-// the installer. Thread rule: one thread runs cycles; `stop` may be set from any.
+// Source: design section 5.5; trust model section 8: the agent carries bytes and decides nothing. Whatever the server
+// gives is offered to the installer. Thread rule: one thread runs cycles; `stop` may be set from any.
 #pragma once
 
 #include <atomic>
@@ -22,12 +22,12 @@ namespace fleetseal::agent {
 
 // What a cycle did, for --json and for the pause before the next one.
 struct CycleReport {
-  std::vector<std::string> accepted;                             // documents the installer took
-  std::optional<api::installer::OfferRefusal> refusal;           // the document it refused
-  std::optional<ErrorCode> code;                                 // why the last order did not end well
-  int64_t files = 0;                                             // contents given to the installer
-  int64_t receipts = 0;                                          // receipts that the server has taken
-  std::optional<api::installer::InstallerState> state;           // at the end
+  std::vector<std::string> accepted;                    // documents the installer took
+  std::optional<api::installer::OfferRefusal> refusal;  // the document it refused
+  std::optional<ErrorCode> code;                        // why the last order did not end well
+  int64_t files = 0;                                    // contents given to the installer
+  int64_t receipts = 0;                                 // receipts that the server has taken
+  std::optional<api::installer::InstallerState> state;  // at the end
   int64_t next_check_in_seconds = 300;
 
   // kOk, or the exit of the refusal or code.
@@ -49,8 +49,8 @@ class Agent {
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
 
-  // Waits up to a minute for another cycle (--once beside a running agent), then does one. Codes: Busy, those of the installer's
-  // socket, of DeviceClient and of files. A refusal by the installer is no error: it is in the report.
+  // Waits up to a minute for another cycle (--once beside a running agent), then does one. Codes: Busy, those of the
+  // installer's socket, of DeviceClient and of files. A refusal by the installer is no error: it is in the report.
   Result<CycleReport> RunCycle();
 
  private:

@@ -26,8 +26,10 @@ Result<Config> LoadConfig(const std::string& path) {
   config.proxy = reader.StringOr("proxy", "");
   config.log_path = reader.OptionalPath("log").value_or("");
   auto level = log::ParseLevel(reader.StringOr("log_level", "info"));
-  if (level) config.log_level = *level;
-  else if (reader.is_good()) reader.Stop("log_level", level.error().detail);
+  if (level)
+    config.log_level = *level;
+  else if (reader.is_good())
+    reader.Stop("log_level", level.error().detail);
   TRY(reader.Finish());
   return config;
 }

@@ -1,4 +1,5 @@
-// agent.toml. Source: docs/reference/configuration.md. Thread rule: plain value. Codes: ConfigInvalid with file and line.
+// agent.toml. Source: docs/reference/configuration.md. Thread rule: plain value. Codes: ConfigInvalid with file and
+// line.
 #pragma once
 
 #include <cstdint>

@@ -28,7 +28,8 @@ Status Pour(int from, int to) {
 }  // namespace
 
 Result<api::installer::InstallerPhase> FeedContent(api::installer::InstallerClient& installer,
-                                                   const api::installer::WantedContent& wanted, const std::string& path) {
+                                                   const api::installer::WantedContent& wanted,
+                                                   const std::string& path) {
   TRY_ASSIGN(const sys::FileDescriptor file, sys::OpenFile(path, O_RDONLY | O_NOFOLLOW));
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return sys::FailErrno("make", "content pipe", errno);

@@ -109,7 +109,8 @@ Result<std::string> DeviceClient::Fetch(const Content& content, const std::strin
     if (part->size() < content.sealed_size.value || content.sealed_size.value == 0) {
       const http::Client::DownloadRequest request{
           .path = std::string(api::device::kContentPrefix) + name, .offset = part->size(), .if_range_etag = ""};
-      auto downloaded = http_->Download(request, [&part](ByteView bytes) { return part->Append(bytes); }, progress);
+      auto downloaded = http_->Download(
+          request, [&part](ByteView bytes) { return part->Append(bytes); }, progress);
       if (!downloaded && part->is_too_large()) TRY(part->Discard());
       if (!downloaded) return tl::unexpected(WithContext(downloaded.error(), "fetch " + name));
     }

@@ -1,7 +1,7 @@
 // DeviceClient: the device API and EST, as the agent and the simulator call them.
 //
-// Source: docs/protocol/processes.md section 5; RFC 7030 (reference EST). Always TLS with exactly the CA given; nothing here
-// judges a signed document: that is the installer's part. Thread rule: one thread at a time an object.
+// Source: docs/protocol/processes.md section 5; RFC 7030 (reference EST). Always TLS with exactly the CA given; nothing
+// here judges a signed document: that is the installer's part. Thread rule: one thread at a time an object.
 #pragma once
 
 #include <atomic>
@@ -43,8 +43,8 @@ class DeviceClient {
   DeviceClient(const DeviceClient&) = delete;
   DeviceClient& operator=(const DeviceClient&) = delete;
 
-  // All: Unreachable TimedOut TlsFailed Cancelled, the code of the server's problem document, ProtocolError for an answer that
-  // cannot be read.
+  // All: Unreachable TimedOut TlsFailed Cancelled, the code of the server's problem document, ProtocolError for an
+  // answer that cannot be read.
   Result<api::device::CheckInAnswer> CheckIn(const api::device::CheckInRequest& request);
   // Package texts of version `from` and above, oldest first.
   Result<std::vector<std::string>> Packages(int64_t from);
@@ -52,12 +52,13 @@ class DeviceClient {
   // REQUIRES: 1 to kReceiptsMax receipts.
   Result<std::vector<api::device::ReceiptResult>> SendReceipts(std::vector<std::string> receipts);
 
-  // Fetches into `directory` and returns the file's path; size and hash are those wanted. A file that is there already is hashed
-  // again, a part is continued (and thrown away once if it does not lead to the hash).
-  // Also: FileTooLarge FileHashMismatch Truncated NoSpace StorageFailed.
+  // Fetches into `directory` and returns the file's path; size and hash are those wanted. A file that is there already
+  // is hashed again, a part is continued (and thrown away once if it does not lead to the hash). Also: FileTooLarge
+  // FileHashMismatch Truncated NoSpace StorageFailed.
   Result<std::string> Fetch(const Content& content, const std::string& directory, const http::Progress& progress = {});
 
-  // EST simpleenroll with HTTP Basic: user is the device id, password the proof. Conflict while a person must decide (202).
+  // EST simpleenroll with HTTP Basic: user is the device id, password the proof. Conflict while a person must decide
+  // (202).
   Result<pki::Certificate> Enrol(ByteView csr_der, std::string_view device_id, std::string_view proof);
   // EST simplereenroll with the client certificate.
   Result<pki::Certificate> Reenrol(ByteView csr_der);

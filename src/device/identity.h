@@ -1,7 +1,7 @@
 // The device's TLS identity on disk: key and certificate, owned by the agent.
 //
-// Source: trust model sections 1 and 9. key.pem (0600) is made once and stays over renewals: another key would need a signed
-// approval. cert.pem is what EST gave. Thread rule: one thread.
+// Source: trust model sections 1 and 9. key.pem (0600) is made once and stays over renewals: another key would need a
+// signed approval. cert.pem is what EST gave. Thread rule: one thread.
 #pragma once
 
 #include <memory>
@@ -16,8 +16,8 @@ namespace fleetseal::device {
 
 class Identity {
  public:
-  // Makes the directory (0700) and the key if they are not there. Codes: those of sys::ReadSecretFile, PrivateKey::FromPem,
-  // Certificate::FromPem, and of writing files.
+  // Makes the directory (0700) and the key if they are not there. Codes: those of sys::ReadSecretFile,
+  // PrivateKey::FromPem, Certificate::FromPem, and of writing files.
   static Result<std::unique_ptr<Identity>> Open(const std::string& directory);
   Identity(const Identity&) = delete;
   Identity& operator=(const Identity&) = delete;

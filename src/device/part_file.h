@@ -1,7 +1,7 @@
 // PartFile: a download that may be interrupted and continued, also after a restart.
 //
-// Source: S1_5 (hash and size of every download, resumed and cached ones too); trust model section 8.11 (the agent checks sealed hash
-// and size). Bytes from an earlier run are hashed again when it is opened. Thread rule: one thread.
+// Source: S1_5 (hash and size of every download, resumed and cached ones too); trust model section 8.11 (the agent
+// checks sealed hash and size). Bytes from an earlier run are hashed again when it is opened. Thread rule: one thread.
 #pragma once
 
 #include <cstdint>

@@ -152,15 +152,19 @@ Result<Provisioning> ParseDevice(std::string_view text) {
     if (properties.as_object().size() > kPropertiesMax)
       reader.Stop(ErrorCode::kLimitExceeded, "properties", "more than 32");
     for (const auto& [name, value] : properties.as_object()) {
-      if (value.is_string()) device.properties[name] = value.as_string();
-      else reader.Stop(ErrorCode::kMemberTypeWrong, "properties", "a value is no text");
+      if (value.is_string())
+        device.properties[name] = value.as_string();
+      else
+        reader.Stop(ErrorCode::kMemberTypeWrong, "properties", "a value is no text");
     }
   }
   auto delivery = manifest::DeliveryFromName(reader.String("delivery"));
   if (reader.is_good() && reader.Take(delivery, "delivery")) device.delivery = *delivery;
   const std::string profile = reader.OptionalString("profile").value_or("native");
-  if (profile == "adu") provisioning.profile = trust::Profile::kAdu;
-  else if (profile != "native") reader.Stop(ErrorCode::kValueOutOfRange, "profile", "not \"native\" or \"adu\"");
+  if (profile == "adu")
+    provisioning.profile = trust::Profile::kAdu;
+  else if (profile != "native")
+    reader.Stop(ErrorCode::kValueOutOfRange, "profile", "not \"native\" or \"adu\"");
   provisioning.build_time = reader.Time("buildTime");
   TRY(reader.Finish());
   return provisioning;
@@ -228,8 +232,7 @@ Result<Provisioning> LoadProvisioning(const std::string& directory) {
 
 Result<std::string> LoadEnrolmentCode(const std::string& directory) {
   constexpr size_t kCodeBytesMax = 64;
-  TRY_ASSIGN(const SecretBytes bytes,
-             sys::ReadSecretFile(sys::JoinPath(directory, "enrolment-code"), kCodeBytesMax));
+  TRY_ASSIGN(const SecretBytes bytes, sys::ReadSecretFile(sys::JoinPath(directory, "enrolment-code"), kCodeBytesMax));
   std::string code(AsText(bytes.reveal()));
   while (!code.empty() && (code.back() == '\n' || code.back() == '\r')) code.pop_back();
   return code;

@@ -1,7 +1,7 @@
 // The installer's configuration file (JSON) and its provisioning folder.
 //
-// Source: docs/reference/configuration.md; trust model section 8 ("installer-owned configuration") and section 3 ("First
-// trust"). Strict JSON: unknown members are refused. Relative paths resolve against the file's directory.
+// Source: docs/reference/configuration.md; trust model section 8 ("installer-owned configuration") and section 3
+// ("First trust"). Strict JSON: unknown members are refused. Relative paths resolve against the file's directory.
 // Thread rule: plain values. Codes: ConfigInvalid with the member named, and those of reading files.
 #pragma once
 

@@ -1,8 +1,8 @@
 // EventLog: one line of JSON for each event, on standard error.
 //
-// Source: house rule "Logs"; the installer links no logging library (design section 7). Stable event names, ids, never a
-// secret. The frame members are time, process, event; fields follow. S1_25: each verified document names root and signing key.
-// Thread rule: any thread; the sink is called with whole lines under a lock.
+// Source: house rule "Logs"; the installer links no logging library (design section 7). Stable event names, ids, never
+// a secret. The frame members are time, process, event; fields follow. S1_25: each verified document names root and
+// signing key. Thread rule: any thread; the sink is called with whole lines under a lock.
 #pragma once
 
 #include <functional>

@@ -1,7 +1,7 @@
 // The device's own keys: receipt and encryption, P-256, made at the first start and never shown to the agent.
 //
-// Source: trust model section 1 and 2 (one enrolment records the thumbprints). Files of mode 0600 in the state directory.
-// Thread rule: immutable after Open.
+// Source: trust model section 1 and 2 (one enrolment records the thumbprints). Files of mode 0600 in the state
+// directory. Thread rule: immutable after Open.
 #pragma once
 
 #include <memory>

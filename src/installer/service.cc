@@ -42,11 +42,13 @@ std::string Answer(const wire::AbortRequest&, Machine& machine, const sys::FileD
   return phase ? wire::BuildPhaseAnswer(*phase) : wire::BuildErrorAnswer(phase.error());
 }
 
-void Serve(sys::LocalChannel& channel, const sys::PeerCredentials& peer, uid_t agent_uid, Machine& machine, EventLog& log) {
+void Serve(sys::LocalChannel& channel, const sys::PeerCredentials& peer, uid_t agent_uid, Machine& machine,
+           EventLog& log) {
   channel.SetTimeoutMs(kConnectionIdleMs);
   if (peer.uid != agent_uid) {
     log.Event("peer.refused", {{"uid", static_cast<int64_t>(peer.uid)}, {"pid", static_cast<int64_t>(peer.pid)}});
-    (void)channel.SendMessage(wire::BuildErrorAnswer({ErrorCode::kPermissionDenied, "only the agent's user is answered", ""}));
+    (void)channel.SendMessage(
+        wire::BuildErrorAnswer({ErrorCode::kPermissionDenied, "only the agent's user is answered", ""}));
     return;
   }
   while (!machine.is_stopping()) {
@@ -84,10 +86,10 @@ Result<std::unique_ptr<Service>> Service::Start(const Config& config, Machine& m
   options.listen.mode = agent_uid == own_uid ? 0600 : 0666;
   options.connections_max = kConnectionsMax;
   TRY_ASSIGN(service->server_,
-             sys::LocalServer::Start(std::move(options),
-                                     [agent_uid, &machine, &log](sys::LocalChannel& channel, const sys::PeerCredentials& peer) {
-                                       Serve(channel, peer, agent_uid, machine, log);
-                                     }));
+             sys::LocalServer::Start(std::move(options), [agent_uid, &machine, &log](sys::LocalChannel& channel,
+                                                                                     const sys::PeerCredentials& peer) {
+               Serve(channel, peer, agent_uid, machine, log);
+             }));
   service->runner_ = std::thread([raw = service.get()] { raw->Run(); });
   return service;
 }
@@ -118,8 +120,9 @@ Result<std::unique_ptr<Machine>> OpenMachine(const Wiring& wiring) {
   HandlerMap handlers;
   if (config.slots) {
     TRY_ASSIGN_CONTEXT(boot, FilesBootControl::Open(config.boot_directory), "boot control");
-    TRY_ASSIGN(std::unique_ptr<SlotHandler> slots,
-               SlotHandler::Open({.a = config.slots->a, .b = config.slots->b, .bytes_max = config.slots->bytes_max}, *boot));
+    TRY_ASSIGN(
+        std::unique_ptr<SlotHandler> slots,
+        SlotHandler::Open({.a = config.slots->a, .b = config.slots->b, .bytes_max = config.slots->bytes_max}, *boot));
     handlers.emplace(manifest::kHandlerSlot, std::move(slots));
   }
   if (config.file_prefix) {

@@ -1,7 +1,7 @@
 // Service: the machine behind its socket, and the thread that drives an update from its last file to its end.
 //
-// Source: docs/protocol/processes.md section 7: only the agent's uid is answered, every message is bounded, one content stream at a
-// time, a second connection may ask for the state. Thread rule: Start and Stop by one owner.
+// Source: docs/protocol/processes.md section 7: only the agent's uid is answered, every message is bounded, one content
+// stream at a time, a second connection may ask for the state. Thread rule: Start and Stop by one owner.
 #pragma once
 
 #include <memory>

@@ -35,11 +35,16 @@ Result<Arguments> ParseArguments(int argc, char** argv) {
   Arguments arguments;
   for (int i = 1; i < argc; ++i) {
     const std::string_view name = argv[i];
-    if (name == "--once") arguments.is_once = true;
-    else if (name == "--json") arguments.is_json = true;
-    else if (name == "--config" && i + 1 < argc) arguments.config = argv[++i];
-    else if (name == "--ready-fd" && i + 1 < argc) arguments.ready_fd = atoi(argv[++i]);
-    else return Fail(ErrorCode::kInvalidArgument, std::string(name));
+    if (name == "--once")
+      arguments.is_once = true;
+    else if (name == "--json")
+      arguments.is_json = true;
+    else if (name == "--config" && i + 1 < argc)
+      arguments.config = argv[++i];
+    else if (name == "--ready-fd" && i + 1 < argc)
+      arguments.ready_fd = atoi(argv[++i]);
+    else
+      return Fail(ErrorCode::kInvalidArgument, std::string(name));
   }
   if (arguments.config.empty()) return Fail(ErrorCode::kInvalidArgument, "--config is needed");
   if (arguments.is_json && !arguments.is_once) return Fail(ErrorCode::kInvalidArgument, "--json goes with --once");

@@ -28,7 +28,9 @@ constexpr size_t kDetailBytesMax = 1024;
 constexpr size_t kNonceBytesMax = 64;
 constexpr size_t kDocumentNamesMax = limits::kPackageStepsMax + 8;
 
-Result<Json> Read(std::string_view text) { return codec::ParseJson(text, {.bytes_max = limits::kLocalMessageBytesMax}); }
+Result<Json> Read(std::string_view text) {
+  return codec::ParseJson(text, {.bytes_max = limits::kLocalMessageBytesMax});
+}
 
 // Answers: an error member is the answer's error.
 Result<Json> ReadAnswer(std::string_view text) {

@@ -1,9 +1,9 @@
 // What agent and installer say to each other over the installer's socket.
 //
-// Source: docs/protocol/processes.md section 7; trust model section 8 (bounded verbs, no paths, no HTTP). Length-prefixed strict
-// JSON (sys/socket.h). A request is {"verb":V, ...}; an error answer is {"error":{"code","detail"}}.
-// Thread rule: plain values and pure functions. Parsers give the codes of ParseJson and ObjectReader, FromAnswer parsers also
-// the error that the answer carries.
+// Source: docs/protocol/processes.md section 7; trust model section 8 (bounded verbs, no paths, no HTTP).
+// Length-prefixed strict JSON (sys/socket.h). A request is {"verb":V, ...}; an error answer is
+// {"error":{"code","detail"}}. Thread rule: plain values and pure functions. Parsers give the codes of ParseJson and
+// ObjectReader, FromAnswer parsers also the error that the answer carries.
 #pragma once
 
 #include <optional>
@@ -46,9 +46,9 @@ struct WantedContent {
 };
 
 struct StateRequest {
-  std::optional<int64_t> wait_ms;        // 0 to kStateWaitMsMax
-  std::optional<InstallerPhase> phase;   // waits while the phase is this one
-  std::optional<int64_t> acknowledged;   // the server has every receipt up to this number
+  std::optional<int64_t> wait_ms;       // 0 to kStateWaitMsMax
+  std::optional<InstallerPhase> phase;  // waits while the phase is this one
+  std::optional<int64_t> acknowledged;  // the server has every receipt up to this number
 };
 struct IdentifyRequest {
   Sha256 csr_sha256;
@@ -100,9 +100,9 @@ struct InstallerState {
   std::optional<InstalledRelease> installed;
   InstallerPhase phase = InstallerPhase::kIdle;
   std::vector<WantedContent> wanted;
-  std::vector<std::string> receipts;       // compact, oldest first
-  std::optional<std::string> last_code;    // name of the code that ended the last order; none after a good one
-  std::optional<Bytes> status_nonce;       // asks for a status that holds it
+  std::vector<std::string> receipts;     // compact, oldest first
+  std::optional<std::string> last_code;  // name of the code that ended the last order; none after a good one
+  std::optional<Bytes> status_nonce;     // asks for a status that holds it
 };
 std::string BuildStateAnswer(const InstallerState& state);
 Result<InstallerState> StateFromAnswer(std::string_view text);

@@ -60,7 +60,8 @@ class PlainWriter {
 
   Status Write(ByteView plain) {
     // Checked before the write: a slot must not be written past the size that was planned for.
-    if (plain.size() > file_.size.value - size_) return Fail(ErrorCode::kFileTooLarge, "more bytes than the manifest says");
+    if (plain.size() > file_.size.value - size_)
+      return Fail(ErrorCode::kFileTooLarge, "more bytes than the manifest says");
     sha256_.Update(plain);
     if (sha384_) sha384_->Update(plain);
     if (sha512_) sha512_->Update(plain);

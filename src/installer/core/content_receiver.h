@@ -1,8 +1,8 @@
 // Takes one file out of the agent's pipe: opens, hashes and writes it as it comes.
 //
-// Source: trust model section 8, check 11; documents.md section 6. Exact sealed size and hash, exact plain size, every listed hash.
-// At most one buffer of 64 KiB and one segment are in memory. What was written by a failed run is void; nothing is switched here.
-// Thread rule: one thread; `is_cancelled` may be set from another.
+// Source: trust model section 8, check 11; documents.md section 6. Exact sealed size and hash, exact plain size, every
+// listed hash. At most one buffer of 64 KiB and one segment are in memory. What was written by a failed run is void;
+// nothing is switched here. Thread rule: one thread; `is_cancelled` may be set from another.
 #pragma once
 
 #include <atomic>
@@ -33,8 +33,8 @@ struct ReceiveFailure {
 };
 
 // On success the target holds the whole verified file, durably.
-// Attempt failed: Truncated (the pipe ended early), TimedOut, Cancelled, InvalidArgument (no pipe), StorageFailed, NoSpace.
-// Content bad: FileTooLarge FileHashMismatch DecryptFailed, and codes of sealing::Opener.
+// Attempt failed: Truncated (the pipe ended early), TimedOut, Cancelled, InvalidArgument (no pipe), StorageFailed,
+// NoSpace. Content bad: FileTooLarge FileHashMismatch DecryptFailed, and codes of sealing::Opener.
 tl::expected<void, ReceiveFailure> ReceiveFile(Handler& handler, const StepPlan& plan, const sys::FileDescriptor& pipe,
                                                const ReceiveOptions& options);
 

@@ -4,7 +4,9 @@
 
 namespace fleetseal::installer {
 
-DeviceClock::DeviceClock(const sys::Clock& clock, sys::Random& random) : clock_(clock), random_(random) { RenewNonce(); }
+DeviceClock::DeviceClock(const sys::Clock& clock, sys::Random& random) : clock_(clock), random_(random) {
+  RenewNonce();
+}
 
 void DeviceClock::RenewNonce() {
   nonce_.resize(kStatusNonceBytes);

@@ -1,8 +1,8 @@
 // What the device takes for now, and the nonce with which it asks the director for the time.
 //
-// Source: trust model section 5: now = max(floor, clock); once a boot, and whenever the clock is below the floor, a status
-// that holds the device's nonce gives the time, which then runs with the time since boot. The device's own clock is never stored.
-// Thread rule: one owner; the clock itself is thread-safe.
+// Source: trust model section 5: now = max(floor, clock); once a boot, and whenever the clock is below the floor, a
+// status that holds the device's nonce gives the time, which then runs with the time since boot. The device's own clock
+// is never stored. Thread rule: one owner; the clock itself is thread-safe.
 #pragma once
 
 #include <optional>

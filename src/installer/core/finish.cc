@@ -19,7 +19,8 @@ int64_t CheckpointSizeOf(const trust::TrustState& trust) {
   return size;
 }
 
-Result<sys::RunOutcome> RunCommand(const std::vector<std::string>& command, const std::string& extra, int64_t timeout_ms) {
+Result<sys::RunOutcome> RunCommand(const std::vector<std::string>& command, const std::string& extra,
+                                   int64_t timeout_ms) {
   sys::SpawnOptions spawn;
   spawn.program = command.front();
   spawn.arguments.assign(command.begin() + 1, command.end());
@@ -186,7 +187,8 @@ Status Machine::RequestReboot() {
   // A command that fails leaves the phase as it is; the next start of the machine goes on.
   auto outcome = RunCommand(options_.config.reboot_command, "", kRebootCommandTimeoutMs);
   if (!outcome) return tl::unexpected(outcome.error());
-  if (!outcome->exit.is_success()) return Fail(ErrorCode::kProcessFailed, "reboot command: " + outcome->exit.ToString());
+  if (!outcome->exit.is_success())
+    return Fail(ErrorCode::kProcessFailed, "reboot command: " + outcome->exit.ToString());
   return {};
 }
 
@@ -268,7 +270,8 @@ Result<Machine::Progress> Machine::RollBack() {
     }
   }
   const auto code = ErrorCodeFromName(state_.journal->failure.value_or(""));
-  TRY(FinishOrder(manifest::Outcome::kRolledBack, code.value_or(ErrorCode::kHealthCheckFailed), "the old version runs"));
+  TRY(FinishOrder(manifest::Outcome::kRolledBack, code.value_or(ErrorCode::kHealthCheckFailed),
+                  "the old version runs"));
   return Progress::kNothing;
 }
 

@@ -52,10 +52,9 @@ Result<std::unique_ptr<Machine>> Machine::Open(Options options) {
   const Lock lock(machine->mutex_);
   TRY_CONTEXT(machine->LoadOrProvision(), "trust state");
   machine->TryResume();
-  machine->options_.log.Event(
-      "installer.started", {{"device", machine->options_.provisioning.device.device_id.text()},
-                            {"package", machine->state_.trust.root_package().version},
-                            {"phase", wire::PhaseName(machine->state_.phase())}});
+  machine->options_.log.Event("installer.started", {{"device", machine->options_.provisioning.device.device_id.text()},
+                                                    {"package", machine->state_.trust.root_package().version},
+                                                    {"phase", wire::PhaseName(machine->state_.phase())}});
   return machine;
 }
 
@@ -125,9 +124,8 @@ std::vector<wire::WantedContent> Machine::Wanted() const {
   if (!accepted_ || !state_.journal || state_.journal->phase == Phase::kInstalled) return wanted;
   if (!IsBeforeSwitch(state_.journal->phase)) return wanted;
   for (const manifest::OrderContent& content : accepted_->order.order().contents) {
-    const bool is_used =
-        std::any_of(state_.journal->steps.begin(), state_.journal->steps.end(),
-                    [&](const StepPlan& step) { return step.file_id == content.file_id; });
+    const bool is_used = std::any_of(state_.journal->steps.begin(), state_.journal->steps.end(),
+                                     [&](const StepPlan& step) { return step.file_id == content.file_id; });
     if (is_used && !received_.contains(content.file_id))
       wanted.push_back({content.file_id, content.sealed_sha256, content.sealed_size});
   }
@@ -174,7 +172,8 @@ Result<wire::InstallerState> Machine::State(const wire::StateRequest& request) {
 
 Result<std::string> Machine::Identify(const Sha256& csr_sha256) {
   const trust::DeviceProfile& device = options_.provisioning.device;
-  TRY_ASSIGN_CONTEXT(const std::string code, LoadEnrolmentCode(options_.config.provisioning_directory), "enrolment code");
+  TRY_ASSIGN_CONTEXT(const std::string code, LoadEnrolmentCode(options_.config.provisioning_directory),
+                     "enrolment code");
   TRY_ASSIGN(crypto::PrivateKey private_key, manifest::DeriveEnrolmentKey(code, device.device_id));
   const crypto::SoftwareSigner enrolment_key(std::move(private_key));
   const crypto::Signer& receipt_key = options_.keys->receipt();
@@ -228,8 +227,10 @@ void Machine::WaitForWork(int64_t timeout_ms) {
     return is_stopping_.load() || (accepted_ && phase == Phase::kInstalled) || phase > Phase::kInstalled;
   };
   // With work that waits (window, restart) only time or a change helps.
-  if (has_work() && !is_stopping_.load()) changed_.wait_for(lock, std::chrono::milliseconds(timeout_ms));
-  else changed_.wait_for(lock, std::chrono::milliseconds(timeout_ms), has_work);
+  if (has_work() && !is_stopping_.load())
+    changed_.wait_for(lock, std::chrono::milliseconds(timeout_ms));
+  else
+    changed_.wait_for(lock, std::chrono::milliseconds(timeout_ms), has_work);
 }
 
 void Machine::Stop() {

@@ -1,10 +1,10 @@
 // Machine: the installer's state machine: documents in, content in, switch, health, commit or back, receipts out.
 //
-// Source: trust model section 8 (order of checks; what was verified before a refusal stays); processes.md section 7. Every step is one
-// transaction of the state file, stored before it is answered or acted on, so a kill at any point is resumed by Open.
-// Thread rule: every public function may be called from any thread. One mutex guards all members; it is held while the state
-// file is written (the transaction), but not while content streams or a command runs.
-// Split by concern: machine.cc (start, state, identify, abort), offer.cc, content.cc, finish.cc.
+// Source: trust model section 8 (order of checks; what was verified before a refusal stays); processes.md section 7.
+// Every step is one transaction of the state file, stored before it is answered or acted on, so a kill at any point is
+// resumed by Open. Thread rule: every public function may be called from any thread. One mutex guards all members; it
+// is held while the state file is written (the transaction), but not while content streams or a command runs. Split by
+// concern: machine.cc (start, state, identify, abort), offer.cc, content.cc, finish.cc.
 #pragma once
 
 #include <atomic>
@@ -41,8 +41,8 @@ class Machine {
     sys::Random& random;
     EventLog& log;
   };
-  // First start: trusts the provisioning folder. Later: the stored state, and built-in packages that chain from it. Takes up an
-  // order that a crash interrupted. Codes: those of trust::Provision, Corrupt (state file), and of storage.
+  // First start: trusts the provisioning folder. Later: the stored state, and built-in packages that chain from it.
+  // Takes up an order that a crash interrupted. Codes: those of trust::Provision, Corrupt (state file), and of storage.
   static Result<std::unique_ptr<Machine>> Open(Options options);
   ~Machine();
   Machine(const Machine&) = delete;

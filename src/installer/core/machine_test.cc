@@ -4,7 +4,6 @@
 
 #include "installer/testing/lab.h"
 #include "manifest/enrolment.h"
-#include "sys/faults.h"
 
 namespace fleetseal::installer {
 namespace {
@@ -153,8 +152,9 @@ TEST(Machine, RefusesAContentKeyForAnotherDevice) {
   const Release release = lab.SlotRelease(3, "x");
   manifest::Order order = lab.MakeOrder(release, {"x"});
   const Sha256 manifest_sha256 = release.sha256();
-  order.content_key = Must(sealing::WrapUpdateKey(lab.update_key, lab.world.director.key(),
-                                                  {lab.world.device.device_id, lab.world.device.generation, manifest_sha256}));
+  order.content_key =
+      Must(sealing::WrapUpdateKey(lab.update_key, lab.world.director.key(),
+                                  {lab.world.device.device_id, lab.world.device.generation, manifest_sha256}));
   ExpectRefused(lab, lab.Offer(release, order), ErrorCode::kDecryptFailed);
 }
 
@@ -237,150 +237,6 @@ TEST(Machine, SameOrderAgainIsNeverASecondRun) {
   EXPECT_EQ(again.phase, Phase::kIdle);
   EXPECT_TRUE(again.wanted.empty());
   EXPECT_EQ(lab.Receipts().size(), 1u);
-}
-
-// --- content (check 11)
-
-struct ContentCase {
-  const char* name;
-  ErrorCode code;
-  void (*change)(Bytes&);
-};
-
-class BadContent : public ::testing::TestWithParam<ContentCase> {};
-
-TEST_P(BadContent, S1_13_IsRefusedAndNeverSwitchedTo) {
-  Lab lab;
-  lab.Ready();
-  lab.Install(3, Contents(5000, 'r'));
-  const std::string running = lab.SlotText('b');
-  const std::string contents = Contents(kImageBytes);
-  const Release release = lab.SlotRelease(4, contents);
-  const auto outcome = Must(lab.machine->OfferDocuments(lab.Offer(release, lab.MakeOrder(release, {contents}))));
-  ASSERT_EQ(outcome.wanted.size(), 1u);
-  Bytes bytes = lab.sealed.at(outcome.wanted[0].file_id);
-  GetParam().change(bytes);
-  const auto sent = lab.SendBytes(outcome.wanted[0], bytes);
-  ASSERT_FALSE(sent);
-  EXPECT_EQ(sent.error().code, GetParam().code) << sent.error().ToString();
-  ASSERT_TRUE(lab.Advance());
-  EXPECT_EQ(lab.phase(), Phase::kIdle);
-  EXPECT_EQ(lab.BootText("active"), "b\n");
-  EXPECT_EQ(lab.BootText("next"), "b\n");
-  EXPECT_EQ(lab.BootText("state-a"), "bad\n");
-  EXPECT_EQ(lab.SlotText('b'), running);
-  EXPECT_EQ(lab.Receipts().back().outcome, manifest::Outcome::kRefused);
-  EXPECT_EQ(lab.Receipts().back().code, ErrorCodeName(GetParam().code));
-  EXPECT_EQ(Must(lab.machine->State({})).installed->release_counter, 3);
-}
-
-INSTANTIATE_TEST_SUITE_P(
-    Cases, BadContent,
-    ::testing::Values(ContentCase{"BitInASegment", ErrorCode::kDecryptFailed, [](Bytes& bytes) { bytes[70'000] ^= 1; }},
-                      ContentCase{"BitInTheLastTag", ErrorCode::kDecryptFailed, [](Bytes& bytes) { bytes.back() ^= 1; }},
-                      ContentCase{"BitInTheHeader", ErrorCode::kFormatVersionUnknown, [](Bytes& bytes) { bytes[0] ^= 1; }},
-                      ContentCase{"LargerSizeInTheHeader", ErrorCode::kFileTooLarge, [](Bytes& bytes) { bytes[21] ^= 0x04; }},
-                      ContentCase{"OneByteMore", ErrorCode::kFileTooLarge, [](Bytes& bytes) { bytes.push_back(0); }},
-                      ContentCase{"SegmentsSwapped", ErrorCode::kDecryptFailed,
-                                  [](Bytes& bytes) {
-                                    constexpr size_t kSegment = 65'536 + 16;
-                                    std::swap_ranges(bytes.begin() + 40, bytes.begin() + 40 + kSegment,
-                                                     bytes.begin() + 40 + kSegment);
-                                  }}),
-    [](const auto& param) { return param.param.name; });
-
-TEST(Machine, S1_13_RefusesTheWholeAndWellSealedBytesOfAnotherFile) {
-  Lab lab;
-  lab.Ready();
-  const std::string contents = Contents(1000);
-  const Release release = lab.SlotRelease(3, contents);
-  const auto outcome = Must(lab.machine->OfferDocuments(lab.Offer(release, lab.MakeOrder(release, {contents}))));
-  const auto other = lab.Seal(release, outcome.wanted[0].file_id, Contents(1000, 'z'));
-  EXPECT_EQ(lab.SendBytes(outcome.wanted[0], other.bytes).error().code, ErrorCode::kFileHashMismatch);
-  EXPECT_EQ(lab.BootText("active"), "a\n");
-}
-
-TEST(Machine, S1_13_RefusesWhenASecondListedHashIsWrong) {
-  Lab lab;
-  lab.Ready();
-  const std::string contents = Contents(1000);
-  auto model = lab.world.MakeManifest("1.3", contents);
-  model.files[0].sha512 = Bytes(64, 7);
-  const Release release = lab.SignRelease(model, 3);
-  const auto outcome = Must(lab.machine->OfferDocuments(lab.Offer(release, lab.MakeOrder(release, {contents}))));
-  ASSERT_EQ(outcome.wanted.size(), 1u);
-  EXPECT_EQ(lab.Send(outcome.wanted[0]).error().code, ErrorCode::kFileHashMismatch);
-}
-
-TEST(Machine, ShortStreamIsNoOutcomeAndTheFileIsWantedAgain) {
-  Lab lab;
-  lab.Ready();
-  const std::string contents = Contents(kImageBytes);
-  const Release release = lab.SlotRelease(3, contents);
-  const auto outcome = Must(lab.machine->OfferDocuments(lab.Offer(release, lab.MakeOrder(release, {contents}))));
-  const Bytes& whole = lab.sealed.at(outcome.wanted[0].file_id);
-  EXPECT_EQ(lab.SendBytes(outcome.wanted[0], ByteView(whole).first(100'000)).error().code, ErrorCode::kTruncated);
-  EXPECT_EQ(lab.phase(), Phase::kAccepted);
-  EXPECT_TRUE(lab.Receipts().empty());
-  ASSERT_TRUE(lab.Finish());
-  EXPECT_EQ(lab.SlotText('b'), contents);
-}
-
-TEST(Machine, SilentStreamEndsAfterTheIdleTime) {
-  Lab lab;
-  lab.Ready();
-  const Release release = lab.SlotRelease(3, "x");
-  const auto outcome = Must(lab.machine->OfferDocuments(lab.Offer(release, lab.MakeOrder(release, {"x"}))));
-  int ends[2];
-  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
-  const sys::FileDescriptor read_end(ends[0]);
-  const sys::FileDescriptor write_end(ends[1]);
-  std::thread mover([&lab] {
-    // Returns as soon as the phase is `receiving`; then time passes.
-    (void)lab.machine->State({.wait_ms = 20'000, .phase = Phase::kAccepted, .acknowledged = {}});
-    for (int i = 0; i < 100 && lab.phase() == Phase::kReceiving; ++i) {
-      lab.clock.AdvanceMs(31'000);
-      (void)lab.machine->State({.wait_ms = 200, .phase = Phase::kReceiving, .acknowledged = {}});
-    }
-  });
-  const auto sent = lab.machine->OfferContent({outcome.wanted[0].file_id, outcome.wanted[0].sealed_sha256}, read_end);
-  mover.join();
-  ASSERT_FALSE(sent);
-  EXPECT_EQ(sent.error().code, ErrorCode::kTimedOut);
-  EXPECT_EQ(lab.phase(), Phase::kAccepted);
-}
-
-TEST(Machine, TakesContentOnlyFromAPipe) {
-  Lab lab;
-  lab.Ready();
-  const Release release = lab.SlotRelease(3, "x");
-  const auto outcome = Must(lab.machine->OfferDocuments(lab.Offer(release, lab.MakeOrder(release, {"x"}))));
-  const sys::FileDescriptor file = Must(sys::OpenFile("/dev/zero", O_RDONLY));
-  EXPECT_EQ(lab.machine->OfferContent({outcome.wanted[0].file_id, outcome.wanted[0].sealed_sha256}, file).error().code,
-            ErrorCode::kInvalidArgument);
-}
-
-TEST(Machine, S1_15_TakesNoContentWithoutAVerifiedOrder) {
-  Lab lab;
-  lab.Ready();
-  EXPECT_EQ(lab.SendBytes({Must(FileId::Parse("f0123456789abcdef")), {}, {1}}, AsBytes("x")).error().code,
-            ErrorCode::kConflict);
-  const Release release = lab.SlotRelease(3, "x");
-  const auto outcome = Must(lab.machine->OfferDocuments(lab.Offer(release, lab.MakeOrder(release, {"x"}))));
-  wire::WantedContent other = outcome.wanted[0];
-  other.sealed_sha256.bytes[0] ^= 1;
-  EXPECT_EQ(lab.SendBytes(other, AsBytes("x")).error().code, ErrorCode::kFileNotInManifest);
-}
-
-TEST(Machine, ClearDeliveryInstallsTheSamePlainBytes) {
-  Lab lab(manifest::Delivery::kClear);
-  lab.Ready();
-  lab.Install(3, Contents(kImageBytes));
-  EXPECT_EQ(lab.SlotText('b'), Contents(kImageBytes));
-  const std::string contents = Contents(100);
-  const Release release = lab.SlotRelease(4, contents);
-  const auto outcome = Must(lab.machine->OfferDocuments(lab.Offer(release, lab.MakeOrder(release, {contents}))));
-  EXPECT_EQ(lab.SendBytes(outcome.wanted[0], AsBytes(Contents(100, 'q'))).error().code, ErrorCode::kFileHashMismatch);
 }
 
 // --- checks 12 and 13
@@ -489,7 +345,9 @@ TEST(Machine, ClockBelowTheFloorTakesOrdersOnlyAfterAStatusWithItsNonce) {
 TEST(Machine, FileHandlerReplacesBelowThePrefixAndRollsBack) {
   Lab lab;
   lab.Ready();
-  const auto read = [&](std::string_view name) { return sys::ReadTextFile(lab.directory.File("files/" + std::string(name)), 100); };
+  const auto read = [&](std::string_view name) {
+    return sys::ReadTextFile(lab.directory.File("files/" + std::string(name)), 100);
+  };
   const Release first = lab.FileRelease(3, {{"app.conf", "one"}});
   ASSERT_FALSE(Must(lab.machine->OfferDocuments(lab.Offer(first, lab.MakeOrder(first, {"one"})))).refusal);
   ASSERT_TRUE(lab.Finish());
@@ -512,7 +370,8 @@ TEST(FileHandler, S1_15_TargetOutsideThePrefixIsRefused) {
   auto model = world.MakeManifest("1.3", "x");
   manifest::UpdateStep step{std::string(manifest::kHandlerFile), {model.files[0].id}, {{"target", "app.conf"}}};
   EXPECT_TRUE(handler->Plan(step, model));
-  for (const char* name : {"..", ".", "", "../state/state.json", "/etc/passwd", "a/b", ".new-x", ".old-x", "a b", "a\nb"}) {
+  for (const char* name :
+       {"..", ".", "", "../state/state.json", "/etc/passwd", "a/b", ".new-x", ".old-x", "a b", "a\nb"}) {
     step.properties["target"] = name;
     const auto plan = handler->Plan(step, model);
     ASSERT_FALSE(plan) << name;
@@ -529,7 +388,8 @@ TEST(FileHandler, S1_15_WritesThroughNoLinkThatStandsInItsPlace) {
   ASSERT_TRUE(sys::WriteFileDurably(outside, AsBytes("mine"), 0600));
   ASSERT_EQ(symlink(outside.c_str(), directory.File("files/.new-app.conf").c_str()), 0);
   ASSERT_EQ(symlink(outside.c_str(), directory.File("files/app.conf").c_str()), 0);
-  const StepPlan plan{.handler = std::string(manifest::kHandlerFile), .file_id = {}, .target = "app.conf", .had_previous = true};
+  const StepPlan plan{
+      .handler = std::string(manifest::kHandlerFile), .file_id = {}, .target = "app.conf", .had_previous = true};
   Target target = Must(handler->OpenTarget(plan));
   ASSERT_TRUE(sys::WriteAllAt(target.file.get(), AsBytes("new"), 0));
   ASSERT_TRUE(handler->Seal(std::move(target), {3}));
@@ -564,87 +424,6 @@ TEST(Machine, IdentifyProvesTheKeysUnderTheEnrolmentCode) {
   EXPECT_EQ(keys.csr_sha256, csr);
   EXPECT_EQ(keys.generation, 2);
 }
-
-// --- restarts
-
-TEST(Machine, RestartWhileReceivingWantsTheContentAgain) {
-  Lab lab;
-  lab.Ready();
-  const std::string contents = Contents(1000);
-  const Release release = lab.SlotRelease(3, contents);
-  ASSERT_FALSE(Must(lab.machine->OfferDocuments(lab.Offer(release, lab.MakeOrder(release, {contents})))).refusal);
-  lab.Open();
-  EXPECT_EQ(Must(lab.machine->State({})).wanted.size(), 1u);
-  ASSERT_TRUE(lab.Finish());
-  EXPECT_EQ(lab.SlotText('b'), contents);
-}
-
-TEST(Machine, RestartAfterTheSwitchEndsTheUpdateEvenWhenTheStatusHasExpired) {
-  Lab lab;
-  lab.Ready();
-  const Release release = lab.SlotRelease(3, "x");
-  const auto outcome = Must(lab.machine->OfferDocuments(lab.Offer(release, lab.MakeOrder(release, {"x"}))));
-  ASSERT_TRUE(lab.Send(outcome.wanted[0]));
-  EXPECT_EQ(Must(lab.machine->Advance()), Machine::Progress::kAgain);
-  EXPECT_EQ(lab.phase(), Phase::kSwitching);
-  EXPECT_EQ(lab.machine->OfferDocuments({}).error().code, ErrorCode::kBusy);
-  EXPECT_EQ(lab.machine->Abort().error().code, ErrorCode::kConflict);
-  lab.clock.Advance(3 * limits::kDaySeconds);
-  lab.Open();
-  ASSERT_TRUE(lab.Advance());
-  EXPECT_EQ(lab.phase(), Phase::kIdle);
-  EXPECT_EQ(lab.BootText("active"), "b\n");
-  EXPECT_EQ(Must(lab.machine->State({})).installed->release_counter, 3);
-}
-
-TEST(Machine, CommandRebootWaitsForTheMachineAndFallsBackWithTheBootLoader) {
-  Lab lab;
-  lab.config.reboot_mode = RebootMode::kCommand;
-  lab.config.reboot_command = {"/bin/true"};
-  lab.Ready();
-  lab.Install(3, "x");
-  EXPECT_EQ(lab.phase(), Phase::kBooting);
-  EXPECT_TRUE(lab.HasLine("reboot.requested"));
-  lab.clock.Reboot();
-  lab.Open();
-  ASSERT_TRUE(lab.Advance());
-  EXPECT_EQ(lab.BootText("active"), "a\n");
-  EXPECT_EQ(lab.Receipts().back().outcome, manifest::Outcome::kRolledBack);
-}
-
-// A kill at every durable step: afterwards the device runs one whole version, and the same order ends well with one receipt.
-void CrashMatrix(bool is_performed) {
-  // Thousands of fsyncs: what is shown here does not depend on the disk.
-  if (sys::DirectoryExists("/dev/shm")) setenv("TMPDIR", "/dev/shm", 0);
-  for (int fail_at = 1;; ++fail_at) {
-    Lab lab;
-    lab.Ready();
-    const std::string contents = Contents(70'000);
-    const Release release = lab.SlotRelease(3, contents);
-    const auto offer = lab.Offer(release, lab.MakeOrder(release, {contents}));
-    sys::FaultPlan plan{.fail_at = fail_at, .is_performed = is_performed};
-    {
-      const sys::ScopedFaults faults(plan);
-      if (lab.machine->OfferDocuments(offer)) (void)lab.Finish();
-    }
-    lab.Open();
-    ASSERT_TRUE(lab.Advance()) << fail_at;
-    const std::string active = lab.BootText("active");
-    ASSERT_TRUE(active == "a\n" || lab.SlotText('b') == contents) << fail_at;
-    // The server offers the same bytes until it has a receipt: resume, or the outcome.
-    const auto again = lab.machine->OfferDocuments(offer);
-    ASSERT_TRUE(again && !again->refusal) << fail_at;
-    ASSERT_TRUE(lab.Finish()) << fail_at;
-    EXPECT_EQ(lab.BootText("active"), "b\n") << fail_at;
-    EXPECT_EQ(lab.SlotText('b'), contents) << fail_at;
-    EXPECT_EQ(Must(lab.machine->State({})).installed->release_counter, 3) << fail_at;
-    EXPECT_EQ(lab.Receipts().size(), 1u) << fail_at;
-    if (plan.steps < fail_at) break;
-  }
-}
-
-TEST(Machine, SurvivesAKillAtEveryDurableStep) { CrashMatrix(false); }
-TEST(Machine, SurvivesAKillJustAfterEveryDurableStep) { CrashMatrix(true); }
 
 }  // namespace
 }  // namespace fleetseal::installer

@@ -94,9 +94,9 @@ Status Machine::OfferStatus(const std::string& compact, wire::OfferOutcome& outc
   }
   if (next.trust.Serialize() != state_.trust.Serialize()) TRY(Store(std::move(next)));
   if (said_now) clock_.SetFromStatus(*said_now);
-  options_.log.Event("status.accepted", {{"epoch", state_.trust.status->epoch},
-                                         {"version", state_.trust.status->version},
-                                         {"answersNonce", is_answer}});
+  options_.log.Event(
+      "status.accepted",
+      {{"epoch", state_.trust.status->epoch}, {"version", state_.trust.status->version}, {"answersNonce", is_answer}});
   outcome.accepted.push_back("status");
   return {};
 }
@@ -115,7 +115,8 @@ Status Machine::OfferOrder(const wire::OfferDocumentsRequest& request, const std
     return {};
   }
   if (!clock_.is_known(state_.trust)) {
-    RefuseForNow(outcome, ErrorCode::kStatusExpired, "the time is not known: a status with the device's nonce is needed");
+    RefuseForNow(outcome, ErrorCode::kStatusExpired,
+                 "the time is not known: a status with the device's nonce is needed");
     return {};
   }
   if (state_.receipts.is_full()) {
@@ -170,14 +171,14 @@ Verdict<std::vector<StepPlan>> Machine::PlanSteps(const trust::AcceptedOrder& ac
 
 Verdict<SecretBytes> Machine::UnwrapKey(const trust::AcceptedOrder& accepted) const {
   const manifest::Order& order = accepted.order.order();
-  if (order.action == manifest::OrderAction::kCancel || options_.provisioning.device.delivery == manifest::Delivery::kClear)
+  if (order.action == manifest::OrderAction::kCancel ||
+      options_.provisioning.device.delivery == manifest::Delivery::kClear)
     return SecretBytes();
   if (!order.content_key) return Refuse(ErrorCode::kDecryptFailed, "the order has no content key");
   const trust::DeviceProfile& device = options_.provisioning.device;
-  auto key = sealing::UnwrapUpdateKey(*order.content_key, options_.keys->encryption(),
-                                      {.device_id = device.device_id,
-                                       .generation = device.generation,
-                                       .manifest_sha256 = order.manifest_sha256});
+  auto key = sealing::UnwrapUpdateKey(
+      *order.content_key, options_.keys->encryption(),
+      {.device_id = device.device_id, .generation = device.generation, .manifest_sha256 = order.manifest_sha256});
   if (!key) return Refuse(ErrorCode::kDecryptFailed, "content key: " + key.error().detail);
   return *std::move(key);
 }
@@ -205,7 +206,8 @@ Status Machine::TakeOrder(trust::AcceptedOrder accepted, std::vector<StepPlan> s
 }
 
 Status Machine::TakeCancel(const trust::AcceptedOrder& accepted) {
-  if (state_.journal) TRY(FinishOrder(manifest::Outcome::kCancelled, ErrorCode::kOrderCancelled, "cancelled by an order"));
+  if (state_.journal)
+    TRY(FinishOrder(manifest::Outcome::kCancelled, ErrorCode::kOrderCancelled, "cancelled by an order"));
   PersistedState next = state_;
   next.trust = accepted.next_state;
   manifest::Receipt receipt = ReceiptOf(accepted, next.trust);
@@ -228,7 +230,8 @@ Status Machine::TakeAlreadyInstalled(const trust::AcceptedOrder& accepted) {
 
 Status Machine::RecordRefusal(std::string_view document_name, const Sha256& document, const Refusal& refusal,
                               std::optional<OrderId> order_id, wire::OfferOutcome& outcome) {
-  outcome.refusal = wire::OfferRefusal{.document = std::string(document_name), .code = refusal.code, .detail = refusal.detail};
+  outcome.refusal =
+      wire::OfferRefusal{.document = std::string(document_name), .code = refusal.code, .detail = refusal.detail};
   options_.log.Event("document.refused", {{"document", document_name},
                                           {"sha256", codec::EncodeHex(document)},
                                           {"code", ErrorCodeName(refusal.code)},

@@ -1,9 +1,9 @@
 // Handlers: how one step of an update reaches its place, and how it is taken back.
 //
-// Source: docs/protocol/documents.md section 3; trust model section 8 (handlers write only below installer-owned prefixes).
-// Life of a step: Plan -> OpenTarget + writes + Seal -> Switch -> (Confirm, state stored, Clean | RollBack). Switch, Confirm, Clean
-// and RollBack may be repeated after a crash and then end in the same state. Nothing that runs is touched before Switch.
-// Thread rule: one thread at a time. Ownership: the machine owns the handlers.
+// Source: docs/protocol/documents.md section 3; trust model section 8 (handlers write only below installer-owned
+// prefixes). Life of a step: Plan -> OpenTarget + writes + Seal -> Switch -> (Confirm, state stored, Clean | RollBack).
+// Switch, Confirm, Clean and RollBack may be repeated after a crash and then end in the same state. Nothing that runs
+// is touched before Switch. Thread rule: one thread at a time. Ownership: the machine owns the handlers.
 #pragma once
 
 #include <map>
@@ -28,7 +28,7 @@ struct Target {
 struct StepPlan {
   std::string handler;
   FileId file_id;
-  std::string target;        // handler `file`: the name below the prefix; `slot`: "a" or "b"
+  std::string target;         // handler `file`: the name below the prefix; `slot`: "a" or "b"
   bool had_previous = false;  // handler `file`: there was a file of that name
 };
 

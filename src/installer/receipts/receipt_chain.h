@@ -1,9 +1,9 @@
 // ReceiptChain: the device's receipts that the server has not acknowledged yet, and what was refused how often.
 //
-// Source: trust model sections 4 (receipt: number and hash of the previous one) and 5 ("the same refusal is receipted once").
-// A receipt is a draft until it is shown; Freeze numbers and signs it and it never changes again, because two receipts with
-// one predecessor make the server quarantine the device. The same refusal while its receipt is a draft raises its count.
-// Thread rule: plain value, a part of the persisted state.
+// Source: trust model sections 4 (receipt: number and hash of the previous one) and 5 ("the same refusal is receipted
+// once"). A receipt is a draft until it is shown; Freeze numbers and signs it and it never changes again, because two
+// receipts with one predecessor make the server quarantine the device. The same refusal while its receipt is a draft
+// raises its count. Thread rule: plain value, a part of the persisted state.
 #pragma once
 
 #include <deque>

@@ -100,8 +100,10 @@ Result<Journal> ParseJournal(const Json& json) {
   const Json& phases = reader.Object("phases");
   if (reader.is_good()) {
     for (const auto& [name, time] : phases.as_object()) {
-      if (time.is_integer()) journal.phases[name] = {time.as_integer()};
-      else reader.Stop(ErrorCode::kMemberTypeWrong, "phases", "a time is no integer");
+      if (time.is_integer())
+        journal.phases[name] = {time.as_integer()};
+      else
+        reader.Stop(ErrorCode::kMemberTypeWrong, "phases", "a time is no integer");
     }
   }
   journal.boot_id = reader.String("bootId");

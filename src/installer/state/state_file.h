@@ -1,8 +1,8 @@
 // What the installer remembers over a restart, in one file that is replaced as a whole.
 //
-// Source: trust model sections 5 and 8 (each package step, status and order is its own transaction; high-water mark, commit
-// and receipt are one). Format 1: {"format","trust":text,"journal"?,"receipts","finished"?}. A refused document leaves
-// "trust" byte-identical. Thread rule: plain values; StateFile belongs to its owner's thread or lock.
+// Source: trust model sections 5 and 8 (each package step, status and order is its own transaction; high-water mark,
+// commit and receipt are one). Format 1: {"format","trust":text,"journal"?,"receipts","finished"?}. A refused document
+// leaves "trust" byte-identical. Thread rule: plain values; StateFile belongs to its owner's thread or lock.
 #pragma once
 
 #include <map>
@@ -19,8 +19,8 @@ namespace fleetseal::installer {
 
 using Phase = api::installer::InstallerPhase;
 
-// The order in hand. From `switching` on, `committed_trust` and `receipt` are fixed, so that a restart can end the update
-// without judging anything again.
+// The order in hand. From `switching` on, `committed_trust` and `receipt` are fixed, so that a restart can end the
+// update without judging anything again.
 struct Journal {
   Phase phase = Phase::kAccepted;
   trust::OrderDocuments documents;
