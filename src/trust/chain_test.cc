@@ -356,6 +356,14 @@ TEST_F(ChainTest, RefusesAJwkThatNamesAnotherAlgorithmThanTheListing) {
   EXPECT_REFUSED(Verify(compact), kAlgorithmNotAllowed);
 }
 
+TEST_F(ChainTest, RefusesAJwkWhoseAlgIsNotTheHeadersAndTheListings) {
+  const WorldKey rsa = WorldKey::Make("rsa-1", crypto::KeyKind::kRsa2048);
+  world.package.signing_keys.push_back(world.Listing(rsa, KeyRole::kPublisher, 90));
+  const std::string sjwk = Must(jose::SignSjwk(*world.roots[0].signer, {"root-1", world.roots[0].alg(), {}},
+                                               {rsa.key(), rsa.kid, crypto::SignatureAlgorithm::kPs256}));
+  EXPECT_REFUSED(Verify(world.SignJws(rsa, manifest::kTypManifest, payload, sjwk)), kAlgorithmNotAllowed);
+}
+
 TEST_F(ChainTest, RefusesAProductThatDiffersBetweenSignatureAndManifest) {
   const ProductName other = Must(ProductName::Parse("acme/other"));
   world.ListingOf("publisher-1").products.push_back(other);

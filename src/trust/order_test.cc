@@ -278,6 +278,17 @@ TEST_F(CounterTest, OnlyAPublisherOfTheProductSignsAPermit) {
   EXPECT_REFUSED(Accept(order), kPermitInvalid);
 }
 
+TEST_F(CounterTest, APermitForAnotherProductOfTheSameKeyIsRefused) {
+  const ProductName other = Must(ProductName::Parse("acme/other"));
+  world.package = world.NextPackage();
+  world.ListingOf("publisher-1").products.push_back(other);
+  state = Must(AcceptPackageStep(state, world.SignPackage(world.package)));
+  auto permit = Good();
+  EXPECT_TRUE(Downgrade(permit).has_value());
+  permit.product = other;
+  EXPECT_REFUSED(Downgrade(permit), kPermitInvalid);
+}
+
 TEST_F(CounterTest, NothingGoesBelowTheLeastCounterNotEvenWithAPermit) {
   const Release ancient = world.MakeRelease(1);
   auto order = world.MakeOrder(ancient);
@@ -358,6 +369,17 @@ TEST_F(OrderTest, RefusesALogThatThePackageDoesNotName) {
   EXPECT_REFUSED(Accept(world.MakeOrder(release)), kLogProofMissing);
   world.log_key = known;
   EXPECT_TRUE(Accept(world.MakeOrder(release)).has_value());
+}
+
+TEST_F(OrderTest, TakesAProofOfAnyLogThatThePackageNames) {
+  const WorldKey second = WorldKey::Make("second-log.example", crypto::KeyKind::kEd25519);
+  auto entry = world.package.logs[0];
+  entry.origin = second.kid;
+  entry.vkeys = {world.VkeyText(second, merkle::NoteKeyType::kEd25519)};
+  world.package.logs.push_back(entry);
+  Provision();
+  world.log_key = second;
+  EXPECT_EQ(Must(Accept(world.MakeOrder(release))).next_state.checkpoints.begin()->first, second.kid);
 }
 
 TEST_F(OrderTest, NeedsTheWitnessQuorumOfThePackage) {
