@@ -19,6 +19,8 @@ Result<std::unique_ptr<sys::LocalServer>> Listen(const Config& config, const std
                                  [allowed, &store, serve](sys::LocalChannel& channel, const sys::PeerCredentials& peer) {
                                    if (peer.uid != allowed) {
                                      log::Event(log::Level::kWarning, "peer.refused", {{"uid", peer.uid}});
+                                     // Read first: closing over unread bytes would take the answer with it.
+                                     (void)channel.ReceiveMessage(64 * 1024);
                                      (void)channel.SendMessage(
                                          BuildError({ErrorCode::kPermissionDenied, "this user may not connect here", {}}));
                                      return;

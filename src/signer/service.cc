@@ -78,6 +78,8 @@ Status SignerService::Listen() {
   const auto serve = [this](sys::LocalChannel& channel, const sys::PeerCredentials& peer) {
     if (peer.uid != config_.server_uid) {
       log::Event(log::Level::kWarning, "peer.refused", {{"uid", peer.uid}});
+      // The request is read first: closing over unread bytes would take the answer with it.
+      (void)channel.ReceiveMessage();
       (void)channel.SendMessage(api::signing::BuildError(ErrorCode::kPermissionDenied, "this user may not connect here"));
       return;
     }
