@@ -328,6 +328,8 @@ TEST_F(ServerTest, S0_2_PlainHttpAndOldTlsAreNotAnswered) {
   options.arguments = {"s_client", "-connect", "127.0.0.1:" + std::to_string(lab.server->device_port()), "-tls1_1", "-cipher",
                        "ALL:@SECLEVEL=0"};
   EXPECT_FALSE(Must(sys::RunProgram(options, 20'000)).exit.is_success());
+  options.arguments = {"s_client", "-connect", "127.0.0.1:" + std::to_string(lab.server->device_port()), "-tls1_3"};
+  EXPECT_TRUE(Must(sys::RunProgram(options, 20'000)).exit.is_success());  // the same with TLS 1.3 goes well
 }
 
 TEST_F(ServerTest, ASecondServerOnTheSameDirectoryIsRefused) {

@@ -1,0 +1,262 @@
+// What the server's stores promise, shown on SQLite and on PostgreSQL.
+#include <gtest/gtest.h>
+
+#include "server/store/device_store.h"
+#include "server/store/rollout_store.h"
+#include "server/store/schema.h"
+#include "server/store/update_store.h"
+#include "storage/testing/private_postgresql.h"
+#include "sys/testing/temp_directory.h"
+
+namespace fleetseal::server {
+namespace {
+
+#define EXPECT_CODE(expression, expected)                                                 \
+  do {                                                                                    \
+    const auto outcome_ = (expression);                                                   \
+    ASSERT_FALSE(outcome_.has_value()) << "succeeded";                                    \
+    EXPECT_EQ(ErrorCodeName(outcome_.error().code), ErrorCodeName(ErrorCode::expected));  \
+  } while (false)
+
+template <typename T>
+T IdOf(std::string_view text) {
+  return *T::Parse(text);
+}
+
+class StoreContract : public ::testing::TestWithParam<storage::Engine> {
+ protected:
+  static void TearDownTestSuite() { postgresql.reset(); }
+
+  void SetUp() override {
+    storage::Database::Options options;
+    options.url = "sqlite:" + directory.File("server.db");
+    if (GetParam() == storage::Engine::kPostgresql) {
+      if (!postgresql) {
+        auto started = storage::testing::PrivatePostgresql::Start();
+        ASSERT_TRUE(started.has_value()) << started.error().ToString();
+        postgresql = *std::move(started);
+      }
+      options.url = postgresql->Url();
+    }
+    auto opened = storage::Database::Open(options);
+    ASSERT_TRUE(opened.has_value()) << opened.error().ToString();
+    database = *std::move(opened);
+    if (GetParam() == storage::Engine::kPostgresql) DropTables();
+    const Status migrated = MigrateServerTables(*database);
+    ASSERT_TRUE(migrated.has_value()) << migrated.error().ToString();
+    updates.emplace(*database);
+    rollouts.emplace(*database);
+    devices.emplace(*database);
+  }
+  void DropTables() {
+    const Status dropped = database->WithTransaction([](storage::Session& session) -> Status {
+      for (const std::string_view table : {"schema_migrations", "updates", "update_files", "rollouts", "rollout_devices",
+                                           "timeline", "device_seen", "device_groups", "device_group_members"}) {
+        TRY(session.Execute("DROP TABLE IF EXISTS " + std::string(table)));
+      }
+      return {};
+    });
+    ASSERT_TRUE(dropped.has_value()) << dropped.error().ToString();
+  }
+
+  static Sha256 Hash(uint8_t byte) {
+    Sha256 hash;
+    hash.bytes.fill(byte);
+    return hash;
+  }
+  static StoredUpdate MakeUpdate(uint8_t byte, const std::string& request) {
+    StoredUpdate update;
+    update.manifest_sha256 = Hash(byte);
+    update.request_id = IdOf<RequestId>(request);
+    update.product = IdOf<ProductName>("acme/gateway");
+    update.version = "1.2";
+    update.requester = IdOf<PersonId>("paula");
+    update.created = {1000};
+    update.manifest = R"({"description":"Grüße"})";
+    update.files = {{IdOf<FileId>("f0000000000000001"), "b.img", 5'000'000'000, Hash(1), std::nullopt, std::nullopt},
+                    {IdOf<FileId>("f0000000000000000"), "a.img", 0, Hash(2), std::nullopt, std::nullopt}};
+    return update;
+  }
+  StoredOrder MakeOrder(const std::string& plan, const std::string& device, int64_t sequence) {
+    return {IdOf<PlanId>(plan), IdOf<DeviceId>(device), OrderState::kWaiting, std::nullopt, "order of " + device,
+            IdOf<OrderId>("order-" + std::to_string(sequence)), sequence};
+  }
+  void PutRollout(const std::string& plan, uint8_t manifest) {
+    ASSERT_TRUE(rollouts->Put({IdOf<PlanId>(plan), "plan text", Hash(manifest), RolloutState::kPlanned, {5}, 0}).has_value());
+  }
+
+  static std::unique_ptr<storage::testing::PrivatePostgresql> postgresql;
+  sys::TempDirectory directory;
+  std::unique_ptr<storage::Database> database;
+  std::optional<UpdateStore> updates;
+  std::optional<RolloutStore> rollouts;
+  std::optional<DeviceStore> devices;
+};
+std::unique_ptr<storage::testing::PrivatePostgresql> StoreContract::postgresql;
+
+TEST_P(StoreContract, AnUpdateComesBackAsItWasPut) {
+  ASSERT_TRUE(updates->Submit(MakeUpdate(7, "request-1")).has_value());
+  const auto found = updates->Find(Hash(7));
+  ASSERT_TRUE(found.has_value()) << found.error().ToString();
+  EXPECT_EQ(found->manifest, R"({"description":"Grüße"})");
+  EXPECT_EQ(found->state, UpdateState::kSubmitted);
+  ASSERT_EQ(found->files.size(), 2u);
+  EXPECT_EQ(found->files[0].file_name, "b.img");  // the manifest's order
+  EXPECT_EQ(found->files[0].size, 5'000'000'000);
+  EXPECT_FALSE(found->has_all_files());
+  EXPECT_EQ(updates->FindByRequest(IdOf<RequestId>("request-1"))->manifest_sha256, Hash(7));
+  EXPECT_CODE(updates->Find(Hash(8)), kNotFound);
+  EXPECT_CODE(updates->FindByRequest(IdOf<RequestId>("request-2")), kNotFound);
+}
+
+TEST_P(StoreContract, NoStateOfAnUpdateIsSkipped) {
+  ASSERT_TRUE(updates->Submit(MakeUpdate(7, "request-1")).has_value());
+  EXPECT_CODE(updates->Move(Hash(7), UpdateState::kDeployable), kConflict);
+  EXPECT_CODE(updates->Move(Hash(7), UpdateState::kWithdrawn), kConflict);
+  EXPECT_CODE(updates->Move(Hash(7), UpdateState::kSigned), kConflict);
+  ASSERT_TRUE(updates->SetSigned(Hash(7), "a.b.c", 12, 3).has_value());
+  ASSERT_TRUE(updates->SetSigned(Hash(7), "a.b.c", 12, 3).has_value());
+  EXPECT_CODE(updates->SetSigned(Hash(7), "d.e.f", 12, 3), kConflict);
+  EXPECT_CODE(updates->Move(Hash(7), UpdateState::kRejected), kConflict);
+  EXPECT_CODE(updates->Submit(MakeUpdate(7, "request-2")), kConflict);
+  ASSERT_TRUE(updates->Move(Hash(7), UpdateState::kDeployable).has_value());
+  ASSERT_TRUE(updates->Move(Hash(7), UpdateState::kWithdrawn).has_value());
+  EXPECT_CODE(updates->Move(Hash(7), UpdateState::kDeployable), kConflict);
+  const auto found = updates->Find(Hash(7));
+  EXPECT_EQ(found->log_index, 12);
+  EXPECT_EQ(found->release_counter, 3);
+  EXPECT_CODE(updates->Move(Hash(9), UpdateState::kDeployable), kNotFound);
+}
+
+TEST_P(StoreContract, ARejectedManifestMayBeSubmittedAgain) {
+  ASSERT_TRUE(updates->Submit(MakeUpdate(7, "request-1")).has_value());
+  ASSERT_TRUE(updates->Move(Hash(7), UpdateState::kRejected).has_value());
+  ASSERT_TRUE(updates->Submit(MakeUpdate(7, "request-2")).has_value());
+  const auto found = updates->Find(Hash(7));
+  EXPECT_EQ(found->state, UpdateState::kSubmitted);
+  EXPECT_EQ(found->request_id.text(), "request-2");
+}
+
+TEST_P(StoreContract, SealedFilesComeAndGo) {
+  ASSERT_TRUE(updates->Submit(MakeUpdate(7, "request-1")).has_value());
+  for (const char* file : {"f0000000000000000", "f0000000000000001"}) {
+    ASSERT_TRUE(updates->SetSealed(Hash(7), IdOf<FileId>(file), UpdateStore::Sealed{Hash(3), 99}).has_value());
+  }
+  EXPECT_TRUE(updates->Find(Hash(7))->has_all_files());
+  ASSERT_TRUE(updates->SetSealed(Hash(7), IdOf<FileId>("f0000000000000000"), std::nullopt).has_value());
+  EXPECT_FALSE(updates->Find(Hash(7))->has_all_files());
+  EXPECT_CODE(updates->SetSealed(Hash(7), IdOf<FileId>("other"), std::nullopt), kNotFound);
+}
+
+TEST_P(StoreContract, PagesHoldEachUpdateOnceNewestFirst) {
+  for (uint8_t i = 1; i <= 5; ++i) ASSERT_TRUE(updates->Submit(MakeUpdate(i, "request-" + std::to_string(i))).has_value());
+  std::vector<int> seen;
+  std::optional<int64_t> cursor;
+  do {
+    const auto page = updates->List(cursor, 2);
+    ASSERT_TRUE(page.has_value());
+    for (const auto& update : page->updates) seen.push_back(update.manifest_sha256.bytes[0]);
+    cursor = page->cursor;
+  } while (cursor);
+  EXPECT_EQ(seen, (std::vector<int>{5, 4, 3, 2, 1}));
+}
+
+TEST_P(StoreContract, APlanKeepsItsFirstText) {
+  PutRollout("plan-1", 7);
+  PutRollout("plan-1", 7);
+  EXPECT_CODE(rollouts->Put({IdOf<PlanId>("plan-1"), "other text", Hash(7), RolloutState::kPlanned, {5}, 0}), kAlreadyExists);
+  EXPECT_CODE(rollouts->Move(IdOf<PlanId>("plan-1"), RolloutState::kFinished), kConflict);
+  ASSERT_TRUE(rollouts->Move(IdOf<PlanId>("plan-1"), RolloutState::kCancelled).has_value());
+  EXPECT_CODE(rollouts->Move(IdOf<PlanId>("plan-1"), RolloutState::kRunning), kConflict);
+  EXPECT_CODE(rollouts->Find(IdOf<PlanId>("plan-2")), kNotFound);
+}
+
+TEST_P(StoreContract, OrdersKeepTheirOutcome) {
+  PutRollout("plan-1", 7);
+  const PlanId plan = IdOf<PlanId>("plan-1");
+  ASSERT_TRUE(rollouts->AddOrders({MakeOrder("plan-1", "d1", 10), MakeOrder("plan-1", "d2", 11)}).has_value());
+  ASSERT_TRUE(rollouts->AddOrders({MakeOrder("plan-1", "d1", 20)}).has_value());
+  EXPECT_EQ(rollouts->FindOrder(plan, IdOf<DeviceId>("d1"))->sequence, 10);  // the first stays
+  ASSERT_TRUE(rollouts->SetOrderState(plan, IdOf<DeviceId>("d1"), OrderState::kOffered, std::nullopt).has_value());
+  ASSERT_TRUE(rollouts->SetOrderState(plan, IdOf<DeviceId>("d1"), OrderState::kRefused, "OutsideWindow").has_value());
+  ASSERT_TRUE(rollouts->SetOrderState(plan, IdOf<DeviceId>("d1"), OrderState::kOffered, std::nullopt).has_value());
+  EXPECT_EQ(rollouts->FindOrder(plan, IdOf<DeviceId>("d1"))->code, "OutsideWindow");
+  ASSERT_TRUE(rollouts->SetOrderState(plan, IdOf<DeviceId>("d1"), OrderState::kInstalled, std::nullopt).has_value());
+  ASSERT_TRUE(rollouts->SetOrderState(plan, IdOf<DeviceId>("d1"), OrderState::kFailed, "Internal").has_value());
+  EXPECT_EQ(rollouts->FindOrder(plan, IdOf<DeviceId>("d1"))->state, OrderState::kInstalled);
+  const auto counts = rollouts->Count(plan);
+  EXPECT_EQ(counts->installed, 1);
+  EXPECT_EQ(counts->waiting, 1);
+  EXPECT_FALSE(counts->is_done());
+  EXPECT_EQ(rollouts->OrderedDevices(plan)->size(), 2u);
+  EXPECT_EQ(rollouts->FindOrderById(IdOf<DeviceId>("d2"), IdOf<OrderId>("order-11"))->order, "order of d2");
+  EXPECT_CODE(rollouts->FindOrderById(IdOf<DeviceId>("d1"), IdOf<OrderId>("order-11")), kNotFound);
+  EXPECT_CODE(rollouts->SetOrderState(plan, IdOf<DeviceId>("d3"), OrderState::kFailed, std::nullopt), kNotFound);
+}
+
+TEST_P(StoreContract, OnlyOpenOrdersOfRunningRolloutsArePending) {
+  PutRollout("plan-1", 7);
+  PutRollout("plan-2", 8);
+  ASSERT_TRUE(rollouts->AddOrders({MakeOrder("plan-1", "d1", 10), MakeOrder("plan-1", "d2", 11), MakeOrder("plan-2", "d3", 12)})
+                  .has_value());
+  ASSERT_TRUE(rollouts->Move(IdOf<PlanId>("plan-1"), RolloutState::kRunning).has_value());
+  ASSERT_TRUE(rollouts->SetOrderState(IdOf<PlanId>("plan-1"), IdOf<DeviceId>("d2"), OrderState::kInstalled, std::nullopt).has_value());
+  std::vector<std::string> pending;
+  ASSERT_TRUE(rollouts->ForEachPending([&](const StoredOrder& order, const Sha256& manifest) -> Status {
+    EXPECT_EQ(manifest, Hash(7));
+    pending.push_back(order.device_id.text());
+    return {};
+  }).has_value());
+  EXPECT_EQ(pending, std::vector<std::string>{"d1"});
+  EXPECT_EQ(rollouts->FindNewestOrder(Hash(7), IdOf<DeviceId>("d1"))->sequence, 10);
+  EXPECT_CODE(rollouts->FindNewestOrder(Hash(8), IdOf<DeviceId>("d1")), kNotFound);
+}
+
+TEST_P(StoreContract, ATimelineIsNewestFirstAndTakesARepeatOnce) {
+  const DeviceId device = IdOf<DeviceId>("d1");
+  const DeviceEvent receipt{device, {50}, "receipt", IdOf<PlanId>("plan-1"), Hash(7), "refused", "NoSpace"};
+  ASSERT_TRUE(devices->AppendEvents({{device, {40}, "enrolled", std::nullopt, std::nullopt, std::nullopt, std::nullopt}, receipt})
+                  .has_value());
+  ASSERT_TRUE(devices->AppendEvents({receipt}).has_value());
+  const auto page = devices->ListEvents(device, std::nullopt, 10);
+  ASSERT_EQ(page->events.size(), 2u);
+  EXPECT_EQ(page->events[0].code, "NoSpace");
+  EXPECT_EQ(page->events[0].manifest_sha256, Hash(7));
+  EXPECT_EQ(page->events[1].event, "enrolled");
+  EXPECT_TRUE(devices->ListEvents(IdOf<DeviceId>("d2"), std::nullopt, 10)->events.empty());
+}
+
+TEST_P(StoreContract, LastSeenIsReplaced) {
+  ASSERT_TRUE(devices->PutSeen({{IdOf<DeviceId>("d1"), {10}, std::nullopt, std::nullopt, "idle", "1"}}).has_value());
+  ASSERT_TRUE(devices->PutSeen({{IdOf<DeviceId>("d1"), {20}, 4, Hash(7), "idle", "2"}}).has_value());
+  int count = 0;
+  ASSERT_TRUE(devices->ForEachSeen([&](const SeenDevice& seen) -> Status {
+    ++count;
+    EXPECT_EQ(seen.seen.value, 20);
+    EXPECT_EQ(seen.release_counter, 4);
+    EXPECT_EQ(seen.agent_version, "2");
+    return {};
+  }).has_value());
+  EXPECT_EQ(count, 1);
+}
+
+TEST_P(StoreContract, GroupsHoldTheirMembers) {
+  const GroupName name = IdOf<GroupName>("pilot");
+  ASSERT_TRUE(devices->PutGroup(name, "first ones").has_value());
+  ASSERT_TRUE(devices->PutGroup(name, "first ones").has_value());
+  EXPECT_CODE(devices->PutGroup(name, std::nullopt), kAlreadyExists);
+  ASSERT_TRUE(devices->SetMembers(name, {IdOf<DeviceId>("d2"), IdOf<DeviceId>("d1"), IdOf<DeviceId>("d2")}).has_value());
+  EXPECT_EQ(devices->FindGroup(name)->count, 2);
+  ASSERT_TRUE(devices->SetMembers(name, {IdOf<DeviceId>("d3")}).has_value());
+  EXPECT_EQ(devices->Members(name)->at(0).text(), "d3");
+  EXPECT_CODE(devices->SetMembers(IdOf<GroupName>("other"), {}), kNotFound);
+  EXPECT_EQ(devices->ListGroups("", 10)->groups.size(), 1u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, StoreContract, ::testing::Values(storage::Engine::kSqlite, storage::Engine::kPostgresql),
+                         [](const auto& engine) {
+                           return engine.param == storage::Engine::kSqlite ? std::string("Sqlite") : std::string("Postgresql");
+                         });
+
+}  // namespace
+}  // namespace fleetseal::server
