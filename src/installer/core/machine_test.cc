@@ -102,6 +102,39 @@ void ExpectRefused(Lab& lab, const wire::OfferDocumentsRequest& offer, ErrorCode
   EXPECT_EQ(receipts.back().code, ErrorCodeName(code));
 }
 
+// One bit in each part of each document. No network exists in this process: the verdict is the device's own.
+TEST(Machine, S0_6_AnyChangedBitInAnyDocumentIsRefused) {
+  Lab lab;
+  lab.Ready();
+  const Release release = lab.SlotRelease(3, "x");
+  const auto good = lab.Offer(release, lab.MakeOrder(release, {"x"}));
+  const std::string trust = lab.machine->TrustText();
+  const auto expect_refused = [&](const wire::OfferDocumentsRequest& offer, const std::string& what) {
+    const auto outcome = lab.machine->OfferDocuments(offer);
+    EXPECT_TRUE(outcome && outcome->refusal) << what;
+    EXPECT_EQ(lab.machine->TrustText(), trust) << what;
+  };
+  constexpr size_t kPlaces = 24;
+  for (size_t i = 0; i < kPlaces; ++i) {
+    const auto flip = [i](auto& text) { text[(text.size() - 1) * i / (kPlaces - 1)] ^= 2; };
+    auto order = good;
+    flip(*order.order);
+    expect_refused(order, "order at " + std::to_string(i));
+    auto signature = good;
+    flip(*signature.manifest_signature);
+    expect_refused(signature, "manifest signature at " + std::to_string(i));
+    auto bytes = good;
+    flip(*bytes.manifest);
+    expect_refused(bytes, "manifest at " + std::to_string(i));
+    auto leaf = good;
+    // The leaf's line; witnesses below it may be changed as long as the quorum stands.
+    const size_t leaf_at = leaf.log_proof->find("extra") + 8;
+    (*leaf.log_proof)[leaf_at + i] ^= 2;
+    expect_refused(leaf, "log proof at " + std::to_string(i));
+  }
+  EXPECT_FALSE(Must(lab.machine->OfferDocuments(good)).refusal);
+}
+
 TEST(Machine, S0_10_RefusesAnOrderOfAnotherDevice) {
   Lab lab;
   lab.Ready();
