@@ -1,0 +1,183 @@
+// Register changes, revocations, packages, people's certificates.
+#include <gtest/gtest.h>
+
+#include "pki/chain.h"
+#include "signer/testing/signer_world.h"
+
+namespace fleetseal::signer::testing {
+namespace {
+
+using manifest::PersonRole;
+using manifest::RevocationAction;
+using manifest::RevocationKind;
+
+manifest::AddPerson NewPerson(const std::string& id, const crypto::PublicKey& key) {
+  return {Must(PersonId::Parse(id)), {PersonRole::kOperator}, {true, {}}, key};
+}
+
+TEST(Register, S2_22_ChangeNeedsTheQuorumOverTheSameBytes) {
+  SignerWorld world;
+  const auto change = world.MakeChange({NewPerson("dora", WorldKey::Make("").key())});
+  EXPECT_REFUSED_UNCHANGED(world, RegisterChange(world.core(), world.BySecurity(change, 1)), kQuorumNotReached);
+  const auto one = world.BySecurity(change, 1).front();
+  EXPECT_REFUSED_UNCHANGED(world, RegisterChange(world.core(), {one, one}), kQuorumNotReached);
+  auto other = change;
+  other.nonce = world.Nonce();
+  EXPECT_REFUSED_UNCHANGED(world, RegisterChange(world.core(), {one, world.BySecurity(other)[1]}), kQuorumNotReached);
+  EXPECT_REFUSED_UNCHANGED(world, RegisterChange(world.core(), {world.SignAs("sam", manifest::kTypRegisterChange, change.Build())}),
+                           kQuorumNotReached);
+  const auto good = world.BySecurity(change);
+  EXPECT_EQ(Must(RegisterChange(world.core(), good)).sequence, 2);
+  const std::string before = world.Dump();
+  EXPECT_EQ(Must(RegisterChange(world.core(), good)).sequence, 2) << "the same change again";
+  EXPECT_EQ(before, world.Dump());
+  EXPECT_EQ(Must(People(world.core())).sequence, 2);
+}
+
+TEST(Register, ChangeFollowsTheLastOneAndUsesFreshKeysAndNonces) {
+  SignerWorld world;
+  auto change = world.MakeChange({NewPerson("dora", WorldKey::Make("").key())});
+  change.sequence = 7;
+  EXPECT_REFUSED_UNCHANGED(world, RegisterChange(world.core(), world.BySecurity(change)), kConflict);
+  change = world.MakeChange({NewPerson("dora", world.people.at("bob").key.key())});
+  EXPECT_REFUSED_UNCHANGED(world, RegisterChange(world.core(), world.BySecurity(change)), kKeyAlreadyUsed);
+  change = world.MakeChange({NewPerson("bob", WorldKey::Make("").key())});
+  EXPECT_REFUSED_UNCHANGED(world, RegisterChange(world.core(), world.BySecurity(change)), kAlreadyExists);
+  change = world.MakeChange({manifest::RevokePerson{Must(PersonId::Parse("nobody"))}});
+  EXPECT_REFUSED_UNCHANGED(world, RegisterChange(world.core(), world.BySecurity(change)), kPersonUnknown);
+  change = world.MakeChange({NewPerson("dora", WorldKey::Make("").key())});
+  (void)Must(RegisterChange(world.core(), world.BySecurity(change)));
+  world.change_sequence = 2;
+  auto replay = world.MakeChange({NewPerson("emil", WorldKey::Make("").key())});
+  replay.nonce = change.nonce;
+  EXPECT_REFUSED_UNCHANGED(world, RegisterChange(world.core(), world.BySecurity(replay)), kNonceReplayed);
+  world.is_log_failing = true;
+  const auto unrecorded = world.MakeChange({NewPerson("emil", WorldKey::Make("").key())});
+  EXPECT_REFUSED_UNCHANGED(world, RegisterChange(world.core(), world.BySecurity(unrecorded)), kLogNotWritable);
+}
+
+TEST(Register, NewSecurityKeysTakeOver) {
+  SignerWorld world;
+  const WorldKey next = WorldKey::Make("");
+  world.Change(manifest::SetSecurity{{next.key()}, 1});
+  const auto change = world.MakeChange({manifest::SetPolicy{world.MakePolicy(1)}});
+  EXPECT_REFUSED_UNCHANGED(world, RegisterChange(world.core(), world.BySecurity(change)), kQuorumNotReached);
+  EXPECT_TRUE(RegisterChange(world.core(), {world.SignAs(next, manifest::kTypRegisterChange, change.Build())}).has_value());
+}
+
+TEST(Register, OperatorAllowsDevicesAndNothingElse) {
+  SignerWorld world;
+  const auto device = world.MakeDevice("gw-1");
+  const auto change = world.MakeChange({world.MakeAllow(device)});
+  const auto by = [&](const std::string& id, const manifest::RegisterChange& one) {
+    return RegisterChange(world.core(), {world.SignAs(id, manifest::kTypRegisterChange, one.Build())});
+  };
+  EXPECT_REFUSED_UNCHANGED(world, by("alice", change), kRoleMissing);
+  EXPECT_TRUE(by("olga", change).has_value());
+  auto mixed = world.MakeChange({world.MakeAllow(world.MakeDevice("gw-2")), manifest::SetPolicy{world.MakePolicy(0)}});
+  EXPECT_REFUSED_UNCHANGED(world, by("olga", mixed), kQuorumNotReached);
+  auto skipped = world.MakeDevice("gw-1");
+  skipped.generation = 3;
+  EXPECT_REFUSED_UNCHANGED(world, by("olga", world.MakeChange({world.MakeAllow(skipped)})), kConflict);
+}
+
+TEST(People, CertificateIsForTheRegisteredKey) {
+  SignerWorld world;
+  const auto csr = [&](const WorldKey& key) { return Must(pki::BuildCertificateRequest(*key.signer, "root", {})); };
+  const auto answer = Must(PersonCertificate(world.core(), csr(world.people.at("bob").key)));
+  EXPECT_EQ(answer.id.text(), "bob");
+  const auto certificate = Must(pki::Certificate::FromPem(answer.certificate));
+  EXPECT_EQ(Must(pki::IdentityOf(certificate, world.config.organisation)).id, "bob");
+  EXPECT_REFUSED_UNCHANGED(world, PersonCertificate(world.core(), csr(WorldKey::Make(""))), kPersonUnknown);
+  world.Change(manifest::RevokePerson{Must(PersonId::Parse("bob"))});
+  EXPECT_REFUSED_UNCHANGED(world, PersonCertificate(world.core(), csr(world.people.at("bob").key)), kPersonRevoked);
+  world.is_log_failing = true;
+  EXPECT_REFUSED_UNCHANGED(world, PersonCertificate(world.core(), csr(world.people.at("carol").key)), kLogNotWritable);
+}
+
+TEST(Revocations, NeedTheRoleForTheirKind) {
+  SignerWorld world;
+  (void)world.Enrolled("gw-1");
+  const auto revoke = [&](RevocationKind kind, RevocationAction action, const std::string& subject, const std::string& person) {
+    return Revoke(world.core(), world.Signed(world.MakeRevocation(kind, action, subject, person)));
+  };
+  EXPECT_REFUSED_UNCHANGED(world, revoke(RevocationKind::kDevice, RevocationAction::kSuspend, "gw-1", "alice"), kRoleMissing);
+  EXPECT_REFUSED_UNCHANGED(world, revoke(RevocationKind::kPerson, RevocationAction::kRevoke, "bob", "olga"), kRoleMissing);
+  EXPECT_REFUSED_UNCHANGED(world, revoke(RevocationKind::kDevice, RevocationAction::kSuspend, "gw-9", "olga"), kDeviceUnknown);
+  EXPECT_REFUSED_UNCHANGED(world, revoke(RevocationKind::kDevice, RevocationAction::kWithdraw, "gw-1", "olga"), kInvalidArgument);
+  EXPECT_REFUSED_UNCHANGED(world, revoke(RevocationKind::kDevice, RevocationAction::kResume, "gw-1", "olga"), kConflict);
+  EXPECT_REFUSED_UNCHANGED(world, revoke(RevocationKind::kPlan, RevocationAction::kCancel, "plan-9", "olga"), kNotFound);
+  EXPECT_REFUSED_UNCHANGED(world, revoke(RevocationKind::kManifest, RevocationAction::kWithdraw, Text(Sha256{}), "alice"), kUpdateNotSigned);
+  EXPECT_TRUE(revoke(RevocationKind::kDevice, RevocationAction::kSuspend, "gw-1", "olga").has_value());
+  EXPECT_TRUE(revoke(RevocationKind::kDevice, RevocationAction::kResume, "gw-1", "olga").has_value());
+  EXPECT_TRUE(revoke(RevocationKind::kPerson, RevocationAction::kRevoke, "bob", "sam").has_value());
+  const auto again = world.Signed(world.MakeRevocation(RevocationKind::kDevice, RevocationAction::kRevoke, "gw-1", "sam"));
+  EXPECT_TRUE(Revoke(world.core(), again).has_value());
+  const std::string before = world.Dump();
+  EXPECT_TRUE(Revoke(world.core(), again).has_value());
+  EXPECT_EQ(before, world.Dump());
+}
+
+TEST(Packages, AreTakenAsStepsOnly) {
+  SignerWorld world;
+  auto next = world.package;
+  next.version = 2;
+  EXPECT_REFUSED_UNCHANGED(world, PublishPackage(world.core(), world.SignPackage(next, {0})), kPackageStepInvalid);
+  auto skipped = world.package;
+  skipped.version = 3;
+  EXPECT_REFUSED_UNCHANGED(world, PublishPackage(world.core(), world.SignPackage(skipped)), kPackageStepInvalid);
+  const std::string text = world.SignPackage(next);
+  world.is_log_failing = true;
+  EXPECT_REFUSED_UNCHANGED(world, PublishPackage(world.core(), text), kLogNotWritable);
+  world.is_log_failing = false;
+  EXPECT_EQ(Must(PublishPackage(world.core(), text)), 2);
+  EXPECT_EQ(Must(PublishPackage(world.core(), text)), 2) << "the same package again";
+  EXPECT_EQ(Must(Packages(world.core(), 1)).size(), 2U);
+  EXPECT_EQ(Must(Packages(world.core(), 2)).front(), text);
+  world.Open();
+  EXPECT_EQ(Must(Hello(world.core())).package_version, 2);
+}
+
+TEST(Packages, ExpiredOneSignsNothing) {
+  SignerWorld world;
+  world.clock.Advance(101 * 86'400);
+  const auto submitted = world.Submitted("1.0.0");
+  (void)Must(world.ApproveBy(submitted, "bob"));
+  EXPECT_REFUSED_UNCHANGED(world, world.ApproveBy(submitted, "carol"), kPackageExpired);
+}
+
+TEST(Ceremony, RefusesADirectoryInUse) {
+  SignerWorld world;
+  EXPECT_REFUSED(CreateOrganisation(world.config, {{world.product}}, world.clock), kBusy);
+  EXPECT_REFUSED(AdoptOrganisation(world.config, world.AdoptFolder(), world.clock), kBusy);
+  world.service.reset();
+  EXPECT_REFUSED(CreateOrganisation(world.config, {{world.product}}, world.clock), kAlreadyExists);
+  EXPECT_REFUSED(AdoptOrganisation(world.config, world.AdoptFolder(), world.clock), kAlreadyExists);
+}
+
+TEST(Ceremony, IssuesServerAndPersonCertificates) {
+  SignerWorld world;
+  const Json& certificates = *world.adopted.Find("certificates");
+  const auto server = Must(pki::Certificate::FromPem(certificates.Find("server")->as_string()));
+  EXPECT_EQ(server.san_dns(), std::vector<std::string>{"fleet.example"});
+  EXPECT_TRUE(server.has_purpose(pki::Purpose::kServer));
+  const auto olga = Must(pki::Certificate::FromPem(certificates.Find("person-olga")->as_string()));
+  EXPECT_EQ(Must(pki::IdentityOf(olga, world.config.organisation)).id, "olga");
+}
+
+TEST(Keystores, S1_24_OpenOnlyWithThePassphraseAndInTheirOwnStore) {
+  SignerWorld world;
+  world.service.reset();
+  ASSERT_TRUE(sys::WriteFileDurably(world.config.passphrase, AsBytes("wrong"), 0600).has_value());
+  EXPECT_REFUSED(SignerService::Open(world.config, world.clock), kPassphraseWrong);
+  ASSERT_TRUE(sys::WriteFileDurably(world.config.passphrase, AsBytes("correct horse"), 0600).has_value());
+  const std::string keys = world.config.data + "/keys/";
+  const auto names = Must(sys::ListDirectory(keys + "online"));
+  const auto text = Must(sys::ReadFile(keys + "online/" + names.front(), 65536));
+  EXPECT_EQ(AsText(text).find("PRIVATE"), std::string_view::npos);
+  ASSERT_TRUE(sys::WriteFileDurably(keys + "publisher/" + names.front(), text, 0400).has_value());
+  EXPECT_REFUSED(SignerService::Open(world.config, world.clock), kKeyPurposeWrong);
+}
+
+}  // namespace
+}  // namespace fleetseal::signer::testing
