@@ -302,6 +302,19 @@ TEST_F(ServerTest, S0_3_ContentIsForTheDeviceWhoseOrderNamesIt) {
   EXPECT_EQ(crypto::HashSha256(response.body), sealed);
 }
 
+TEST_F(ServerTest, AQuarantinedDeviceIsRefusedFromItsReceiptOn) {
+  StartRollout();
+  lab.signer.On("receipts", [this](const codec::Json&) -> Result<codec::Json> {
+    lab.devices.devices[0].state = DeviceState::kQuarantined;
+    api::signing::ReceiptsAnswer answer;
+    answer.results = {{false, ErrorCode::kReceiptInvalid, "two receipts with one predecessor"}};
+    return answer.ToJson();
+  });
+  EXPECT_EQ(SendReceipt("device-1", ReceiptOf("device-1", manifest::Outcome::kInstalled)), "200");
+  EXPECT_EQ(ServerLab::CodeOf(CheckIn("device-1")), "DeviceQuarantined");
+  EXPECT_EQ(RolloutState(), "running device-1 waiting");
+}
+
 TEST_F(ServerTest, PendingOrdersSurviveARestart) {
   StartRollout();
   lab.Start();

@@ -23,7 +23,7 @@ Status DemandRevoker(const Person& person, const manifest::Revocation& revocatio
     case manifest::RevocationKind::kDevice:
     case manifest::RevocationKind::kPlan: return DemandRole(person, {PersonRole::kOperator, PersonRole::kSecurity});
     case manifest::RevocationKind::kManifest:
-      return DemandRole(person, {PersonRole::kSecurity, PersonRole::kPublisher, PersonRole::kOperator});
+      return DemandRole(person, {PersonRole::kSecurity, PersonRole::kPublisher});
   }
   return Fail(ErrorCode::kInvalidArgument, "no kind");
 }

@@ -51,6 +51,19 @@ Status ReceiptService::Apply(const DeviceId& device, const manifest::Receipt& re
   return core_.device_store.AppendEvents({event});
 }
 
+// A receipt that does not follow from the last one may have put the device into quarantine: the list says so. A device that sends bad
+// receipts on purpose must not make the server fetch the list each time.
+void ReceiptService::FollowQuarantine(const DeviceId& device, ErrorCode code) {
+  constexpr int64_t kPauseMs = 10'000;
+  if (code == ErrorCode::kDeviceQuarantined) core_.devices.SetState(device, DeviceState::kQuarantined);
+  if (code != ErrorCode::kReceiptInvalid) return;
+  const int64_t now_ms = core_.clock.MonotonicMs();
+  if (now_ms < next_refresh_ms_.load()) return;
+  next_refresh_ms_ = now_ms + kPauseMs;
+  const Status refreshed = core_.RefreshDevices();
+  if (!refreshed) LogFailure("devices.refresh-failed", refreshed.error());
+}
+
 Result<api::device::ReceiptsAnswer> ReceiptService::Take(const DeviceId& device, const api::device::ReceiptsRequest& body) {
   std::vector<manifest::Receipt> receipts;
   for (const std::string& compact : body.receipts) {
@@ -70,7 +83,7 @@ Result<api::device::ReceiptsAnswer> ReceiptService::Take(const DeviceId& device,
     out.detail = result.detail;
     answer.results.push_back(std::move(out));
     (result.is_accepted ? core_.metrics.receipts_accepted : core_.metrics.receipts_refused).fetch_add(1, std::memory_order_relaxed);
-    if (result.code == ErrorCode::kDeviceQuarantined) core_.devices.SetState(device, DeviceState::kQuarantined);
+    if (result.code) FollowQuarantine(device, *result.code);
     if (!result.is_accepted) continue;
     // The receipt is on the log whatever happens here: the device must not send it again.
     const Status applied = Apply(device, receipts[i]);

@@ -4,6 +4,8 @@
 // Thread rule: any thread that may block.
 #pragma once
 
+#include <atomic>
+
 #include "api/device/messages.h"
 #include "manifest/receipt.h"
 #include "server/core/core.h"
@@ -21,7 +23,10 @@ class ReceiptService {
   Status Apply(const DeviceId& device, const manifest::Receipt& receipt);
   Status ApplyToOrder(const DeviceId& device, const manifest::Receipt& receipt, const StoredOrder& order);
 
+  void FollowQuarantine(const DeviceId& device, ErrorCode code);
+
   Core& core_;
+  std::atomic<int64_t> next_refresh_ms_{0};
 };
 
 }  // namespace fleetseal::server
