@@ -206,6 +206,7 @@ Status Server::Impl::Start() {
   const Status contacted = FirstContact();
   if (!contacted && contacted.error().code == ErrorCode::kConfigInvalid) return contacted;
   if (!contacted) LogFailure("signer.not-contacted", contacted.error());
+  if (contacted) next_refresh_ms_ = core_->clock.MonotonicMs() + kRefreshMs;
   TRY_CONTEXT(StartDeviceListener(), "starting the device listener");
   TRY_CONTEXT(StartAdminListener(), "starting the admin listener");
   TRY(WritePorts());
