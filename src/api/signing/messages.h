@@ -6,17 +6,16 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "api/signing/device_messages.h"
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "base/result.h"
 #include "codec/json.h"
-#include "manifest/order.h"
 #include "manifest/person_documents.h"
 #include "manifest/policy.h"
 #include "manifest/register_change.h"
@@ -24,9 +23,6 @@
 namespace fleetseal::api::signing {
 
 // Bounds of one message; past them LimitExceeded.
-inline constexpr size_t kOrderDevicesMax = 256;
-inline constexpr size_t kReceiptsMax = 256;
-inline constexpr int64_t kDevicesPageMax = 1000;
 inline constexpr size_t kRequestsListedMax = 1000;
 inline constexpr size_t kRegisterChangeSignaturesMax = 32;
 
@@ -119,103 +115,6 @@ struct PeopleAnswer {
   std::vector<manifest::Policy> policies;
   int64_t sequence = 0;  // of the last register-change
   static Result<PeopleAnswer> Parse(const codec::Json& json);
-  codec::Json ToJson() const;
-};
-
-struct EnrolAnswer {
-  Bytes certificate;  // DER
-  int64_t generation = 1;
-  static Result<EnrolAnswer> Parse(const codec::Json& json);
-  codec::Json ToJson() const;
-};
-
-enum class DeviceState : uint8_t { kAllowed, kActive, kSuspended, kRevoked, kQuarantined };
-std::string_view DeviceStateName(DeviceState state);
-Result<DeviceState> DeviceStateFromName(std::string_view name);  // ValueOutOfRange
-
-struct DeviceRow {
-  DeviceId id;
-  DeviceState state = DeviceState::kAllowed;
-  int64_t generation = 1;
-  ProductName product;
-  Environment environment;
-  std::map<std::string, std::string> properties;
-  std::optional<Sha256> certificate_sha256;  // of the newest certificate's DER
-  std::optional<Sha256> identity_key;        // thumbprint
-  bool has_keys = false;                     // receipt and encryption key are registered: orders are possible
-};
-struct DevicesAnswer {
-  std::vector<DeviceRow> devices;     // by id
-  std::optional<std::string> cursor;  // give it to the next call; absent at the end
-  static Result<DevicesAnswer> Parse(const codec::Json& json);
-  codec::Json ToJson() const;
-};
-
-struct ImportFile {
-  FileId file_id;
-  std::string file_name;
-  Sha256 sha256;
-  ByteCount size;
-};
-struct PrepareImportAnswer {
-  std::vector<ImportFile> files;
-  static Result<PrepareImportAnswer> Parse(const codec::Json& json);
-  codec::Json ToJson() const;
-};
-struct CompleteImportAnswer {
-  std::vector<manifest::OrderContent> contents;
-  static Result<CompleteImportAnswer> Parse(const codec::Json& json);
-  codec::Json ToJson() const;
-};
-
-struct OrderResult {
-  DeviceId device_id;
-  std::optional<std::string> order;  // compact JWS; else `error`
-  std::optional<int64_t> sequence;
-  std::optional<Refusal> error;
-};
-struct OrdersAnswer {
-  std::vector<OrderResult> orders;  // as asked for
-  static Result<OrdersAnswer> Parse(const codec::Json& json);
-  codec::Json ToJson() const;
-};
-
-struct ReceiptResult {
-  bool is_accepted = false;
-  std::optional<ErrorCode> code;
-  std::optional<std::string> detail;
-};
-struct ReceiptsAnswer {
-  std::vector<ReceiptResult> results;  // as sent
-  static Result<ReceiptsAnswer> Parse(const codec::Json& json);
-  codec::Json ToJson() const;
-};
-
-struct RevokeAnswer {
-  manifest::RevocationKind kind = manifest::RevocationKind::kDevice;
-  std::string subject;
-  manifest::RevocationAction action = manifest::RevocationAction::kSuspend;
-  static Result<RevokeAnswer> Parse(const codec::Json& json);
-  codec::Json ToJson() const;
-};
-
-struct LogIndexAnswer {
-  int64_t log_index = 0;
-  std::string manifest_signature;
-  static Result<LogIndexAnswer> Parse(const codec::Json& json);
-  codec::Json ToJson() const;
-};
-
-struct HelloAnswer {
-  Organisation organisation;
-  std::string server_ca;  // PEM
-  std::string device_ca;
-  std::string people_ca;
-  std::string log_vkey;
-  std::string log_origin;
-  int64_t package_version = 0;
-  std::string version;  // of the program
-  static Result<HelloAnswer> Parse(const codec::Json& json);
   codec::Json ToJson() const;
 };
 
