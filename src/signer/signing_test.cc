@@ -130,6 +130,15 @@ TEST(Signing, OlderVersionIsNotSignedAfterANewerOne) {
   EXPECT_REFUSED_UNCHANGED(world, world.ApproveBy(older, "carol"), kVersionTooLow);
 }
 
+TEST(Signing, ProductNeedsAPolicyAndAKey) {
+  SignerWorld world;
+  world.product = Must(ProductName::Parse("acme/other"));
+  const std::string manifest = world.MakeManifest("1.0.0");
+  EXPECT_REFUSED_UNCHANGED(world, world.Submit(world.MakeRequest(manifest), manifest), kPolicyMissing);
+  world.Change(manifest::SetPolicy{world.MakePolicy(1)});
+  EXPECT_REFUSED_UNCHANGED(world, world.Submit(world.MakeRequest(manifest), manifest), kProductNotAllowed);
+}
+
 TEST(Signing, NonceIsUsedOnce) {
   SignerWorld world;
   const std::string manifest = world.MakeManifest("1.0.0");
