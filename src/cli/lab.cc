@@ -301,7 +301,7 @@ Status LabUp(Context& context, const LabOptions& options) {
   }
   for (const char* name : {"/devices", "/firmware", "/logs"}) TRY(sys::MakeDirectories(directory + name, 0755));
   if (sys::IsRoot()) {
-    TRY_ASSIGN(const auto opened, sys::OpenPathFor(directory + "/org"));
+    TRY_ASSIGN(const auto opened, sys::OpenPathFor(directory + "/devices"));
     for (const auto& path : opened) Note(context, "opened for passing through (x for others): " + path);
   }
   LabPorts ports;

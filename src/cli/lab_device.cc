@@ -27,7 +27,7 @@ std::string InstallerConfig(const LabDevicePaths& paths) {
   health.Set("command", codec::Json::Array{"/bin/sh", "-c", kHealthScript, "health"}).Set("timeoutSeconds", 20);
   codec::Json reboot = codec::Json::MakeObject();
   reboot.Set("mode", "simulate");
-  json.Set("slots", std::move(slots)).Set("bootControl", std::move(boot)).Set("filePrefix", "files");
+  json.Set("slots", std::move(slots)).Set("bootControl", std::move(boot)).Set("filePrefix", paths.files());
   json.Set("health", std::move(health)).Set("reboot", std::move(reboot)).Set("streamIdleSeconds", 30);
   return json.SerializePretty() + "\n";
 }
@@ -48,7 +48,7 @@ Status ProvisionLabDevice(Context& context, const LabDeviceOptions& options) {
   const auto& paths = options.paths;
   TRY(sys::MakeDirectories(paths.folder, 0755));
   const std::string provisioning = paths.installer + "/provisioning";
-  for (const auto& folder : {paths.installer, provisioning, paths.installer + "/slots", paths.installer + "/files", paths.agent}) {
+  for (const auto& folder : {paths.installer, provisioning, paths.installer + "/slots", paths.files(), paths.agent}) {
     TRY(sys::MakeDirectories(folder, 0700));
   }
   TRY(sys::MakeDirectories(paths.run, 0711));
@@ -63,6 +63,7 @@ Status ProvisionLabDevice(Context& context, const LabDeviceOptions& options) {
   TRY(WriteText(paths.agent_config(), agent, 0644));
   if (!sys::IsRoot()) return {};
   TRY(sys::ChownTree(paths.installer, sys::kInstallerUserId, sys::kInstallerUserId));
+  TRY(sys::SetOwner(paths.files(), sys::kInstallerUserId, sys::kInstallerUserId, 0755));
   TRY(sys::ChownTree(paths.agent, sys::kAgentUserId, sys::kAgentUserId));
   return sys::SetOwner(paths.run, sys::kInstallerUserId, sys::kInstallerUserId, 0711);
 }

@@ -23,7 +23,7 @@ struct LabDevicePaths {
   std::string socket() const { return run + "/installer.sock"; }
   std::string slot_a() const { return installer + "/slots/a.img"; }
   std::string slot_b() const { return installer + "/slots/b.img"; }
-  std::string pids_file() const { return folder + "/pids.json"; }
+  std::string files() const { return folder + "/files"; }  // what the handler `file` may write: not beside its own configuration
 };
 inline std::string LabDeviceId(int number) { return "dev-" + std::to_string(number); }
 inline LabDevicePaths LabDevice(const std::string& directory, const std::string& id) {

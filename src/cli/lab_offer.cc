@@ -7,8 +7,10 @@
 #include "cli/admin_client.h"
 #include "cli/lab.h"
 #include "cli/lab_layout.h"
+#include "merkle/proof.h"
 #include "sys/file.h"
 #include "sys/users.h"
+#include "translog/log_reader.h"
 
 namespace fleetseal::cli {
 namespace {
@@ -33,6 +35,20 @@ Result<api::installer::OfferDocumentsRequest> LoadDocuments(const std::string& f
   request.log_proof = ReadIfThere(folder + "/log.proof");
   if (const auto manifest = ReadIfThere(folder + "/manifest.json")) request.manifest = ToBytes(*manifest);
   return request;
+}
+
+// The proof that the log of the documents goes on from the one that the device knows; an agent gets it at its check-in.
+Status AddConsistency(const std::string& log_directory, api::installer::InstallerClient& client,
+                      api::installer::OfferDocumentsRequest& request) {
+  if (!request.log_proof) return {};
+  TRY_ASSIGN(const auto state, client.State());
+  TRY_ASSIGN(const auto proof, merkle::ParseLogProof(*request.log_proof));
+  TRY_ASSIGN(const auto note, merkle::ParseNote(proof.checkpoint_note));
+  TRY_ASSIGN(const auto checkpoint, merkle::ParseCheckpoint(note.text));
+  if (!state.checkpoint || static_cast<uint64_t>(state.checkpoint->size) >= checkpoint.size) return {};
+  const auto reader = translog::LogReader::OfDirectory(log_directory);
+  TRY_ASSIGN(request.consistency, reader.ConsistencyProof(static_cast<uint64_t>(state.checkpoint->size), checkpoint));
+  return {};
 }
 
 // Streams `file` as the first content that the installer wants.
@@ -68,7 +84,7 @@ Status BecomeAgent() {
 Status LabOffer(Context& context, const LabOfferOptions& options) {
   TRY(DeviceId::Parse(options.device));
   const auto paths = LabDevice(options.directory, options.device);
-  TRY_ASSIGN(const auto request, LoadDocuments(options.documents));
+  TRY_ASSIGN(auto request, LoadDocuments(options.documents));
   signal(SIGPIPE, SIG_IGN);
   // Opened while this process may still read everything.
   sys::FileDescriptor content;
@@ -77,6 +93,7 @@ Status LabOffer(Context& context, const LabOfferOptions& options) {
   }
   TRY(BecomeAgent());
   TRY_ASSIGN_CONTEXT(auto client, api::installer::InstallerClient::Connect(paths.socket()), "reaching the installer of " + options.device);
+  TRY_CONTEXT(AddConsistency(options.directory + "/org/log", client, request), "proving that the log goes on");
   TRY_ASSIGN(const auto outcome, client.OfferDocuments(request));
   if (outcome.refusal) {
     return Fail(outcome.refusal->code, options.device + " refused the " + outcome.refusal->document + ": " + outcome.refusal->detail);

@@ -104,7 +104,7 @@ def test_S0_1_a_single_file_is_signed_delivered_and_installed_the_same_way(lab):
     lab.approve(submitted)
     lab.good("update", "import", submitted["id"], path)
     assert lab.watch(lab.roll_out(submitted["id"], "dev-1")) == {"dev-1": "installed"}
-    with open(os.path.join(lab.device_home("dev-1"), "files", "pump.conf"), "rb") as file:
+    with open(os.path.join(os.path.dirname(lab.device_home("dev-1")), "files", "pump.conf"), "rb") as file:
         assert file.read() == content
 
 

@@ -278,6 +278,7 @@ class World:
         self.disabled_keys = []
         self.min_counter = {}
         self.epoch = 1
+        self.status_version = 0
 
     def listing(self, key, role, products, before=-60, after=30 * DAY):
         return {"thumbprint": b64u(key.thumbprint()), "alg": key.alg, "role": role,

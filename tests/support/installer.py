@@ -66,9 +66,10 @@ class Installer:
 
     def __init__(self, world, folder, health="exit 0", properties=None, product=None, delivery="sealed"):
         self.world = world
-        self.folder = str(folder)
-        for name in ("provisioning", "slots", "files"):
-            os.makedirs(os.path.join(self.folder, name), mode=0o700, exist_ok=True)
+        self.folder = os.path.join(str(folder), "installer")
+        self.files = os.path.join(str(folder), "files")
+        for path in (os.path.join(self.folder, "provisioning"), os.path.join(self.folder, "slots"), self.files):
+            os.makedirs(path, mode=0o700, exist_ok=True)
         self.write("provisioning/device.json", json.dumps({
             "organisation": world.organisation, "deviceId": self.DEVICE, "generation": 1, "product": product or world.product,
             "environment": "production", "properties": properties or {"manufacturer": "acme", "model": "pump-1"},
@@ -78,7 +79,7 @@ class Installer:
         self.write("installer.json", json.dumps({
             "socket": "installer.sock", "provisioningDirectory": "provisioning", "stateDirectory": "state",
             "slots": {"a": "slots/a.img", "b": "slots/b.img", "bytesMax": 64 * 1024 * 1024},
-            "bootControl": {"kind": "files", "directory": "boot"}, "filePrefix": "files",
+            "bootControl": {"kind": "files", "directory": "boot"}, "filePrefix": self.files,
             "health": {"command": ["/bin/sh", "-c", health, "health"], "timeoutSeconds": 10}, "streamIdleSeconds": 5}))
         self.process = None
         self.start()
@@ -178,8 +179,8 @@ class Installer:
     def fingerprint(self):
         """What a refused document must not change: trust state, slots, boot choice, files."""
         parts = {"trust": hashlib.sha256(self.trust_bytes()).hexdigest()}
-        for name in ("slots", "boot", "files"):
-            for folder, _, files in os.walk(os.path.join(self.folder, name)):
+        for top in (os.path.join(self.folder, "slots"), os.path.join(self.folder, "boot"), self.files):
+            for folder, _, files in os.walk(top):
                 for file in files:
                     path = os.path.join(folder, file)
                     with open(path, "rb") as handle:
@@ -220,7 +221,8 @@ class Release:
         self.index = world.log_signature(self.signature, self.manifest, counter) if is_logged else None
         self.proof = world.log.proof(self.index) if is_logged else None
         self.consistency = world.log.consistency(self.log_size_before) if is_logged else []
-        self.status = world.status(version=max(1, counter))
+        world.status_version += 1
+        self.status = world.status(version=world.status_version)
 
     def documents(self, **changes):
         documents = {"status": self.status, "order": self.order, "manifest": b64u(self.manifest.encode()),

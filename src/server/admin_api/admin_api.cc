@@ -1,6 +1,7 @@
 #include "server/admin_api/admin_api.h"
 
 #include "api/admin/paths.h"
+#include "api/device/messages.h"
 #include "codec/hex.h"
 #include "server/core/answers.h"
 #include "server/core/identity.h"
@@ -86,6 +87,11 @@ Status AddRegisterRoutes(http::Router& router, const AdminApiParts& parts) {
                  TRY_ASSIGN(const auto body, RevocationRequest::Parse(request.body));
                  TRY_ASSIGN(const auto answer, devices.Revoke(person, body));
                  return answer.Build();
+               }));
+  TRY(OnPerson(router, core, Method::kGet, std::string(kPackagesPath),
+               [&core](const Person&, const Request& request) -> Result<std::string> {
+                 TRY_ASSIGN(const auto from, QueryNumber(request, "from"));
+                 return api::device::PackagesAnswer{core.documents.Get()->PackagesFrom(from.value_or(1))}.Build();
                }));
   TRY(OnPerson(router, core, Method::kPost, std::string(kPackagesPath),
                [&devices](const Person& person, const Request& request) -> Result<std::string> {

@@ -44,7 +44,8 @@ Result<std::string> ShowDocuments(Core& core, const Request& request) {
   for (const auto& package : documents->packages) answer.packages.push_back(package.text);
   answer.log_proof = proof->text;
   answer.checkpoint = parsed.checkpoint_note;
-  answer.status = documents->status;
+  // From the signer, not from the cache: a device that took a nonce status has a newer one than the cache.
+  TRY_ASSIGN(answer.status, core.signer.With([](SignerPool::Client& client) { return client.Status({}); }));
   if (!request.Query("device").empty()) {
     TRY_ASSIGN(const DeviceId device, DeviceId::Parse(request.Query("device")));
     TRY_ASSIGN(const StoredOrder order, core.rollouts.FindNewestOrder(id, device));

@@ -48,7 +48,8 @@ class DocumentCache {
   std::shared_ptr<const Documents> Get() const;
   // Appends packages; versions go on where the cache ends, known ones are skipped. Codes: those of RootPackageDocument::Parse; ProtocolError.
   Status AddPackages(const std::vector<std::string>& texts);
-  // Codes: those of UnverifiedJws::Parse and StatusDocument::Parse. `is_forced`: takes it whatever it says.
+  // Codes: those of UnverifiedJws::Parse and StatusDocument::Parse. `is_forced`: takes it whatever
+  // it says. One that is older than the held one is dropped.
   Status SetStatus(std::string_view compact, UnixSeconds now, bool is_forced);
 
  private:
