@@ -70,15 +70,6 @@ Status OfferContent(api::installer::InstallerClient& client, const api::installe
   return {};
 }
 
-// The installer answers one user only: the agent's. This process becomes that user for good.
-Status BecomeAgent() {
-  if (!sys::IsRoot()) return {};
-  if (setgid(sys::kAgentUserId) != 0 || setuid(sys::kAgentUserId) != 0) {
-    return Fail(ErrorCode::kPermissionDenied, "cannot become the agent's user");
-  }
-  return {};
-}
-
 }  // namespace
 
 Status LabOffer(Context& context, const LabOfferOptions& options) {
@@ -91,7 +82,8 @@ Status LabOffer(Context& context, const LabOfferOptions& options) {
   if (!options.content.empty()) {
     TRY_ASSIGN(content, sys::OpenFile(options.content, O_RDONLY | O_CLOEXEC));
   }
-  TRY(BecomeAgent());
+  // The installer answers one user only: the agent's. This process becomes that user for good.
+  TRY(sys::BecomeOwnerOf(paths.agent_config()));
   TRY_ASSIGN_CONTEXT(auto client, api::installer::InstallerClient::Connect(paths.socket()), "reaching the installer of " + options.device);
   TRY_CONTEXT(AddConsistency(options.directory + "/org/log", client, request), "proving that the log goes on");
   TRY_ASSIGN(const auto outcome, client.OfferDocuments(request));

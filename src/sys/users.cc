@@ -1,6 +1,7 @@
 #include "sys/users.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,6 +30,17 @@ Status ChownEntry(int parent, const std::string& name, const std::string& path, 
 ChildUser ChildUserFor(uid_t uid) { return {.uid = uid, .gid = uid, .groups = {kSharedGroupId}}; }
 
 bool IsRoot() { return geteuid() == 0; }
+
+Status BecomeOwnerOf(const std::string& path) {
+  if (!IsRoot()) return {};
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) return FailErrno("stat", path, errno);
+  if (info.st_uid == 0) return {};
+  if (setgroups(0, nullptr) != 0) return FailErrno("setgroups", path, errno);
+  if (setresgid(info.st_gid, info.st_gid, info.st_gid) != 0) return FailErrno("setresgid", path, errno);
+  if (setresuid(info.st_uid, info.st_uid, info.st_uid) != 0) return FailErrno("setresuid", path, errno);
+  return {};
+}
 
 Status ChownTree(const std::string& path, uid_t uid, gid_t gid) { return ChownEntry(AT_FDCWD, path, path, uid, gid); }
 

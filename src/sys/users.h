@@ -29,6 +29,10 @@ ChildUser ChildUserFor(uid_t uid);
 // True if the effective user is root.
 bool IsRoot();
 
+// Run as root: becomes the owner of `path`, its group, and no other groups, for good. Nothing happens if this process is not
+// root or root owns it. For programs that must not run as root, started by hand with the configuration of another user.
+Status BecomeOwnerOf(const std::string& path);
+
 // chown of `path` and all below it; symbolic links are changed themselves, never followed.
 Status ChownTree(const std::string& path, uid_t uid, gid_t gid);
 // chown and chmod of one file or directory.

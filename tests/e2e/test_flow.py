@@ -28,6 +28,10 @@ def active_bytes(lab, device, size):
         return file.read(size)
 
 
+def files_below(folder):
+    return [path for root, _, names in os.walk(folder) for path in (os.path.join(root, name) for name in names) if os.path.isfile(path)]
+
+
 def tree_digest(*folders):
     digest = hashlib.sha256()
     for folder in folders:
@@ -428,10 +432,9 @@ def test_S0_8_S0_9_the_plain_image_is_neither_on_the_wire_nor_on_the_servers_dis
     assert active_bytes(lab, "dev-1", 500_000 + len(MARKER)) == image("1.4.0", 500_000)
     assert len(recorder.seen) > 500_000
     assert MARKER not in recorder.seen
-    for root, _, files in os.walk(os.path.join(lab.folder, "org")):
-        for name in files:
-            with open(os.path.join(root, name), "rb") as file:
-                assert MARKER not in file.read(), os.path.join(root, name)
+    for path in files_below(os.path.join(lab.folder, "org")):
+        with open(path, "rb") as file:
+            assert MARKER not in file.read(), path
 
 
 def rogue_server(folder):
@@ -495,11 +498,9 @@ def test_S1_15_S1_22_the_installer_has_no_network_and_no_signing_key(lab):
 
 def test_S1_20_S1_21_the_service_holds_no_root_key(lab):
     for folder in ("signer", "sealer", "server", "log", "run"):
-        for root, _, files in os.walk(os.path.join(lab.folder, "org", folder)):
-            for name in files:
-                with open(os.path.join(root, name), "rb") as file:
-                    text = file.read()
-                assert b"PRIVATE KEY" not in text or name == "server.key", os.path.join(root, name)
+        for path in files_below(os.path.join(lab.folder, "org", folder)):
+            with open(path, "rb") as file:
+                assert b"PRIVATE KEY" not in file.read() or path.endswith("/server.key"), path
 
 
 # --- the three attacks that need a real order ---------------------------------------------------------------------------------

@@ -158,4 +158,5 @@ class Lab:
 
     def trust(self, name="dev-1"):
         with open(os.path.join(self.device(name)["state_dir"], "state.json")) as file:
-            return json.load(file)["trust"]
+            trust = json.load(file)["trust"]
+        return json.loads(trust) if isinstance(trust, str) else trust

@@ -14,6 +14,7 @@
 #include "sys/process.h"
 #include "sys/random.h"
 #include "sys/signals.h"
+#include "sys/users.h"
 
 namespace fleetseal::agent {
 namespace {
@@ -133,6 +134,8 @@ void RunForEver(const Config& config, const std::atomic<bool>& stop) {
 
 Result<ExitCode> Run(const Arguments& arguments) {
   TRY_ASSIGN(const auto signals, sys::StopSignals::Block());
+  // The agent is unprivileged (design section 3), and the installer answers its user only.
+  TRY(sys::BecomeOwnerOf(arguments.config));
   TRY_ASSIGN(const Config config, LoadConfig(arguments.config));
   TRY(log::Init({.process = "fleetseal-agent", .least = config.log_level, .path = config.log_path}));
   std::atomic<bool> stop{false};
