@@ -38,7 +38,7 @@ def main():
         count += 1
         text = source_text.read(path)
         look(path, text, MARKER, "a marker of unfinished work")
-        is_test = path.name.endswith(("_test.cc", "_test.py")) or path.parts[0] == "tests"
+        is_test = path.name.endswith(("_test.cc", "_test.py")) or path.parts[0] == "tests" or "testing" in path.parts
         if is_test:
             look(path, text, SLEEP, "a test must not sleep")
         if path.suffix not in (".cc", ".h"):

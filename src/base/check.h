@@ -6,8 +6,8 @@ namespace fleetseal {
 [[noreturn]] void CheckFailed(const char* file, int line, const char* expression) noexcept;
 }  // namespace fleetseal
 
-#define CHECK(condition)                                                        \
-  do {                                                                          \
-    if (!(condition)) [[unlikely]]                                              \
-      ::fleetseal::CheckFailed(__FILE__, __LINE__, #condition);                 \
+#define CHECK(condition)                                        \
+  do {                                                          \
+    if (!(condition)) [[unlikely]]                              \
+      ::fleetseal::CheckFailed(__FILE__, __LINE__, #condition); \
   } while (false)

@@ -7,9 +7,7 @@ namespace {
 
 bool IsAlphanumeric(char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 
-bool IsProductPart(std::string_view text) {
-  return IsIdText(text) && text.find('_') == std::string_view::npos;
-}
+bool IsProductPart(std::string_view text) { return IsIdText(text) && text.find('_') == std::string_view::npos; }
 
 }  // namespace
 

@@ -22,7 +22,8 @@ class Id {
   Id() = default;
   // IdInvalid unless IsIdText(text).
   static Result<Id> Parse(std::string_view text) {
-    if (!IsIdText(text)) return Fail(ErrorCode::kIdInvalid, std::string(Tag::kName) + " is not 1 to 64 of A-Z a-z 0-9 . _ -");
+    if (!IsIdText(text))
+      return Fail(ErrorCode::kIdInvalid, std::string(Tag::kName) + " is not 1 to 64 of A-Z a-z 0-9 . _ -");
     return Id(std::string(text));
   }
   const std::string& text() const { return text_; }
@@ -34,19 +35,45 @@ class Id {
   std::string text_;
 };
 
-struct DeviceIdTag { static constexpr std::string_view kName = "device id"; };
-struct PersonIdTag { static constexpr std::string_view kName = "person id"; };
-struct KeyIdTag { static constexpr std::string_view kName = "key id"; };
-struct OrderIdTag { static constexpr std::string_view kName = "order id"; };
-struct PlanIdTag { static constexpr std::string_view kName = "plan id"; };
-struct PermitIdTag { static constexpr std::string_view kName = "permit id"; };
-struct RequestIdTag { static constexpr std::string_view kName = "request id"; };
-struct ChangeIdTag { static constexpr std::string_view kName = "change id"; };
-struct FileIdTag { static constexpr std::string_view kName = "file id"; };
-struct EnvironmentTag { static constexpr std::string_view kName = "environment"; };
-struct OrganisationTag { static constexpr std::string_view kName = "organisation"; };
-struct GroupNameTag { static constexpr std::string_view kName = "group name"; };
-struct RolloutIdTag { static constexpr std::string_view kName = "rollout id"; };
+struct DeviceIdTag {
+  static constexpr std::string_view kName = "device id";
+};
+struct PersonIdTag {
+  static constexpr std::string_view kName = "person id";
+};
+struct KeyIdTag {
+  static constexpr std::string_view kName = "key id";
+};
+struct OrderIdTag {
+  static constexpr std::string_view kName = "order id";
+};
+struct PlanIdTag {
+  static constexpr std::string_view kName = "plan id";
+};
+struct PermitIdTag {
+  static constexpr std::string_view kName = "permit id";
+};
+struct RequestIdTag {
+  static constexpr std::string_view kName = "request id";
+};
+struct ChangeIdTag {
+  static constexpr std::string_view kName = "change id";
+};
+struct FileIdTag {
+  static constexpr std::string_view kName = "file id";
+};
+struct EnvironmentTag {
+  static constexpr std::string_view kName = "environment";
+};
+struct OrganisationTag {
+  static constexpr std::string_view kName = "organisation";
+};
+struct GroupNameTag {
+  static constexpr std::string_view kName = "group name";
+};
+struct RolloutIdTag {
+  static constexpr std::string_view kName = "rollout id";
+};
 
 using DeviceId = Id<DeviceIdTag>;
 using PersonId = Id<PersonIdTag>;

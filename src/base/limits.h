@@ -30,7 +30,8 @@ inline constexpr size_t kManifestFilesMax = 20;
 inline constexpr size_t kManifestStepsMax = 10;
 inline constexpr size_t kCompatibilitySetsMax = 10;
 inline constexpr size_t kCompatibilityPropertiesMax = 5;
-// One plain file of an update, bytes: 64 GiB, the largest image that a 32-bit segment index of 64 KiB holds comfortably.
+// One plain file of an update, bytes: 64 GiB, the largest image that a 32-bit segment index of 64 KiB holds
+// comfortably.
 inline constexpr uint64_t kFileBytesMax = uint64_t{64} * 1024 * 1024 * 1024;
 
 // One message on a local socket, bytes (length-prefixed JSON).

@@ -59,34 +59,34 @@ Error WithContext(Error error, std::string_view context);
 #define FLEETSEAL_TRY_NAME_(a, b) FLEETSEAL_TRY_CONCAT_(a, b)
 
 // TRY(expr); leaves the function with expr's error, if it has one.
-#define TRY(expr)                                                                             \
-  do {                                                                                        \
-    auto&& try_outcome_ = (expr);                                                             \
-    if (!try_outcome_) [[unlikely]]                                                           \
-      return ::tl::unexpected(std::forward<decltype(try_outcome_)>(try_outcome_).error());    \
+#define TRY(expr)                                                                          \
+  do {                                                                                     \
+    auto&& try_outcome_ = (expr);                                                          \
+    if (!try_outcome_) [[unlikely]]                                                        \
+      return ::tl::unexpected(std::forward<decltype(try_outcome_)>(try_outcome_).error()); \
   } while (false)
 
 // TRY_ASSIGN(auto x, expr); the same, else binds the value.
 #define TRY_ASSIGN(declaration, expr) \
   FLEETSEAL_TRY_ASSIGN_(FLEETSEAL_TRY_NAME_(try_value_, __LINE__), declaration, expr)
-#define FLEETSEAL_TRY_ASSIGN_(name, declaration, expr)                       \
-  auto&& name = (expr);                                                      \
-  if (!name) [[unlikely]]                                                    \
-    return ::tl::unexpected(std::forward<decltype(name)>(name).error());     \
+#define FLEETSEAL_TRY_ASSIGN_(name, declaration, expr)                   \
+  auto&& name = (expr);                                                  \
+  if (!name) [[unlikely]]                                                \
+    return ::tl::unexpected(std::forward<decltype(name)>(name).error()); \
   declaration = *std::forward<decltype(name)>(name)
 
 // TRY_CONTEXT / TRY_ASSIGN_CONTEXT add one layer of context to the error of a Result.
-#define TRY_CONTEXT(expr, context)                                                                   \
-  do {                                                                                               \
-    auto&& try_outcome_ = (expr);                                                                    \
-    if (!try_outcome_) [[unlikely]]                                                                  \
-      return ::tl::unexpected(::fleetseal::WithContext(                                              \
-          std::forward<decltype(try_outcome_)>(try_outcome_).error(), (context)));                   \
+#define TRY_CONTEXT(expr, context)                                                                          \
+  do {                                                                                                      \
+    auto&& try_outcome_ = (expr);                                                                           \
+    if (!try_outcome_) [[unlikely]]                                                                         \
+      return ::tl::unexpected(                                                                              \
+          ::fleetseal::WithContext(std::forward<decltype(try_outcome_)>(try_outcome_).error(), (context))); \
   } while (false)
 #define TRY_ASSIGN_CONTEXT(declaration, expr, context) \
   FLEETSEAL_TRY_ASSIGN_CONTEXT_(FLEETSEAL_TRY_NAME_(try_value_, __LINE__), declaration, expr, context)
-#define FLEETSEAL_TRY_ASSIGN_CONTEXT_(name, declaration, expr, context)                                   \
-  auto&& name = (expr);                                                                                   \
-  if (!name) [[unlikely]]                                                                                 \
+#define FLEETSEAL_TRY_ASSIGN_CONTEXT_(name, declaration, expr, context)                                     \
+  auto&& name = (expr);                                                                                     \
+  if (!name) [[unlikely]]                                                                                   \
     return ::tl::unexpected(::fleetseal::WithContext(std::forward<decltype(name)>(name).error(), context)); \
   declaration = *std::forward<decltype(name)>(name)

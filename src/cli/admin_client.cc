@@ -17,7 +17,8 @@ Result<std::unique_ptr<AdminClient>> AdminClient::Open(const Context& context, s
   options.server_ca_path = identity->server_ca_path();
   options.certificate_path = identity->certificate_path();
   options.private_key_path = identity->key_path();
-  TRY_ASSIGN_CONTEXT(auto client, http::Client::Create(std::move(options)), "opening the admin API as " + identity->id().text());
+  TRY_ASSIGN_CONTEXT(auto client, http::Client::Create(std::move(options)),
+                     "opening the admin API as " + identity->id().text());
   return std::unique_ptr<AdminClient>(new AdminClient(context, std::move(identity), std::move(client)));
 }
 
@@ -82,7 +83,8 @@ Result<std::string> AdminClient::GetText(const std::string& path) {
   return std::move(response.body);
 }
 
-Result<codec::Json> AdminClient::UploadFile(const std::string& path, const std::string& file, const std::string& label) {
+Result<codec::Json> AdminClient::UploadFile(const std::string& path, const std::string& file,
+                                            const std::string& label) {
   TRY_ASSIGN(const auto fd, sys::OpenFile(file, O_RDONLY | O_CLOEXEC));
   TRY_ASSIGN(const ByteCount size, sys::SizeOf(fd.get()));
   ProgressLine progress(context_, label, size.value);
@@ -99,8 +101,10 @@ Result<codec::Json> AdminClient::UploadFile(const std::string& path, const std::
 
 Result<std::string> TextOf(const codec::Json& json, std::string_view name) {
   const codec::Json* value = json.Find(name);
-  if (value == nullptr) return Fail(ErrorCode::kMemberMissing, "the server's answer has no member " + std::string(name));
-  if (!value->is_string()) return Fail(ErrorCode::kMemberTypeWrong, "the server's member " + std::string(name) + " is no text");
+  if (value == nullptr)
+    return Fail(ErrorCode::kMemberMissing, "the server's answer has no member " + std::string(name));
+  if (!value->is_string())
+    return Fail(ErrorCode::kMemberTypeWrong, "the server's member " + std::string(name) + " is no text");
   return value->as_string();
 }
 

@@ -31,23 +31,30 @@ Result<Examined> Examine(const codec::Json& detail) {
   TRY_ASSIGN_CONTEXT(auto manifest, manifest::UpdateManifest::Parse(AsText(manifest_bytes)), "reading the manifest");
   TRY_ASSIGN(const auto thumbprint, codec::DecodeBase64UrlSha256(thumbprint_text));
   if (crypto::HashSha256(manifest_bytes) != signature.manifest_sha256) {
-    return Fail(ErrorCode::kManifestHashMismatch, "the payload to be signed is for another manifest than the one shown");
+    return Fail(ErrorCode::kManifestHashMismatch,
+                "the payload to be signed is for another manifest than the one shown");
   }
   if (manifest.product != signature.product) {
     return Fail(ErrorCode::kProductMismatch, "payload and manifest name different products");
   }
-  return Examined{std::move(signature), std::move(manifest), crypto::HashSha256(payload), crypto::HashSha256(policy),
-                  policy,               thumbprint,          TextOr(detail, "requester", "")};
+  return Examined{std::move(signature),
+                  std::move(manifest),
+                  crypto::HashSha256(payload),
+                  crypto::HashSha256(policy),
+                  policy,
+                  thumbprint,
+                  TextOr(detail, "requester", "")};
 }
 
 std::string Describe(const Examined& examined, const codec::Json& detail) {
   const auto& manifest = examined.manifest;
   std::string text = "request " + TextOr(detail, "requestId", "") + " by " + examined.requester + ", " +
-                     TextOr(detail, "state", "") + ", approved by " + std::to_string(ArrayOr(detail, "approved").size()) +
-                     " of " + std::to_string(IntegerOr(detail, "needed", 0)) + "\n\nTo be signed:\n";
+                     TextOr(detail, "state", "") + ", approved by " +
+                     std::to_string(ArrayOr(detail, "approved").size()) + " of " +
+                     std::to_string(IntegerOr(detail, "needed", 0)) + "\n\nTo be signed:\n";
   text += "  " + manifest.product.text() + " " + manifest.version.text() + ", release counter " +
-          std::to_string(examined.payload.release_counter) + ", " + std::string(manifest::DeliveryName(examined.payload.delivery)) +
-          " for " + examined.payload.audience + "\n";
+          std::to_string(examined.payload.release_counter) + ", " +
+          std::string(manifest::DeliveryName(examined.payload.delivery)) + " for " + examined.payload.audience + "\n";
   for (const auto& set : manifest.compatibility) {
     text += "  for";
     for (const auto& [name, value] : set) text += " " + name + "=" + value;
@@ -58,8 +65,8 @@ std::string Describe(const Examined& examined, const codec::Json& detail) {
             codec::EncodeBase64(file.sha256.view()) + "\n";
   }
   for (const auto& step : manifest.steps) text += "  step " + step.handler + "\n";
-  text += "  payload sha256 " + ToBase64Url(examined.payload_sha256) + "\n  key " + ToBase64Url(examined.key_thumbprint) +
-          "\n  policy " + examined.policy + "\n";
+  text += "  payload sha256 " + ToBase64Url(examined.payload_sha256) + "\n  key " +
+          ToBase64Url(examined.key_thumbprint) + "\n  policy " + examined.policy + "\n";
   return text;
 }
 
@@ -74,7 +81,8 @@ Status ApprovalList(Context& context, const std::string& state) {
   for (const auto& request : ArrayOr(answer, "requests")) {
     rows.push_back({TextOr(request, "requestId", ""), TextOr(request, "product", ""), TextOr(request, "version", ""),
                     TextOr(request, "requester", ""), TextOr(request, "state", ""),
-                    std::to_string(ArrayOr(request, "approved").size()) + " of " + std::to_string(IntegerOr(request, "needed", 0))});
+                    std::to_string(ArrayOr(request, "approved").size()) + " of " +
+                        std::to_string(IntegerOr(request, "needed", 0))});
   }
   Answer(context, answer, FormatTable({"REQUEST", "PRODUCT", "VERSION", "BY", "STATE", "APPROVED"}, rows));
   return {};
@@ -112,9 +120,11 @@ Status ApprovalDecide(Context& context, const std::string& request_id, bool is_a
   body.Set("approval", std::move(compact));
   TRY_ASSIGN(const auto answer, client->Post("/admin/v1/requests/" + request_id + "/approvals", body));
   const std::string state = TextOr(answer, "state", "");
-  std::string text = client->identity().id().text() + (is_approval ? " approved " : " rejected ") + request_id + ": " + state;
+  std::string text =
+      client->identity().id().text() + (is_approval ? " approved " : " rejected ") + request_id + ": " + state;
   if (state == "waiting") {
-    text += ", " + std::to_string(IntegerOr(answer, "approved", 0)) + " of " + std::to_string(IntegerOr(answer, "needed", 0));
+    text += ", " + std::to_string(IntegerOr(answer, "approved", 0)) + " of " +
+            std::to_string(IntegerOr(answer, "needed", 0));
   }
   if (state == "signed") text += ", on the log at index " + std::to_string(IntegerOr(answer, "logIndex", 0));
   Answer(context, answer, text);

@@ -13,8 +13,8 @@ Result<merkle::LogPolicy> PolicyOf(const manifest::PackageLog& log) {
   merkle::LogPolicy policy;
   policy.origin = log.origin;
   policy.quorum = static_cast<int>(log.quorum);
-  const std::pair<const std::vector<std::string>*, std::vector<merkle::Vkey>*> lists[] = {{&log.vkeys, &policy.keys},
-                                                                                          {&log.witnesses, &policy.witnesses}};
+  const std::pair<const std::vector<std::string>*, std::vector<merkle::Vkey>*> lists[] = {
+      {&log.vkeys, &policy.keys}, {&log.witnesses, &policy.witnesses}};
   for (const auto& [texts, keys] : lists) {
     for (const auto& text : *texts) {
       TRY_ASSIGN(const auto standard, manifest::VkeyFromPackage(text));
@@ -25,11 +25,13 @@ Result<merkle::LogPolicy> PolicyOf(const manifest::PackageLog& log) {
   return policy;
 }
 
-// The newest package that the server hands out with an update's documents is not enough here: a fresh organisation has none.
+// The newest package that the server hands out with an update's documents is not enough here: a fresh organisation has
+// none.
 Result<std::string> NewestPackage(AdminClient& client) {
   TRY_ASSIGN(const auto answer, client.Get("/admin/v1/packages", {{"from", "1"}}));
   const auto& packages = ArrayOr(answer, "packages");
-  if (packages.empty() || !packages.back().is_string()) return Fail(ErrorCode::kProtocolError, "the server names no package");
+  if (packages.empty() || !packages.back().is_string())
+    return Fail(ErrorCode::kProtocolError, "the server names no package");
   return packages.back().as_string();
 }
 
@@ -58,16 +60,20 @@ Status AuditVerify(Context& context, const AuditVerifyOptions& options) {
   TRY_ASSIGN_CONTEXT(const auto report, reader.Fsck(policy), "verifying the log " + policy.origin);
   codec::Json json = codec::Json::MakeObject();
   json.Set("origin", policy.origin).Set("size", report.checkpoint.size);
-  json.Set("root", codec::EncodeBase64(report.checkpoint.root.view())).Set("leafBytes", report.leaf_bytes).Set("files", report.files);
+  json.Set("root", codec::EncodeBase64(report.checkpoint.root.view()))
+      .Set("leafBytes", report.leaf_bytes)
+      .Set("files", report.files);
   Answer(context, json,
          "log " + policy.origin + " is whole: " + std::to_string(report.checkpoint.size) + " records, root " +
-             codec::EncodeBase64(report.checkpoint.root.view()) + ", every tile recomputed, checkpoint signed by the key of the package");
+             codec::EncodeBase64(report.checkpoint.root.view()) +
+             ", every tile recomputed, checkpoint signed by the key of the package");
   return {};
 }
 
 Status AuditQuery(Context& context, int64_t from, int64_t limit, const std::string& type) {
   TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
-  TRY_ASSIGN(const auto answer, client->Get("/admin/v1/audit", {{"from", std::to_string(from)}, {"limit", std::to_string(limit)}}));
+  TRY_ASSIGN(const auto answer,
+             client->Get("/admin/v1/audit", {{"from", std::to_string(from)}, {"limit", std::to_string(limit)}}));
   std::vector<std::vector<std::string>> rows;
   codec::Json entries = codec::Json::MakeArray();
   for (const auto& entry : ArrayOr(answer, "entries")) {
@@ -75,7 +81,8 @@ Status AuditQuery(Context& context, int64_t from, int64_t limit, const std::stri
     TRY_ASSIGN(const auto leaf, codec::ParseJson(leaf_text));
     if (!type.empty() && TextOr(leaf, "type", "") != type) continue;
     entries.Push(entry);
-    rows.push_back({std::to_string(IntegerOr(entry, "index", 0)), FormatTime({IntegerOr(leaf, "time", 0)}), TextOr(leaf, "type", ""), leaf_text});
+    rows.push_back({std::to_string(IntegerOr(entry, "index", 0)), FormatTime({IntegerOr(leaf, "time", 0)}),
+                    TextOr(leaf, "type", ""), leaf_text});
   }
   codec::Json json = codec::Json::MakeObject();
   json.Set("entries", std::move(entries)).Set("size", IntegerOr(answer, "size", 0));

@@ -1,4 +1,4 @@
-#include "cli/command_tree.h"
+#include "cli/cli11/command_tree.h"
 #include "cli/lab.h"
 #include "cli/organisation.h"
 #include "cli/root.h"
@@ -12,9 +12,10 @@ struct RunOptions {
 };
 
 void AddInit(CLI::App& app, Commands& commands) {
-  auto [verb, options] = AddVerb<InitOptions>(app, commands, "init", "make an organisation: roots, CAs, signer, server, first people",
-                                              "fleetseal init --data /var/lib/fleetseal --organisation acme --product acme/pump --name updates.acme.example",
-                                              [](Context& context, const InitOptions& chosen) { return Init(context, chosen); });
+  auto [verb, options] = AddVerb<InitOptions>(
+      app, commands, "init", "make an organisation: roots, CAs, signer, server, first people",
+      "fleetseal init --data /var/lib/fleetseal --organisation acme --product acme/pump --name updates.acme.example",
+      [](Context& context, const InitOptions& chosen) { return Init(context, chosen); });
   verb->add_option("--data", options->data, "directory to make; must be empty")->required();
   verb->add_option("--organisation", options->organisation, "short name of the organisation")->required();
   verb->add_option("--product", options->products, "vendor/name; repeatable")->required();
@@ -24,7 +25,8 @@ void AddInit(CLI::App& app, Commands& commands) {
   verb->add_option("--approvals", options->approvals, "approvals that a release needs")->capture_default_str();
   verb->add_option("--algorithm", options->algorithm, "ES256 or RS256")->capture_default_str();
   verb->add_flag("--adu-readable", options->is_adu_readable, "documents that Azure-style readers verify too (RS256)");
-  verb->add_option("--name", options->names, "DNS name or address of the server; the first stands in URLs")->capture_default_str();
+  verb->add_option("--name", options->names, "DNS name or address of the server; the first stands in URLs")
+      ->capture_default_str();
   verb->add_option("--listen", options->listen_address, "address to listen on")->capture_default_str();
   verb->add_option("--device-port", options->device_port, "port of the device API")->capture_default_str();
   verb->add_option("--admin-port", options->admin_port, "port of the admin API")->capture_default_str();
@@ -34,9 +36,10 @@ void AddInit(CLI::App& app, Commands& commands) {
 }
 
 void AddRun(CLI::App& app, Commands& commands) {
-  auto [verb, options] = AddVerb<RunOptions>(app, commands, "run", "start sealer, signer and server of an organisation and watch them",
-                                             "fleetseal run --data /var/lib/fleetseal",
-                                             [](Context& context, const RunOptions& chosen) { return Run(context, chosen.data, chosen.ready_fd); });
+  auto [verb, options] = AddVerb<RunOptions>(
+      app, commands, "run", "start sealer, signer and server of an organisation and watch them",
+      "fleetseal run --data /var/lib/fleetseal",
+      [](Context& context, const RunOptions& chosen) { return Run(context, chosen.data, chosen.ready_fd); });
   verb->add_option("--data", options->data, "directory made by `fleetseal init`")->required();
   verb->add_option("--ready-fd", options->ready_fd, "descriptor to write one line to when all serve")->group("");
 }
@@ -44,19 +47,23 @@ void AddRun(CLI::App& app, Commands& commands) {
 void AddRoot(CLI::App& app, Commands& commands) {
   CLI::App* noun = AddNoun(app, "root", "root keys and root-key packages: offline, files in, files out");
   {
-    auto [verb, options] = AddVerb<RootCreateOptions>(*noun, commands, "create", "make root keys",
-                                                      "fleetseal root create --folder roots --count 3 --passphrase-file pass",
-                                                      [](Context& context, const RootCreateOptions& chosen) { return RootCreate(context, chosen); });
+    auto [verb, options] = AddVerb<RootCreateOptions>(
+        *noun, commands, "create", "make root keys",
+        "fleetseal root create --folder roots --count 3 --passphrase-file pass",
+        [](Context& context, const RootCreateOptions& chosen) { return RootCreate(context, chosen); });
     verb->add_option("--folder", options->folder, "folder for the keys")->required();
     verb->add_option("--count", options->count, "how many")->capture_default_str();
     verb->add_option("--prefix", options->name_prefix, "their ids are PREFIX-1, PREFIX-2, ...")->capture_default_str();
     verb->add_option("--algorithm", options->algorithm, "ES256 or RS256")->capture_default_str();
-    verb->add_option("--passphrase-file", options->passphrase_file, "file with the passphrase that encrypts them")->required();
+    verb->add_option("--passphrase-file", options->passphrase_file, "file with the passphrase that encrypts them")
+        ->required();
   }
   {
-    auto [verb, options] = AddVerb<RootSignKeyOptions>(*noun, commands, "sign-key", "let a root sign a signing key (sjwk)",
-                                                       "fleetseal root sign-key --folder roots --root root-1 --key publisher.json --passphrase-file pass -o publisher.jws",
-                                                       [](Context& context, const RootSignKeyOptions& chosen) { return RootSignKey(context, chosen); });
+    auto [verb, options] = AddVerb<RootSignKeyOptions>(
+        *noun, commands, "sign-key", "let a root sign a signing key (sjwk)",
+        "fleetseal root sign-key --folder roots --root root-1 --key publisher.json --passphrase-file pass -o "
+        "publisher.jws",
+        [](Context& context, const RootSignKeyOptions& chosen) { return RootSignKey(context, chosen); });
     verb->add_option("--folder", options->folder, "folder of the roots")->required();
     verb->add_option("--root", options->kid, "id of the root that signs")->required();
     verb->add_option("--key", options->key_file, "JWK with kid and alg")->required();
@@ -65,9 +72,11 @@ void AddRoot(CLI::App& app, Commands& commands) {
     verb->add_option("-o,--output", options->output, "file to write")->required();
   }
   {
-    auto [verb, options] = AddVerb<RootPackageOptions>(*noun, commands, "package", "sign a draft of `protected`, or add signatures to a package",
-                                                       "fleetseal root package --folder roots --draft draft.json --root root-2 --passphrase-file pass -o root-key-package-2.json",
-                                                       [](Context& context, const RootPackageOptions& chosen) { return RootPackageSign(context, chosen); });
+    auto [verb, options] = AddVerb<RootPackageOptions>(
+        *noun, commands, "package", "sign a draft of `protected`, or add signatures to a package",
+        "fleetseal root package --folder roots --draft draft.json --root root-2 --passphrase-file pass -o "
+        "root-key-package-2.json",
+        [](Context& context, const RootPackageOptions& chosen) { return RootPackageSign(context, chosen); });
     verb->add_option("--folder", options->folder, "folder of the roots")->required();
     verb->add_option("--draft", options->protected_file, "draft of `protected`, or a package")->required();
     verb->add_option("--root", options->kids, "roots that sign now; all in the folder by default");
@@ -75,9 +84,10 @@ void AddRoot(CLI::App& app, Commands& commands) {
     verb->add_option("-o,--output", options->output, "file to write")->required();
   }
   {
-    auto [verb, options] = AddVerb<std::string>(*noun, commands, "show", "say what a package makes devices trust",
-                                                "fleetseal root show root-key-package-1.json",
-                                                [](Context& context, const std::string& file) { return RootShow(context, file); });
+    auto [verb, options] =
+        AddVerb<std::string>(*noun, commands, "show", "say what a package makes devices trust",
+                             "fleetseal root show root-key-package-1.json",
+                             [](Context& context, const std::string& file) { return RootShow(context, file); });
     verb->add_option("package", *options, "root-key package")->required();
   }
 }
@@ -90,34 +100,41 @@ struct LabDevicesOptions {
 void AddLab(CLI::App& app, Commands& commands) {
   CLI::App* noun = AddNoun(app, "lab", "a whole organisation with devices on this machine, to try things");
   {
-    auto [verb, options] = AddVerb<LabOptions>(*noun, commands, "up", "make and start a lab", "fleetseal lab up --dir /tmp/lab --devices 3 --populate",
-                                               [](Context& context, const LabOptions& chosen) { return LabUp(context, chosen); });
+    auto [verb, options] = AddVerb<LabOptions>(
+        *noun, commands, "up", "make and start a lab", "fleetseal lab up --dir /tmp/lab --devices 3 --populate",
+        [](Context& context, const LabOptions& chosen) { return LabUp(context, chosen); });
     verb->add_option("--dir", options->directory, "directory of the lab")->required();
     verb->add_option("--devices", options->devices, "how many devices")->capture_default_str();
     verb->add_flag("--populate", options->is_populated, "install one update on every device first");
   }
   {
-    auto [verb, options] = AddVerb<std::string>(*noun, commands, "status", "what runs", "fleetseal lab status --dir /tmp/lab",
-                                                [](Context& context, const std::string& directory) { return LabStatus(context, directory); });
+    auto [verb, options] = AddVerb<std::string>(
+        *noun, commands, "status", "what runs", "fleetseal lab status --dir /tmp/lab",
+        [](Context& context, const std::string& directory) { return LabStatus(context, directory); });
     verb->add_option("--dir", *options, "directory of the lab")->required();
   }
   {
-    auto [verb, options] = AddVerb<std::string>(*noun, commands, "down", "end the lab's processes", "fleetseal lab down --dir /tmp/lab",
-                                                [](Context& context, const std::string& directory) { return LabDown(context, directory); });
+    auto [verb, options] = AddVerb<std::string>(
+        *noun, commands, "down", "end the lab's processes", "fleetseal lab down --dir /tmp/lab",
+        [](Context& context, const std::string& directory) { return LabDown(context, directory); });
     verb->add_option("--dir", *options, "directory of the lab")->required();
   }
   {
-    auto [verb, options] = AddVerb<LabOfferOptions>(*noun, commands, "offer", "play a device's agent: offer documents to its installer",
-                                                    "fleetseal lab offer --dir /tmp/lab --device dev-1 --documents folder",
-                                                    [](Context& context, const LabOfferOptions& chosen) { return LabOffer(context, chosen); });
+    auto [verb, options] = AddVerb<LabOfferOptions>(
+        *noun, commands, "offer", "play a device's agent: offer documents to its installer",
+        "fleetseal lab offer --dir /tmp/lab --device dev-1 --documents folder",
+        [](Context& context, const LabOfferOptions& chosen) { return LabOffer(context, chosen); });
     verb->add_option("--dir", options->directory, "directory of the lab")->required();
     verb->add_option("--device", options->device, "device id")->required();
     verb->add_option("--documents", options->documents, "folder as `update show --documents` writes it")->required();
     verb->add_option("--content", options->content, "sealed file to stream in");
   }
   {
-    auto [verb, options] = AddVerb<LabDevicesOptions>(*noun, commands, "devices", "supervise the lab's devices", "fleetseal lab devices --dir /tmp/lab",
-                                                      [](Context& context, const LabDevicesOptions& chosen) { return LabDevices(context, chosen.directory, chosen.ready_fd); });
+    auto [verb, options] = AddVerb<LabDevicesOptions>(*noun, commands, "devices", "supervise the lab's devices",
+                                                      "fleetseal lab devices --dir /tmp/lab",
+                                                      [](Context& context, const LabDevicesOptions& chosen) {
+                                                        return LabDevices(context, chosen.directory, chosen.ready_fd);
+                                                      });
     verb->group("");
     verb->add_option("--dir", options->directory, "directory of the lab")->required();
     verb->add_option("--ready-fd", options->ready_fd, "descriptor for the ready line")->group("");

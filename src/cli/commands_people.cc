@@ -1,4 +1,4 @@
-#include "cli/command_tree.h"
+#include "cli/cli11/command_tree.h"
 #include "cli/devices.h"
 #include "cli/people.h"
 
@@ -19,21 +19,26 @@ struct Nothing {};
 void AddUser(CLI::App& app, Commands& commands) {
   CLI::App* noun = AddNoun(app, "user", "people in the register: changes are signed by the security team");
   {
-    auto [verb, options] = AddVerb<UserAddOptions>(*noun, commands, "add", "add a person: key, register change, certificate",
-                                                   "fleetseal user add alice --role approver --product acme/pump",
-                                                   [](Context& context, const UserAddOptions& chosen) { return UserAdd(context, chosen); });
+    auto [verb, options] = AddVerb<UserAddOptions>(
+        *noun, commands, "add", "add a person: key, register change, certificate",
+        "fleetseal user add alice --role approver --product acme/pump",
+        [](Context& context, const UserAddOptions& chosen) { return UserAdd(context, chosen); });
     verb->add_option("name", options->name, "id of the person")->required();
-    verb->add_option("--role", options->roles, "publisher, security, approver, operator, auditor; repeatable")->required();
+    verb->add_option("--role", options->roles, "publisher, security, approver, operator, auditor; repeatable")
+        ->required();
     verb->add_option("--product", options->products, "vendor/name; all products by default");
-    verb->add_option("-o,--output", options->output, "folder of the new identity; below FLEETSEAL_IDENTITIES by default");
-    verb->add_option("--also-signed-by", options->also_signed_by, "folders of further security identities (quorum above 1)");
+    verb->add_option("-o,--output", options->output,
+                     "folder of the new identity; below FLEETSEAL_IDENTITIES by default");
+    verb->add_option("--also-signed-by", options->also_signed_by,
+                     "folders of further security identities (quorum above 1)");
   }
   AddVerb<Nothing>(*noun, commands, "list", "who is in the register", "fleetseal user list",
                    [](Context& context, const Nothing&) { return UserList(context); });
   {
-    auto [verb, options] = AddVerb<NameReason>(*noun, commands, "revoke", "no signature of this person counts any more",
-                                               "fleetseal user revoke alice --reason left",
-                                               [](Context& context, const NameReason& chosen) { return UserRevoke(context, chosen.name, chosen.reason); });
+    auto [verb, options] = AddVerb<NameReason>(
+        *noun, commands, "revoke", "no signature of this person counts any more",
+        "fleetseal user revoke alice --reason left",
+        [](Context& context, const NameReason& chosen) { return UserRevoke(context, chosen.name, chosen.reason); });
     verb->add_option("name", options->name, "id of the person")->required();
     verb->add_option("--reason", options->reason, "why, for the record")->required();
   }
@@ -42,35 +47,41 @@ void AddUser(CLI::App& app, Commands& commands) {
 void AddDevice(CLI::App& app, Commands& commands) {
   CLI::App* noun = AddNoun(app, "device", "devices: allow, look, suspend, revoke");
   {
-    auto [verb, options] = AddVerb<DeviceAllowOptions>(*noun, commands, "allow", "let a device enrol once; prints its one-time code",
-                                                       "fleetseal device allow pump-17 --product acme/pump --property manufacturer=acme --property model=pump-1",
-                                                       [](Context& context, const DeviceAllowOptions& chosen) { return DeviceAllow(context, chosen); });
+    auto [verb, options] = AddVerb<DeviceAllowOptions>(
+        *noun, commands, "allow", "let a device enrol once; prints its one-time code",
+        "fleetseal device allow pump-17 --product acme/pump --property manufacturer=acme --property model=pump-1",
+        [](Context& context, const DeviceAllowOptions& chosen) { return DeviceAllow(context, chosen); });
     verb->add_option("id", options->id, "device id")->required();
     verb->add_option("--product", options->product, "vendor/name")->required();
     verb->add_option("--environment", options->environment, "environment")->capture_default_str();
     verb->add_option("--property", options->properties, "name=value; repeatable");
     verb->add_option("--valid-seconds", options->valid_seconds, "how long the code is good")->capture_default_str();
-    verb->add_flag("--est-code", options->has_est_code, "plain EST clients may send the code itself (identity only, no orders)");
+    verb->add_flag("--est-code", options->has_est_code,
+                   "plain EST clients may send the code itself (identity only, no orders)");
   }
-  AddVerb<Nothing>(*noun, commands, "list", "all devices", "fleetseal device list", [](Context& context, const Nothing&) { return DeviceList(context); });
+  AddVerb<Nothing>(*noun, commands, "list", "all devices", "fleetseal device list",
+                   [](Context& context, const Nothing&) { return DeviceList(context); });
   {
-    auto [verb, options] = AddVerb<std::string>(*noun, commands, "show", "one device", "fleetseal device show pump-17",
-                                                [](Context& context, const std::string& id) { return DeviceShow(context, id); });
+    auto [verb, options] =
+        AddVerb<std::string>(*noun, commands, "show", "one device", "fleetseal device show pump-17",
+                             [](Context& context, const std::string& id) { return DeviceShow(context, id); });
     verb->add_option("id", *options, "device id")->required();
   }
   {
-    auto [verb, options] = AddVerb<std::string>(*noun, commands, "timeline", "what happened to one device", "fleetseal device timeline pump-17",
-                                                [](Context& context, const std::string& id) { return DeviceTimeline(context, id); });
+    auto [verb, options] = AddVerb<std::string>(
+        *noun, commands, "timeline", "what happened to one device", "fleetseal device timeline pump-17",
+        [](Context& context, const std::string& id) { return DeviceTimeline(context, id); });
     verb->add_option("id", *options, "device id")->required();
   }
   const std::pair<const char*, const char*> actions[] = {{"suspend", "refuse the device until it is resumed"},
                                                          {"resume", "let a suspended device in again"},
                                                          {"revoke", "refuse the device and its certificate for good"}};
   for (const auto& [action, description] : actions) {
-    auto [verb, options] = AddVerb<NameReason>(*noun, commands, action, description, std::string("fleetseal device ") + action + " pump-17 --reason stolen",
-                                               [what = std::string(action)](Context& context, const NameReason& chosen) {
-                                                 return DeviceRevocation(context, chosen.name, what, chosen.reason);
-                                               });
+    auto [verb, options] = AddVerb<NameReason>(
+        *noun, commands, action, description, std::string("fleetseal device ") + action + " pump-17 --reason stolen",
+        [what = std::string(action)](Context& context, const NameReason& chosen) {
+          return DeviceRevocation(context, chosen.name, what, chosen.reason);
+        });
     verb->add_option("id", options->name, "device id")->required();
     verb->add_option("--reason", options->reason, "why, for the record")->required();
   }
@@ -79,21 +90,29 @@ void AddDevice(CLI::App& app, Commands& commands) {
 void AddGroup(CLI::App& app, Commands& commands) {
   CLI::App* noun = AddNoun(app, "group", "named sets of devices for rollouts");
   {
-    auto [verb, options] = AddVerb<GroupOptions>(*noun, commands, "create", "make a group", "fleetseal group create canary --member pump-17",
-                                                 [](Context& context, const GroupOptions& chosen) { return GroupCreate(context, chosen.name, chosen.description, chosen.members); });
+    auto [verb, options] = AddVerb<GroupOptions>(
+        *noun, commands, "create", "make a group", "fleetseal group create canary --member pump-17",
+        [](Context& context, const GroupOptions& chosen) {
+          return GroupCreate(context, chosen.name, chosen.description, chosen.members);
+        });
     verb->add_option("name", options->name, "name")->required();
     verb->add_option("--description", options->description, "for people");
     verb->add_option("--member", options->members, "device ids");
   }
-  AddVerb<Nothing>(*noun, commands, "list", "all groups", "fleetseal group list", [](Context& context, const Nothing&) { return GroupList(context); });
+  AddVerb<Nothing>(*noun, commands, "list", "all groups", "fleetseal group list",
+                   [](Context& context, const Nothing&) { return GroupList(context); });
   {
-    auto [verb, options] = AddVerb<std::string>(*noun, commands, "show", "one group and its devices", "fleetseal group show canary",
-                                                [](Context& context, const std::string& name) { return GroupShow(context, name); });
+    auto [verb, options] =
+        AddVerb<std::string>(*noun, commands, "show", "one group and its devices", "fleetseal group show canary",
+                             [](Context& context, const std::string& name) { return GroupShow(context, name); });
     verb->add_option("name", *options, "name")->required();
   }
   {
-    auto [verb, options] = AddVerb<GroupOptions>(*noun, commands, "members", "set the devices of a group", "fleetseal group members canary pump-17 pump-18",
-                                                 [](Context& context, const GroupOptions& chosen) { return GroupMembers(context, chosen.name, chosen.members); });
+    auto [verb, options] = AddVerb<GroupOptions>(*noun, commands, "members", "set the devices of a group",
+                                                 "fleetseal group members canary pump-17 pump-18",
+                                                 [](Context& context, const GroupOptions& chosen) {
+                                                   return GroupMembers(context, chosen.name, chosen.members);
+                                                 });
     verb->add_option("name", options->name, "name")->required();
     verb->add_option("devices", options->members, "device ids");
   }

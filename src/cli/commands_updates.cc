@@ -1,4 +1,4 @@
-#include "cli/command_tree.h"
+#include "cli/cli11/command_tree.h"
 #include "cli/rollouts.h"
 #include "cli/updates.h"
 #include "cli/verify.h"
@@ -32,37 +32,47 @@ void AddSubmitOptions(CLI::App& verb, UpdateSubmitOptions& options) {
   verb.add_option("--compatible", options.compatibility, "manufacturer=NAME,model=NAME; repeatable");
   verb.add_option("--description", options.description, "for people");
   verb.add_option("--component", options.component, "part of the device with versions of its own");
-  verb.add_option("--import-manifest", options.import_manifest, "Azure import manifest v5.0 instead of the options above");
+  verb.add_option("--import-manifest", options.import_manifest,
+                  "Azure import manifest v5.0 instead of the options above");
   verb.add_option("--valid-seconds", options.valid_seconds, "how long approvers have")->capture_default_str();
 }
 
 void AddUpdate(CLI::App& app, Commands& commands) {
   CLI::App* noun = AddNoun(app, "update", "updates: submit, import, publish, look");
   {
-    auto [verb, options] = AddVerb<UpdateSubmitOptions>(*noun, commands, "submit", "hash files here and ask for a signature; only the manifest travels",
-                                                        "fleetseal update submit --product acme/pump --version 1.2.0 --compatible manufacturer=acme,model=pump-1 --file pump.img",
-                                                        [](Context& context, const UpdateSubmitOptions& chosen) { return UpdateSubmit(context, chosen); });
+    auto [verb, options] = AddVerb<UpdateSubmitOptions>(
+        *noun, commands, "submit", "hash files here and ask for a signature; only the manifest travels",
+        "fleetseal update submit --product acme/pump --version 1.2.0 --compatible manufacturer=acme,model=pump-1 "
+        "--file pump.img",
+        [](Context& context, const UpdateSubmitOptions& chosen) { return UpdateSubmit(context, chosen); });
     AddSubmitOptions(*verb, *options);
   }
   {
-    auto [verb, options] = AddVerb<UpdateImportOptions>(*noun, commands, "import", "upload the files of a signed update; they are sealed on arrival",
-                                                        "fleetseal update import acme/pump@1.2.0 pump.img",
-                                                        [](Context& context, const UpdateImportOptions& chosen) { return UpdateImport(context, chosen); });
+    auto [verb, options] = AddVerb<UpdateImportOptions>(
+        *noun, commands, "import", "upload the files of a signed update; they are sealed on arrival",
+        "fleetseal update import acme/pump@1.2.0 pump.img",
+        [](Context& context, const UpdateImportOptions& chosen) { return UpdateImport(context, chosen); });
     verb->add_option("update", options->update, "vendor/name@version or id")->required();
     verb->add_option("files", options->files, "files, matched by hash")->required();
   }
   {
-    auto [verb, options] = AddVerb<PublishOptions>(*noun, commands, "publish", "submit, wait for the approvals, import",
-                                                   "fleetseal update publish --product acme/pump --version 1.2.0 --compatible manufacturer=acme,model=pump-1 --file pump.img",
-                                                   [](Context& context, const PublishOptions& chosen) { return UpdatePublish(context, chosen.submit, chosen.timeout_seconds); });
+    auto [verb, options] =
+        AddVerb<PublishOptions>(*noun, commands, "publish", "submit, wait for the approvals, import",
+                                "fleetseal update publish --product acme/pump --version 1.2.0 --compatible "
+                                "manufacturer=acme,model=pump-1 --file pump.img",
+                                [](Context& context, const PublishOptions& chosen) {
+                                  return UpdatePublish(context, chosen.submit, chosen.timeout_seconds);
+                                });
     AddSubmitOptions(*verb, options->submit);
     verb->add_option("--timeout", options->timeout_seconds, "seconds to wait for approvals")->capture_default_str();
   }
-  AddVerb<Nothing>(*noun, commands, "list", "all updates", "fleetseal update list", [](Context& context, const Nothing&) { return UpdateList(context); });
+  AddVerb<Nothing>(*noun, commands, "list", "all updates", "fleetseal update list",
+                   [](Context& context, const Nothing&) { return UpdateList(context); });
   {
-    auto [verb, options] = AddVerb<UpdateShowOptions>(*noun, commands, "show", "one update; --documents writes every trust document as a file",
-                                                      "fleetseal update show acme/pump@1.2.0 --documents folder --device pump-17",
-                                                      [](Context& context, const UpdateShowOptions& chosen) { return UpdateShow(context, chosen); });
+    auto [verb, options] = AddVerb<UpdateShowOptions>(
+        *noun, commands, "show", "one update; --documents writes every trust document as a file",
+        "fleetseal update show acme/pump@1.2.0 --documents folder --device pump-17",
+        [](Context& context, const UpdateShowOptions& chosen) { return UpdateShow(context, chosen); });
     verb->add_option("update", options->update, "vendor/name@version or id")->required();
     verb->add_option("--documents", options->documents, "folder to write to");
     verb->add_option("--device", options->device, "also its order and the status");
@@ -72,22 +82,27 @@ void AddUpdate(CLI::App& app, Commands& commands) {
 void AddApproval(CLI::App& app, Commands& commands) {
   CLI::App* noun = AddNoun(app, "approval", "requests that wait for approvers");
   {
-    auto [verb, options] = AddVerb<std::string>(*noun, commands, "list", "requests", "fleetseal approval list --state waiting",
-                                                [](Context& context, const std::string& state) { return ApprovalList(context, state); });
+    auto [verb, options] =
+        AddVerb<std::string>(*noun, commands, "list", "requests", "fleetseal approval list --state waiting",
+                             [](Context& context, const std::string& state) { return ApprovalList(context, state); });
     verb->add_option("--state", *options, "waiting, signed, rejected, expired");
   }
   {
-    auto [verb, options] = AddVerb<std::string>(*noun, commands, "show", "what would be signed, worked out on this machine", "fleetseal approval show request-…",
-                                                [](Context& context, const std::string& id) { return ApprovalShow(context, id); });
+    auto [verb, options] =
+        AddVerb<std::string>(*noun, commands, "show", "what would be signed, worked out on this machine",
+                             "fleetseal approval show request-…",
+                             [](Context& context, const std::string& id) { return ApprovalShow(context, id); });
     verb->add_option("request", *options, "request id")->required();
   }
   for (const bool is_approval : {true, false}) {
     const std::string name = is_approval ? "approve" : "reject";
-    auto [verb, options] = AddVerb<DecideOptions>(*noun, commands, name, is_approval ? "sign an approval with your own key" : "sign a rejection; ends the request",
-                                                  "fleetseal approval " + name + " request-… --as alice",
-                                                  [is_approval](Context& context, const DecideOptions& chosen) {
-                                                    return ApprovalDecide(context, chosen.request, is_approval, chosen.reason);
-                                                  });
+    auto [verb, options] = AddVerb<DecideOptions>(
+        *noun, commands, name,
+        is_approval ? "sign an approval with your own key" : "sign a rejection; ends the request",
+        "fleetseal approval " + name + " request-… --as alice",
+        [is_approval](Context& context, const DecideOptions& chosen) {
+          return ApprovalDecide(context, chosen.request, is_approval, chosen.reason);
+        });
     verb->add_option("request", options->request, "request id")->required();
     verb->add_option("--reason", options->reason, "why, for the record");
   }
@@ -96,31 +111,41 @@ void AddApproval(CLI::App& app, Commands& commands) {
 void AddRollout(CLI::App& app, Commands& commands) {
   CLI::App* noun = AddNoun(app, "rollout", "plans and their devices");
   {
-    auto [verb, options] = AddVerb<RolloutPlanOptions>(*noun, commands, "plan", "sign who gets which update", "fleetseal rollout plan --update acme/pump@1.2.0 --group canary",
-                                                       [](Context& context, const RolloutPlanOptions& chosen) { return RolloutPlan(context, chosen); });
+    auto [verb, options] = AddVerb<RolloutPlanOptions>(
+        *noun, commands, "plan", "sign who gets which update",
+        "fleetseal rollout plan --update acme/pump@1.2.0 --group canary",
+        [](Context& context, const RolloutPlanOptions& chosen) { return RolloutPlan(context, chosen); });
     verb->add_option("--update", options->update, "vendor/name@version or id")->required();
     verb->add_option("--device", options->devices, "device ids");
     verb->add_option("--group", options->group, "group");
     verb->add_option("--count", options->count_max, "any devices of product and environment, so many at most");
     verb->add_option("--environment", options->environment, "environment")->capture_default_str();
     verb->add_option("--valid-seconds", options->valid_seconds, "how long the plan is good")->capture_default_str();
-    verb->add_option("--deadline-seconds", options->deadline_seconds, "devices must have installed by then; 0 = no deadline")->capture_default_str();
+    verb->add_option("--deadline-seconds", options->deadline_seconds,
+                     "devices must have installed by then; 0 = no deadline")
+        ->capture_default_str();
   }
   {
-    auto [verb, options] = AddVerb<std::string>(*noun, commands, "start", "have the orders signed and offered", "fleetseal rollout start plan-…",
-                                                [](Context& context, const std::string& plan) { return RolloutStart(context, plan); });
+    auto [verb, options] = AddVerb<std::string>(
+        *noun, commands, "start", "have the orders signed and offered", "fleetseal rollout start plan-…",
+        [](Context& context, const std::string& plan) { return RolloutStart(context, plan); });
     verb->add_option("plan", *options, "plan id")->required();
   }
   {
-    auto [verb, options] = AddVerb<WatchOptions>(*noun, commands, "watch", "follow until every device has ended", "fleetseal rollout watch plan-…",
-                                                 [](Context& context, const WatchOptions& chosen) { return RolloutWatch(context, chosen.plan, chosen.timeout_seconds); });
+    auto [verb, options] =
+        AddVerb<WatchOptions>(*noun, commands, "watch", "follow until every device has ended",
+                              "fleetseal rollout watch plan-…", [](Context& context, const WatchOptions& chosen) {
+                                return RolloutWatch(context, chosen.plan, chosen.timeout_seconds);
+                              });
     verb->add_option("plan", options->plan, "plan id")->required();
     verb->add_option("--timeout", options->timeout_seconds, "seconds")->capture_default_str();
   }
-  AddVerb<Nothing>(*noun, commands, "list", "all rollouts", "fleetseal rollout list", [](Context& context, const Nothing&) { return RolloutList(context); });
+  AddVerb<Nothing>(*noun, commands, "list", "all rollouts", "fleetseal rollout list",
+                   [](Context& context, const Nothing&) { return RolloutList(context); });
   {
-    auto [verb, options] = AddVerb<std::string>(*noun, commands, "show", "one rollout", "fleetseal rollout show plan-…",
-                                                [](Context& context, const std::string& plan) { return RolloutShow(context, plan); });
+    auto [verb, options] =
+        AddVerb<std::string>(*noun, commands, "show", "one rollout", "fleetseal rollout show plan-…",
+                             [](Context& context, const std::string& plan) { return RolloutShow(context, plan); });
     verb->add_option("plan", *options, "plan id")->required();
   }
 }
@@ -136,23 +161,30 @@ void AddUpdateCommands(CLI::App& app, Commands& commands) {
 void AddAuditCommands(CLI::App& app, Commands& commands) {
   CLI::App* noun = AddNoun(app, "audit", "the log: verify and read");
   {
-    auto [verb, options] = AddVerb<AuditVerifyOptions>(*noun, commands, "verify", "recompute the whole log and check its signature", "fleetseal audit verify",
-                                                       [](Context& context, const AuditVerifyOptions& chosen) { return AuditVerify(context, chosen); });
+    auto [verb, options] = AddVerb<AuditVerifyOptions>(
+        *noun, commands, "verify", "recompute the whole log and check its signature", "fleetseal audit verify",
+        [](Context& context, const AuditVerifyOptions& chosen) { return AuditVerify(context, chosen); });
     verb->add_option("--log", options->log_directory, "a copy of the log on disk instead of the server's");
-    verb->add_option("--package", options->package, "root-key package that names the log's key; the server's newest by default");
+    verb->add_option("--package", options->package,
+                     "root-key package that names the log's key; the server's newest by default");
   }
   {
-    auto [verb, options] = AddVerb<QueryOptions>(*noun, commands, "query", "records of the log", "fleetseal audit query --type manifest-signature",
-                                                 [](Context& context, const QueryOptions& chosen) { return AuditQuery(context, chosen.from, chosen.limit, chosen.type); });
+    auto [verb, options] = AddVerb<QueryOptions>(*noun, commands, "query", "records of the log",
+                                                 "fleetseal audit query --type manifest-signature",
+                                                 [](Context& context, const QueryOptions& chosen) {
+                                                   return AuditQuery(context, chosen.from, chosen.limit, chosen.type);
+                                                 });
     verb->add_option("--from", options->from, "first index")->capture_default_str();
     verb->add_option("--limit", options->limit, "how many records to read")->capture_default_str();
     verb->add_option("--type", options->type, "only records of this type");
   }
-  auto [verb, options] = AddVerb<VerifyOptions>(app, commands, "verify", "judge documents offline with the code of the devices",
-                                                "fleetseal verify folder --package root-key-package-1.json",
-                                                [](Context& context, const VerifyOptions& chosen) { return Verify(context, chosen); });
+  auto [verb, options] =
+      AddVerb<VerifyOptions>(app, commands, "verify", "judge documents offline with the code of the devices",
+                             "fleetseal verify folder --package root-key-package-1.json",
+                             [](Context& context, const VerifyOptions& chosen) { return Verify(context, chosen); });
   verb->add_option("documents", options->paths, "documents or folders of documents")->required();
-  verb->add_option("--package", options->trusted_package, "where trust starts; by default the lowest package among the documents");
+  verb->add_option("--package", options->trusted_package,
+                   "where trust starts; by default the lowest package among the documents");
   verb->add_option("--as-of", options->as_of, "judge as of this time (seconds since 1970)");
 }
 

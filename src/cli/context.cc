@@ -62,7 +62,8 @@ int PrintError(const Context& context, const Error& error) {
     outer.Set("error", std::move(json));
     PrintLine(stdout, outer.SerializePretty());
   }
-  std::string line = Coloured("error", "31", HasColour()) + " " + std::string(info.name) + ": " + std::string(info.title);
+  std::string line =
+      Coloured("error", "31", HasColour()) + " " + std::string(info.name) + ": " + std::string(info.title);
   if (!error.where.empty()) line += " (" + error.where + ")";
   PrintLine(stderr, line);
   if (!error.detail.empty()) PrintLine(stderr, "  what:  " + error.detail);

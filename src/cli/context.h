@@ -19,11 +19,11 @@
 namespace fleetseal::cli {
 
 struct Context {
-  bool is_json = false;         // --json: one JSON value on standard output, nothing else
-  bool is_quiet = false;        // --quiet: no progress, no advice
-  std::string identities;       // folder of identity folders: FLEETSEAL_IDENTITIES
-  std::string identity;         // --as NAME or a path; empty: the first identity with the role that a verb needs
-  std::string url;              // --url; empty: the identity's
+  bool is_json = false;    // --json: one JSON value on standard output, nothing else
+  bool is_quiet = false;   // --quiet: no progress, no advice
+  std::string identities;  // folder of identity folders: FLEETSEAL_IDENTITIES
+  std::string identity;    // --as NAME or a path; empty: the first identity with the role that a verb needs
+  std::string url;         // --url; empty: the identity's
   sys::SystemClock clock;
   sys::SystemRandom random;
 };

@@ -54,7 +54,13 @@ Result<AllowedDevice> AllowDevice(Context& context, AdminClient& client, const D
   AllowedDevice allowed{options.id, NewCode(context), 1};
   TRY_ASSIGN(allowed.generation, NextGeneration(client, options.id));
   TRY_ASSIGN(const auto key, manifest::DeriveEnrolmentKey(allowed.code, id));
-  manifest::AllowDevice change{id,   product, environment, properties, allowed.generation, key.public_key(), options.has_est_code,
+  manifest::AllowDevice change{id,
+                               product,
+                               environment,
+                               properties,
+                               allowed.generation,
+                               key.public_key(),
+                               options.has_est_code,
                                context.clock.Now() + options.valid_seconds};
   RegisterChangeRequest request;
   request.changes.emplace_back(std::move(change));
@@ -79,8 +85,9 @@ Status DeviceList(Context& context) {
   TRY_ASSIGN(auto devices, client->List("/admin/v1/devices", "devices"));
   std::vector<std::vector<std::string>> rows;
   for (const auto& device : devices) {
-    rows.push_back({TextOr(device, "id", ""), TextOr(device, "state", ""), std::to_string(IntegerOr(device, "generation", 0)),
-                    TextOr(device, "product", ""), TextOr(device, "environment", ""), PropertiesText(device)});
+    rows.push_back({TextOr(device, "id", ""), TextOr(device, "state", ""),
+                    std::to_string(IntegerOr(device, "generation", 0)), TextOr(device, "product", ""),
+                    TextOr(device, "environment", ""), PropertiesText(device)});
   }
   codec::Json json = codec::Json::MakeObject();
   json.Set("devices", std::move(devices));
@@ -155,7 +162,8 @@ Status GroupList(Context& context) {
   TRY_ASSIGN(const auto answer, client->Get("/admin/v1/groups"));
   std::vector<std::vector<std::string>> rows;
   for (const auto& group : ArrayOr(answer, "groups")) {
-    rows.push_back({TextOr(group, "name", ""), std::to_string(IntegerOr(group, "count", 0)), TextOr(group, "description", "")});
+    rows.push_back(
+        {TextOr(group, "name", ""), std::to_string(IntegerOr(group, "count", 0)), TextOr(group, "description", "")});
   }
   Answer(context, answer, FormatTable({"GROUP", "DEVICES", "DESCRIPTION"}, rows));
   return {};

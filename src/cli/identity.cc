@@ -42,8 +42,10 @@ Result<std::unique_ptr<Identity>> Identity::Load(const std::string& folder) {
   identity->url_ = reader.HttpsUrl("url");
   for (const auto& name : reader.Strings("roles")) {
     const auto role = manifest::PersonRoleFromName(name);
-    if (role) identity->roles_.push_back(*role);
-    else reader.Stop("roles", "no role is called " + name);
+    if (role)
+      identity->roles_.push_back(*role);
+    else
+      reader.Stop("roles", "no role is called " + name);
   }
   TRY(reader.Finish());
   TRY_ASSIGN_CONTEXT(auto key, ReadKey(folder), "reading the key of " + identity->id_.text());
@@ -69,8 +71,9 @@ Result<std::unique_ptr<Identity>> Identity::Choose(const Context& context, manif
 }
 
 Result<std::unique_ptr<Identity>> Identity::ChooseAny(const Context& context) {
-  for (const auto role : {manifest::PersonRole::kAuditor, manifest::PersonRole::kOperator, manifest::PersonRole::kPublisher,
-                          manifest::PersonRole::kSecurity, manifest::PersonRole::kApprover}) {
+  for (const auto role :
+       {manifest::PersonRole::kAuditor, manifest::PersonRole::kOperator, manifest::PersonRole::kPublisher,
+        manifest::PersonRole::kSecurity, manifest::PersonRole::kApprover}) {
     auto identity = Choose(context, role);
     if (identity || identity.error().code != ErrorCode::kRoleMissing) return identity;
   }

@@ -63,7 +63,8 @@ Status MakeLayout(const Organising& made) {
   TRY(sys::MakeDirectories(data, 0755));
   TRY_ASSIGN(const auto existing, sys::ListDirectory(data));
   if (!existing.empty()) return Fail(ErrorCode::kAlreadyExists, data + " is not empty");
-  for (const char* name : {"signer", "sealer", "server", "server/tls", "server/ca", "offline", "offline/roots", "offline/sjwk", "identities"}) {
+  for (const char* name : {"signer", "sealer", "server", "server/tls", "server/ca", "offline", "offline/roots",
+                           "offline/sjwk", "identities"}) {
     TRY(sys::MakeDirectories(data + "/" + name, 0700));
   }
   TRY(sys::MakeDirectories(data + "/log", 0755));
@@ -74,22 +75,28 @@ Status MakeLayout(const Organising& made) {
 Status WriteConfigs(Organising& made) {
   const auto& options = made.options;
   const std::string group = made.is_root ? "socket_group = " + std::to_string(sys::kSharedGroupId) + "\n" : "";
-  std::string signer = "organisation = \"" + options.organisation + "\"\n" + UidLine(made, "server_uid", sys::kServerUserId) + group;
+  std::string signer =
+      "organisation = \"" + options.organisation + "\"\n" + UidLine(made, "server_uid", sys::kServerUserId) + group;
   if (options.is_adu_readable) signer += "adu_readable = true\n";
   TRY(WriteText(made.data + "/signer/signer.toml", signer, 0600));
   Bytes secret(32);
   made.context.random.Fill(secret);
   TRY(WriteText(made.data + "/signer/passphrase", codec::EncodeBase64Url(secret) + "\n", 0400));
   TRY(WriteText(made.data + "/sealer/sealer.toml",
-                "data = \".\"\n" + UidLine(made, "server_uid", sys::kServerUserId) + UidLine(made, "signer_uid", sys::kSignerUserId) + group, 0600));
+                "data = \".\"\n" + UidLine(made, "server_uid", sys::kServerUserId) +
+                    UidLine(made, "signer_uid", sys::kSignerUserId) + group,
+                0600));
   TRY(WriteText(made.data + "/server/server.toml",
-                "organisation = \"" + options.organisation + "\"\ncheck_in_seconds = " + std::to_string(options.check_in_seconds) +
-                    "\n\n[device]\nlisten = \"" + options.listen_address + ":" + std::to_string(options.device_port) +
-                    "\"\n\n[admin]\nlisten = \"" + options.listen_address + ":" + std::to_string(options.admin_port) + "\"\n",
+                "organisation = \"" + options.organisation +
+                    "\"\ncheck_in_seconds = " + std::to_string(options.check_in_seconds) + "\n\n[device]\nlisten = \"" +
+                    options.listen_address + ":" + std::to_string(options.device_port) + "\"\n\n[admin]\nlisten = \"" +
+                    options.listen_address + ":" + std::to_string(options.admin_port) + "\"\n",
                 0600));
   return WriteText(made.data + "/fleetseal.toml",
-                   "# What `fleetseal run --data` starts. Each program has its own file: signer/signer.toml, sealer/sealer.toml, server/server.toml.\n"
-                   "organisation = \"" + options.organisation + "\"\ndevice_url = \"" + UrlOf(options, options.device_port) +
+                   "# What `fleetseal run --data` starts. Each program has its own file: signer/signer.toml, "
+                   "sealer/sealer.toml, server/server.toml.\n"
+                   "organisation = \"" +
+                       options.organisation + "\"\ndevice_url = \"" + UrlOf(options, options.device_port) +
                        "\"\nadmin_url = \"" + UrlOf(options, options.admin_port) + "\"\n",
                    0644);
 }
@@ -114,8 +121,10 @@ struct SignerKeys {
 Result<SignerKeys> CreateSignerKeys(const Organising& made) {
   TRY_ASSIGN(const auto sealer, SiblingProgram("fleetseal-sealer"));
   TRY_ASSIGN(const auto signer, SiblingProgram("fleetseal-signer"));
-  TRY(CaptureProgram(sealer, {"--config", made.data + "/sealer/sealer.toml", "--create"}, UserFor(made, sys::kSealerUserId)));
-  std::vector<std::string> arguments{"--config", made.data + "/signer/signer.toml", "--create", "--algorithm", made.options.algorithm};
+  TRY(CaptureProgram(sealer, {"--config", made.data + "/sealer/sealer.toml", "--create"},
+                     UserFor(made, sys::kSealerUserId)));
+  std::vector<std::string> arguments{"--config", made.data + "/signer/signer.toml", "--create", "--algorithm",
+                                     made.options.algorithm};
   for (const auto& product : made.products) arguments.insert(arguments.end(), {"--product", product.text()});
   TRY_ASSIGN(const auto text, CaptureProgram(signer, arguments, UserFor(made, sys::kSignerUserId)));
   SignerKeys created;
@@ -130,8 +139,10 @@ Result<SignerKeys> CreateSignerKeys(const Organising& made) {
     const codec::Json& jwk_json = reader.Object("jwk");
     TRY(reader.Finish());
     TRY_ASSIGN(const auto jwk, jose::ParseJwk(jwk_json));
-    if (jwk.key.thumbprint() != thumbprint) return Fail(ErrorCode::kCorrupt, "thumbprint of " + kid.text() + " is not its key's");
-    manifest::SigningKeyListing listing{kid, thumbprint, jwk.key.default_algorithm(), manifest::KeyRole::kPublisher, {}, now - 60, {}, {}};
+    if (jwk.key.thumbprint() != thumbprint)
+      return Fail(ErrorCode::kCorrupt, "thumbprint of " + kid.text() + " is not its key's");
+    manifest::SigningKeyListing listing{
+        kid, thumbprint, jwk.key.default_algorithm(), manifest::KeyRole::kPublisher, {}, now - 60, {}, {}};
     if (role == "director") {
       listing.role = manifest::KeyRole::kDirector;
       listing.not_after = listing.not_before + limits::kDirectorListingLifetimeMax;
@@ -152,7 +163,8 @@ Result<SignerKeys> CreateSignerKeys(const Organising& made) {
 Result<std::string> CaText(const SignerKeys& created, const char* name) {
   const codec::Json* cas = created.json.Find("cas");
   const codec::Json* ca = cas == nullptr ? nullptr : cas->Find(name);
-  if (ca == nullptr || !ca->is_string()) return Fail(ErrorCode::kProtocolError, std::string("fleetseal-signer printed no CA ") + name);
+  if (ca == nullptr || !ca->is_string())
+    return Fail(ErrorCode::kProtocolError, std::string("fleetseal-signer printed no CA ") + name);
   return ca->as_string();
 }
 
@@ -192,7 +204,8 @@ Status HoldCeremony(const Organising& made, const SignerKeys& created) {
   TRY_ASSIGN(const auto device_ca, pki::Certificate::FromPem(device_ca_pem));
   package.server_cas.push_back(server_ca.der());
   package.device_cas.push_back(device_ca.der());
-  TRY_ASSIGN(const auto text, SignPackage(manifest::BuildProtected(package), package, roots, made.options.is_adu_readable));
+  TRY_ASSIGN(const auto text,
+             SignPackage(manifest::BuildProtected(package), package, roots, made.options.is_adu_readable));
   TRY(WriteText(made.data + "/offline/root-key-package-1.json", text, 0644));
   return WriteText(made.adopt + "/package.json", text, 0644);
 }
@@ -207,8 +220,9 @@ Status FirstRegisterChange(const Organising& made, const std::string& server_ca)
   change.sequence = 1;
   change.nonce = NewNonce(made.context);
   change.issued = made.context.clock.Now();
-  const std::pair<std::string, manifest::PersonRole> people[] = {{options.security_name, manifest::PersonRole::kSecurity},
-                                                                 {options.operator_name, manifest::PersonRole::kOperator}};
+  const std::pair<std::string, manifest::PersonRole> people[] = {
+      {options.security_name, manifest::PersonRole::kSecurity},
+      {options.operator_name, manifest::PersonRole::kOperator}};
   for (const auto& [name, role] : people) {
     TRY_ASSIGN(const auto id, PersonId::Parse(name));
     TRY(WriteIdentity({folders + name, id, made.organisation, url, {role}, server_ca}));
@@ -257,11 +271,13 @@ Status ServerRequest(const Organising& made) {
 Status Adopt(const Organising& made, const SignerKeys& created) {
   if (made.is_root) TRY(sys::ChownTree(made.adopt, sys::kSignerUserId, sys::kSignerUserId));
   TRY_ASSIGN(const auto signer, SiblingProgram("fleetseal-signer"));
-  TRY_ASSIGN(const auto text, CaptureProgram(signer, {"--config", made.data + "/signer/signer.toml", "--adopt", made.adopt},
-                                             UserFor(made, sys::kSignerUserId)));
+  TRY_ASSIGN(const auto text,
+             CaptureProgram(signer, {"--config", made.data + "/signer/signer.toml", "--adopt", made.adopt},
+                            UserFor(made, sys::kSignerUserId)));
   TRY_ASSIGN(const auto answer, codec::ParseJson(text));
   const codec::Json* certificates = answer.Find("certificates");
-  if (certificates == nullptr) return Fail(ErrorCode::kProtocolError, "fleetseal-signer --adopt printed no certificates");
+  if (certificates == nullptr)
+    return Fail(ErrorCode::kProtocolError, "fleetseal-signer --adopt printed no certificates");
   codec::ObjectReader reader(*certificates, "certificates");
   const std::string server = reader.String("server", 64 * 1024);
   const std::string security = reader.String("person-" + made.options.security_name, 64 * 1024);
@@ -281,9 +297,17 @@ Status Adopt(const Organising& made, const SignerKeys& created) {
 }  // namespace
 
 Status Init(Context& context, const InitOptions& options) {
-  Organising made{context, options, {}, {}, sys::IsRoot(), options.data, options.data + "/signer/adopt", options.data + "/offline/passphrase"};
+  Organising made{context,
+                  options,
+                  {},
+                  {},
+                  sys::IsRoot(),
+                  options.data,
+                  options.data + "/signer/adopt",
+                  options.data + "/offline/passphrase"};
   TRY_ASSIGN(made.organisation, Organisation::Parse(options.organisation));
-  if (options.products.empty()) return Fail(ErrorCode::kInvalidArgument, "name at least one product: --product vendor/name");
+  if (options.products.empty())
+    return Fail(ErrorCode::kInvalidArgument, "name at least one product: --product vendor/name");
   if (options.names.empty()) return Fail(ErrorCode::kInvalidArgument, "name the server: --name HOST");
   if (options.threshold < 2 || options.threshold > options.roots) {
     return Fail(ErrorCode::kInvalidArgument, "--threshold is at least 2 and at most the number of roots");
@@ -310,15 +334,20 @@ Status Init(Context& context, const InitOptions& options) {
   TRY_CONTEXT(ServerRequest(made), "server certificate");
   TRY_CONTEXT(Adopt(made, created), "handing the package to the signer");
   codec::Json json = codec::Json::MakeObject();
-  json.Set("data", options.data).Set("organisation", options.organisation).Set("adminUrl", UrlOf(options, options.admin_port));
-  json.Set("deviceUrl", UrlOf(options, options.device_port)).Set("rootPackage", options.data + "/offline/root-key-package-1.json");
-  Answer(context, json,
-         "organisation " + options.organisation + " is made in " + options.data + "\n  " + std::to_string(options.threshold) + " of " +
-             std::to_string(options.roots) + " roots in " + options.data +
-             "/offline: move this folder to a machine without network (the passphrase lies beside the keys: part them)\n"
-             "  identities of " + options.security_name + " and " + options.operator_name + " in " + options.data +
-             "/identities\nnext:\n  fleetseal run --data " + options.data + "\n  export FLEETSEAL_IDENTITIES=" + options.data +
-             "/identities\n  fleetseal user add NAME --role publisher");
+  json.Set("data", options.data)
+      .Set("organisation", options.organisation)
+      .Set("adminUrl", UrlOf(options, options.admin_port));
+  json.Set("deviceUrl", UrlOf(options, options.device_port))
+      .Set("rootPackage", options.data + "/offline/root-key-package-1.json");
+  Answer(
+      context, json,
+      "organisation " + options.organisation + " is made in " + options.data + "\n  " +
+          std::to_string(options.threshold) + " of " + std::to_string(options.roots) + " roots in " + options.data +
+          "/offline: move this folder to a machine without network (the passphrase lies beside the keys: part them)\n"
+          "  identities of " +
+          options.security_name + " and " + options.operator_name + " in " + options.data +
+          "/identities\nnext:\n  fleetseal run --data " + options.data + "\n  export FLEETSEAL_IDENTITIES=" +
+          options.data + "/identities\n  fleetseal user add NAME --role publisher");
   return {};
 }
 

@@ -151,10 +151,12 @@ Status WaitForEnrolment(Context& context, const std::string& directory, size_t c
   const int64_t deadline = context.clock.MonotonicMs() + kEnrolTimeoutMs;
   while (true) {
     TRY_ASSIGN(const auto devices, client->List("/admin/v1/devices", "devices"));
-    const auto active = static_cast<size_t>(std::count_if(devices.begin(), devices.end(), [](const auto& device) { return TextOr(device, "state", "") == "active"; }));
+    const auto active = static_cast<size_t>(std::count_if(
+        devices.begin(), devices.end(), [](const auto& device) { return TextOr(device, "state", "") == "active"; }));
     if (active >= count) return {};
     if (context.clock.MonotonicMs() > deadline) {
-      return Fail(ErrorCode::kTimedOut, std::to_string(active) + " of " + std::to_string(count) + " devices enrolled; see " + directory + "/logs");
+      return Fail(ErrorCode::kTimedOut, std::to_string(active) + " of " + std::to_string(count) +
+                                            " devices enrolled; see " + directory + "/logs");
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
@@ -244,7 +246,8 @@ codec::Json Describe(const std::string& directory, const codec::Json& base) {
     devices.Push(std::move(device));
   }
   codec::Json pids = codec::Json::MakeObject();
-  for (const char* name : {"server", "signer", "sealer", "supervisor"}) pids.Set(name, PidIn(directory + "/org/run/pids.json", name));
+  for (const char* name : {"server", "signer", "sealer", "supervisor"})
+    pids.Set(name, PidIn(directory + "/org/run/pids.json", name));
   pids.Set("devices_supervisor", PidIn(directory + "/devices/pids.json", "supervisor"));
   json.Set("devices", std::move(devices)).Set("pids", std::move(pids));
   return json;
@@ -277,8 +280,8 @@ Result<codec::Json> BaseDescription(const std::string& directory, const LabPorts
 }
 
 std::string HumanLab(const codec::Json& lab) {
-  std::string text = "lab in " + TextOr(lab, "dir", "") + "\n  admin API  " + TextOr(lab, "admin_url", "") + "\n  device API " +
-                     TextOr(lab, "device_url", "") + "\n";
+  std::string text = "lab in " + TextOr(lab, "dir", "") + "\n  admin API  " + TextOr(lab, "admin_url", "") +
+                     "\n  device API " + TextOr(lab, "device_url", "") + "\n";
   std::vector<std::vector<std::string>> rows;
   for (const auto& device : ArrayOr(lab, "devices")) {
     const auto state = [&](const char* name) {
@@ -297,7 +300,8 @@ Status LabUp(Context& context, const LabOptions& options) {
   if (options.devices < 0 || options.devices > 200) return Fail(ErrorCode::kInvalidArgument, "--devices is 0 to 200");
   TRY_ASSIGN(const auto directory, AbsolutePath(options.directory));
   if (sys::FileExists(directory + "/lab.json")) {
-    return Fail(ErrorCode::kAlreadyExists, directory + " holds a lab; `fleetseal lab down --dir " + directory + "` ends it, then remove the directory");
+    return Fail(ErrorCode::kAlreadyExists, directory + " holds a lab; `fleetseal lab down --dir " + directory +
+                                               "` ends it, then remove the directory");
   }
   for (const char* name : {"/devices", "/firmware", "/logs"}) TRY(sys::MakeDirectories(directory + name, 0755));
   if (sys::IsRoot()) {
@@ -319,7 +323,10 @@ Status LabUp(Context& context, const LabOptions& options) {
     Note(context, "installing version 1.0.0 on every device");
     TRY_ASSIGN(const auto populated, Populate(context, directory));
     codec::Json update = codec::Json::MakeObject();
-    update.Set("id", populated.id).Set("product", kLabProduct).Set("version", populated.version).Set("file", populated.file);
+    update.Set("id", populated.id)
+        .Set("product", kLabProduct)
+        .Set("version", populated.version)
+        .Set("file", populated.file);
     base.Set("update", std::move(update));
     TRY(sys::WriteFileDurably(directory + "/lab.json", AsBytes(base.Serialize()), 0644));
   }
@@ -345,7 +352,8 @@ Status LabDown(Context& context, const std::string& directory) {
     kill(static_cast<pid_t>(pid), SIGTERM);
     const int64_t deadline = context.clock.MonotonicMs() + 30'000;
     while (IsAlive(pid)) {
-      if (context.clock.MonotonicMs() > deadline) return Fail(ErrorCode::kTimedOut, "process " + std::to_string(pid) + " does not end");
+      if (context.clock.MonotonicMs() > deadline)
+        return Fail(ErrorCode::kTimedOut, "process " + std::to_string(pid) + " does not end");
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }
     ended.Push(pid);
@@ -366,7 +374,8 @@ Status LabDevices(Context& context, const std::string& directory, int ready_fd) 
   for (const auto& id : DeviceIds(directory)) {
     const auto paths = LabDevice(directory, id);
     const std::string log = directory + "/logs/" + id;
-    ChildSpec first{id + ".installer", installer, {"--config", paths.installer_config()}, {}, log + "-installer.log", true};
+    ChildSpec first{id + ".installer",      installer, {"--config", paths.installer_config()}, {},
+                    log + "-installer.log", true};
     ChildSpec second{id + ".agent", agent, {"--config", paths.agent_config()}, {}, log + "-agent.log", false};
     if (sys::IsRoot()) {
       first.user = sys::ChildUserFor(sys::kInstallerUserId);

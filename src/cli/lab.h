@@ -1,7 +1,8 @@
 // A lab: a whole organisation with devices on loopback, for trying, for tests and for the demo.
 //
-// Source: design section 6. Everything is real: processes with users of their own (as root), TLS, log, ciphertext. Layout of
-// DIR: org/ (see docs/protocol/processes.md), devices/<id>/{installer,agent,run}/, firmware/, logs/, lab.json. One thread.
+// Source: design section 6. Everything is real: processes with users of their own (as root), TLS, log, ciphertext.
+// Layout of DIR: org/ (see docs/protocol/processes.md), devices/<id>/{installer,agent,run}/, firmware/, logs/,
+// lab.json. One thread.
 #pragma once
 
 #include <string>
@@ -26,8 +27,8 @@ Status LabDevices(Context& context, const std::string& directory, int ready_fd);
 struct LabOfferOptions {
   std::string directory;
   std::string device;
-  std::string documents;                // folder as `update show --documents` writes it
-  std::string content;                  // a sealed file to stream in, empty: none
+  std::string documents;  // folder as `update show --documents` writes it
+  std::string content;    // a sealed file to stream in, empty: none
 };
 // Plays the device's agent: offers a folder of documents to its installer and tells the verdict. Refused if it refuses.
 Status LabOffer(Context& context, const LabOfferOptions& options);

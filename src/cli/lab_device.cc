@@ -37,7 +37,10 @@ std::string DeviceFile(const Context& context, const AllowedDevice& allowed) {
   properties.Set("manufacturer", kLabManufacturer).Set("model", kLabModel);
   codec::Json json = codec::Json::MakeObject();
   json.Set("organisation", kLabOrganisation).Set("deviceId", allowed.id).Set("generation", allowed.generation);
-  json.Set("product", kLabProduct).Set("environment", "production").Set("properties", std::move(properties)).Set("delivery", "sealed");
+  json.Set("product", kLabProduct)
+      .Set("environment", "production")
+      .Set("properties", std::move(properties))
+      .Set("delivery", "sealed");
   json.Set("buildTime", (context.clock.Now() - 86400).value);
   return json.SerializePretty() + "\n";
 }
@@ -57,8 +60,8 @@ Status ProvisionLabDevice(Context& context, const LabDeviceOptions& options) {
   TRY(WriteText(provisioning + "/package.json", options.package, 0600));
   TRY(WriteText(provisioning + "/enrolment-code", options.allowed.code + "\n", 0600));
   TRY(WriteText(paths.agent + "/server-ca.crt", options.server_ca_pem, 0644));
-  const std::string agent = "server = \"" + options.device_url + "\"\nserver_ca = \"server-ca.crt\"\ndevice_id = \"" + paths.id +
-                            "\"\nidentity_directory = \"identity\"\ninstaller_socket = \"" + paths.socket() +
+  const std::string agent = "server = \"" + options.device_url + "\"\nserver_ca = \"server-ca.crt\"\ndevice_id = \"" +
+                            paths.id + "\"\nidentity_directory = \"identity\"\ninstaller_socket = \"" + paths.socket() +
                             "\"\nwork_directory = \"work\"\ncheck_in_seconds = 1\n";
   TRY(WriteText(paths.agent_config(), agent, 0644));
   if (!sys::IsRoot()) return {};

@@ -14,16 +14,18 @@ inline constexpr const char* kLabModel = "pump-1";
 
 struct LabDevicePaths {
   std::string id;
-  std::string folder;            // devices/<id>
-  std::string installer;         // + /installer: owned by the installer's user
-  std::string agent;             // + /agent: owned by the agent's user
-  std::string run;               // + /run: the socket between them
+  std::string folder;     // devices/<id>
+  std::string installer;  // + /installer: owned by the installer's user
+  std::string agent;      // + /agent: owned by the agent's user
+  std::string run;        // + /run: the socket between them
   std::string installer_config() const { return installer + "/installer.json"; }
   std::string agent_config() const { return agent + "/agent.toml"; }
   std::string socket() const { return run + "/installer.sock"; }
   std::string slot_a() const { return installer + "/slots/a.img"; }
   std::string slot_b() const { return installer + "/slots/b.img"; }
-  std::string files() const { return folder + "/files"; }  // what the handler `file` may write: not beside its own configuration
+  std::string files() const {
+    return folder + "/files";
+  }  // what the handler `file` may write: not beside its own configuration
 };
 inline std::string LabDeviceId(int number) { return "dev-" + std::to_string(number); }
 inline LabDevicePaths LabDevice(const std::string& directory, const std::string& id) {

@@ -84,22 +84,26 @@ Status LabOffer(Context& context, const LabOfferOptions& options) {
   }
   // The installer answers one user only: the agent's. This process becomes that user for good.
   TRY(sys::BecomeOwnerOf(paths.agent_config()));
-  TRY_ASSIGN_CONTEXT(auto client, api::installer::InstallerClient::Connect(paths.socket()), "reaching the installer of " + options.device);
+  TRY_ASSIGN_CONTEXT(auto client, api::installer::InstallerClient::Connect(paths.socket()),
+                     "reaching the installer of " + options.device);
   TRY_CONTEXT(AddConsistency(options.directory + "/org/log", client, request), "proving that the log goes on");
   TRY_ASSIGN(const auto outcome, client.OfferDocuments(request));
   if (outcome.refusal) {
-    return Fail(outcome.refusal->code, options.device + " refused the " + outcome.refusal->document + ": " + outcome.refusal->detail);
+    return Fail(outcome.refusal->code,
+                options.device + " refused the " + outcome.refusal->document + ": " + outcome.refusal->detail);
   }
   if (content.is_open()) {
     if (outcome.wanted.empty()) return Fail(ErrorCode::kConflict, "the installer wants no content");
-    TRY_CONTEXT(OfferContent(client, outcome.wanted.front(), content.get()),
-                options.device + " and its content");
+    TRY_CONTEXT(OfferContent(client, outcome.wanted.front(), content.get()), options.device + " and its content");
   }
   codec::Json json = codec::Json::MakeObject();
   codec::Json accepted = codec::Json::MakeArray();
   for (const auto& name : outcome.accepted) accepted.Push(name);
-  json.Set("device", options.device).Set("accepted", std::move(accepted)).Set("phase", api::installer::PhaseName(outcome.phase));
-  Answer(context, json, options.device + " accepted the documents, phase " + std::string(api::installer::PhaseName(outcome.phase)));
+  json.Set("device", options.device)
+      .Set("accepted", std::move(accepted))
+      .Set("phase", api::installer::PhaseName(outcome.phase));
+  Answer(context, json,
+         options.device + " accepted the documents, phase " + std::string(api::installer::PhaseName(outcome.phase)));
   return {};
 }
 

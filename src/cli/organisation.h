@@ -11,19 +11,20 @@
 namespace fleetseal::cli {
 
 struct InitOptions {
-  std::string data;                      // made; must be empty if it exists
+  std::string data;  // made; must be empty if it exists
   std::string organisation;
-  std::vector<std::string> products;     // vendor/name
+  std::vector<std::string> products;  // vendor/name
   std::vector<std::string> environments{"production", "test"};
   int roots = 3;
   int threshold = 2;
   int approvals = 2;
-  std::string algorithm = "ES256";       // of roots and signing keys; RS256 for Azure-readable organisations
+  std::string algorithm = "ES256";  // of roots and signing keys; RS256 for Azure-readable organisations
   bool is_adu_readable = false;
   std::string listen_address = "0.0.0.0";
   int device_port = 8443;
   int admin_port = 9443;
-  std::vector<std::string> names{"localhost"};  // DNS names and addresses in the server's certificate; the first is in URLs
+  std::vector<std::string> names{
+      "localhost"};  // DNS names and addresses in the server's certificate; the first is in URLs
   int64_t check_in_seconds = 300;
   std::string security_name = "security";
   std::string operator_name = "operator";

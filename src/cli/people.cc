@@ -73,7 +73,8 @@ Status UserAdd(Context& context, const UserAddOptions& options) {
   TRY_ASSIGN(const auto csr, IdentityCsr(folder));
   codec::Json body = codec::Json::MakeObject();
   body.Set("csr", codec::EncodeBase64Url(csr));
-  TRY_ASSIGN_CONTEXT(const auto answer, client->Post("/admin/v1/person-certificates", body), "certificate of " + options.name);
+  TRY_ASSIGN_CONTEXT(const auto answer, client->Post("/admin/v1/person-certificates", body),
+                     "certificate of " + options.name);
   TRY_ASSIGN(const auto certificate, TextOf(answer, "certificate"));
   TRY(WriteIdentityCertificate(folder, certificate));
   codec::Json json = codec::Json::MakeObject();

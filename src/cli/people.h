@@ -14,9 +14,9 @@ namespace fleetseal::cli {
 struct UserAddOptions {
   std::string name;
   std::vector<std::string> roles;
-  std::vector<std::string> products;          // empty: all
-  std::string output;                         // folder; empty: <identities>/<name>
-  std::vector<std::string> also_signed_by;    // folders of further security identities (quorum above 1)
+  std::vector<std::string> products;        // empty: all
+  std::string output;                       // folder; empty: <identities>/<name>
+  std::vector<std::string> also_signed_by;  // folders of further security identities (quorum above 1)
 };
 Status UserAdd(Context& context, const UserAddOptions& options);
 Status UserList(Context& context);

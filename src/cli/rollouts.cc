@@ -59,9 +59,13 @@ Status RolloutPlan(Context& context, const RolloutPlanOptions& options) {
   TRY_ASSIGN(plan.environment, Environment::Parse(options.environment));
   TRY_ASSIGN(plan.manifest_sha256, codec::DecodeHexSha256(id));
   TRY_ASSIGN(auto devices, DevicesOf(*client, options));
-  if (!devices.empty()) plan.devices = std::move(devices);
-  else if (options.count_max > 0) plan.count_max = options.count_max;
-  else return Fail(ErrorCode::kInvalidArgument, "say which devices: --device ID, --group NAME, or --count N of the product and environment");
+  if (!devices.empty())
+    plan.devices = std::move(devices);
+  else if (options.count_max > 0)
+    plan.count_max = options.count_max;
+  else
+    return Fail(ErrorCode::kInvalidArgument,
+                "say which devices: --device ID, --group NAME, or --count N of the product and environment");
   plan.operator_id = client->identity().id();
   plan.nonce = NewNonce(context);
   plan.issued = context.clock.Now();
@@ -73,8 +77,8 @@ Status RolloutPlan(Context& context, const RolloutPlanOptions& options) {
   TRY_ASSIGN(const auto answer, client->Post("/admin/v1/plans", body));
   Answer(context, answer,
          plan.plan_id.text() + ": " + std::to_string(IntegerOr(answer, "devices", 0)) + " devices, " +
-             FormatBytes(static_cast<uint64_t>(IntegerOr(answer, "bytes", 0))) + " to fetch\nnext: `fleetseal rollout start " +
-             plan.plan_id.text() + "`");
+             FormatBytes(static_cast<uint64_t>(IntegerOr(answer, "bytes", 0))) +
+             " to fetch\nnext: `fleetseal rollout start " + plan.plan_id.text() + "`");
   return {};
 }
 
@@ -101,13 +105,15 @@ Status RolloutWatch(Context& context, const std::string& plan_id, int64_t timeou
     if (now != told && !context.is_json) Note(context, now);
     told = now;
     const codec::Json* counts = rollout.Find("counts");
-    const bool has_ended = counts != nullptr && IntegerOr(*counts, "waiting", 1) == 0 && IntegerOr(*counts, "offered", 1) == 0;
+    const bool has_ended =
+        counts != nullptr && IntegerOr(*counts, "waiting", 1) == 0 && IntegerOr(*counts, "offered", 1) == 0;
     if (has_ended) {
       Answer(context, rollout, DevicesText(rollout));
       if (IntegerOr(*counts, "refused", 0) == 0 && IntegerOr(*counts, "failed", 0) == 0) return {};
       return Fail(ErrorCode::kHandlerFailed, "not every device installed the update: " + now);
     }
-    if (context.clock.MonotonicMs() > deadline) return Fail(ErrorCode::kTimedOut, "after " + std::to_string(timeout_seconds) + " s: " + now);
+    if (context.clock.MonotonicMs() > deadline)
+      return Fail(ErrorCode::kTimedOut, "after " + std::to_string(timeout_seconds) + " s: " + now);
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
   }
 }
@@ -117,7 +123,8 @@ Status RolloutList(Context& context) {
   TRY_ASSIGN(auto rollouts, client->List("/admin/v1/rollouts", "rollouts"));
   std::vector<std::vector<std::string>> rows;
   for (const auto& rollout : rollouts) {
-    rows.push_back({TextOr(rollout, "planId", ""), TextOr(rollout, "state", ""), TextOr(rollout, "update", "").substr(0, 16), CountsText(rollout)});
+    rows.push_back({TextOr(rollout, "planId", ""), TextOr(rollout, "state", ""),
+                    TextOr(rollout, "update", "").substr(0, 16), CountsText(rollout)});
   }
   codec::Json json = codec::Json::MakeObject();
   json.Set("rollouts", std::move(rollouts));

@@ -15,9 +15,9 @@ struct RolloutPlanOptions {
   std::vector<std::string> devices;
   std::string group;
   std::string environment = "production";
-  int64_t count_max = 0;           // with no devices and no group: any devices of product and environment, so many at most
+  int64_t count_max = 0;  // with no devices and no group: any devices of product and environment, so many at most
   int64_t valid_seconds = 7 * 86400;
-  int64_t deadline_seconds = 0;    // from now; 0: none
+  int64_t deadline_seconds = 0;  // from now; 0: none
 };
 Status RolloutPlan(Context& context, const RolloutPlanOptions& options);
 Status RolloutStart(Context& context, const std::string& plan_id);

@@ -12,11 +12,13 @@ namespace fleetseal::cli {
 namespace {
 
 Result<std::string> ReadPassphrase(const std::string& file) {
-  if (file.empty()) return Fail(ErrorCode::kInvalidArgument, "name the file with the roots' passphrase: --passphrase-file FILE");
+  if (file.empty())
+    return Fail(ErrorCode::kInvalidArgument, "name the file with the roots' passphrase: --passphrase-file FILE");
   TRY_ASSIGN(const auto secret, sys::ReadSecretFile(file, 4096));
   std::string text(AsText(secret.reveal()));
   while (text.ends_with('\n')) text.pop_back();
-  if (text.size() < 8) return Fail(ErrorCode::kInvalidArgument, "the passphrase in " + file + " has fewer than 8 characters");
+  if (text.size() < 8)
+    return Fail(ErrorCode::kInvalidArgument, "the passphrase in " + file + " has fewer than 8 characters");
   return text;
 }
 
@@ -114,7 +116,8 @@ Status RootSignKey(Context& context, const RootSignKeyOptions& options) {
   TRY_ASSIGN(const auto roots, LoadRoots(options.folder, options.passphrase_file, {options.kid}));
   TRY_ASSIGN(const auto sjwk, SignSigningKey(roots.front(), *jwk.kid, jwk.key, options.is_standard_modulus));
   TRY(sys::WriteFileDurably(options.output, AsBytes(sjwk), 0644));
-  Say(context, "root " + options.kid + " signed the key " + *jwk.kid + " (thumbprint " + jwk.key.key_id() + ") into " + options.output);
+  Say(context, "root " + options.kid + " signed the key " + *jwk.kid + " (thumbprint " + jwk.key.key_id() + ") into " +
+                   options.output);
   return {};
 }
 
@@ -128,12 +131,14 @@ Result<std::string> SignPackage(const std::string& protected_text, const manifes
   }
   std::vector<Bytes> positional;
   if (is_positional) {
-    // Azure-style readers find a root's signature by its place in rootKeys (reference adu.md 3.4), so all must be there.
+    // Azure-style readers find a root's signature by its place in rootKeys (reference adu.md 3.4), so all must be
+    // there.
     for (const auto& root_key : package.root_keys) {
       const auto it = std::find_if(signatures.begin(), signatures.end(),
                                    [&](const auto& signature) { return signature.kid == root_key.kid; });
       if (it == signatures.end()) {
-        return Fail(ErrorCode::kPackageStepInvalid, "an Azure-readable package needs the signature of every root: " + root_key.kid.text());
+        return Fail(ErrorCode::kPackageStepInvalid,
+                    "an Azure-readable package needs the signature of every root: " + root_key.kid.text());
       }
       positional.push_back(it->signature);
     }
@@ -148,13 +153,15 @@ std::string DescribePackage(const manifest::RootPackage& package) {
   text += std::to_string(package.threshold) + " of " +
           std::to_string(package.root_keys.size() + package.root_keys_ext.size()) + " roots must sign:";
   for (const auto* keys : {&package.root_keys, &package.root_keys_ext}) {
-    for (const auto& root : *keys) text += " " + root.kid.text() + (package.IsRootDisabled(root.kid.text()) ? " (disabled)" : "");
+    for (const auto& root : *keys)
+      text += " " + root.kid.text() + (package.IsRootDisabled(root.kid.text()) ? " (disabled)" : "");
   }
   text += "\nsigning keys:\n";
   for (const auto& listing : package.signing_keys) text += RoleSentence(listing);
   text += "disabled signing keys: " + std::to_string(package.disabled_signing_keys.size()) + "\n";
   for (const auto& log : package.logs) {
-    text += "log " + log.origin + ", witnesses needed: " + (log.quorum == 0 ? "none" : std::to_string(log.quorum)) + "\n";
+    text +=
+        "log " + log.origin + ", witnesses needed: " + (log.quorum == 0 ? "none" : std::to_string(log.quorum)) + "\n";
   }
   return text;
 }
@@ -184,7 +191,8 @@ Status RootPackageSign(Context& context, const RootPackageOptions& options) {
   const std::string package = manifest::AssemblePackage(protected_text, positional, signatures);
   TRY(sys::WriteFileDurably(options.output, AsBytes(package), 0644));
   Say(context, DescribePackage(draft.package));
-  Say(context, std::to_string(signatures.size()) + " signatures now; " + std::to_string(draft.package.threshold) + " are needed. Written to " + options.output);
+  Say(context, std::to_string(signatures.size()) + " signatures now; " + std::to_string(draft.package.threshold) +
+                   " are needed. Written to " + options.output);
   return {};
 }
 
@@ -192,7 +200,8 @@ Status RootShow(Context& context, const std::string& package_file) {
   TRY_ASSIGN(const auto text, sys::ReadTextFile(package_file, limits::kPackageBytesMax));
   TRY_ASSIGN(const auto document, manifest::RootPackageDocument::Parse(text));
   codec::Json json = codec::Json::MakeObject();
-  json.Set("version", document.package.version).Set("signedSha256", codec::EncodeBase64Url(document.signed_sha256.view()));
+  json.Set("version", document.package.version)
+      .Set("signedSha256", codec::EncodeBase64Url(document.signed_sha256.view()));
   codec::Json kids = codec::Json::MakeArray();
   for (const auto& signature : document.signatures) kids.Push(signature.kid.text());
   json.Set("signedBy", std::move(kids)).Set("expires", document.package.expires.value);

@@ -26,10 +26,10 @@ struct RootCreateOptions {
 Status RootCreate(Context& context, const RootCreateOptions& options);
 
 struct RootSignKeyOptions {
-  std::string folder;      // of the roots
-  std::string kid;         // the root that signs
-  std::string key_file;    // JSON {"kid","alg",...JWK} of the signing key
-  std::string output;      // the sjwk
+  std::string folder;    // of the roots
+  std::string kid;       // the root that signs
+  std::string key_file;  // JSON {"kid","alg",...JWK} of the signing key
+  std::string output;    // the sjwk
   std::string passphrase_file;
   bool is_standard_modulus = false;  // Azure-readable organisations
 };
@@ -37,8 +37,8 @@ Status RootSignKey(Context& context, const RootSignKeyOptions& options);
 
 struct RootPackageOptions {
   std::string folder;
-  std::string protected_file;          // a draft: text of `protected`; or a package, whose signatures are kept
-  std::vector<std::string> kids;       // who signs now; empty: all in the folder
+  std::string protected_file;     // a draft: text of `protected`; or a package, whose signatures are kept
+  std::vector<std::string> kids;  // who signs now; empty: all in the folder
   std::string output;
   std::string passphrase_file;
 };

@@ -21,7 +21,8 @@ constexpr ProgramOf kPrograms[] = {{"sealer", "fleetseal-sealer", sys::kSealerUs
 
 Status Run(Context& context, const std::string& data, int ready_fd) {
   if (!sys::FileExists(data + "/fleetseal.toml")) {
-    return Fail(ErrorCode::kNotFound, data + " holds no organisation; make one with `fleetseal init --data " + data + "`");
+    return Fail(ErrorCode::kNotFound,
+                data + " holds no organisation; make one with `fleetseal init --data " + data + "`");
   }
   TRY_ASSIGN(auto signals, sys::StopSignals::Block());
   TRY_ASSIGN_CONTEXT(const auto lock, sys::FileLock::Acquire(data + "/run/supervisor.lock"), "starting " + data);

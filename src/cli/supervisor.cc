@@ -114,7 +114,8 @@ Status Supervisor::WritePids() {
 Result<std::string> SiblingProgram(std::string_view name) {
   TRY_ASSIGN(const auto own, sys::OwnProgramPath());
   std::string path = sys::JoinPath(sys::ParentDirectory(own), name);
-  if (!sys::FileExists(path)) return Fail(ErrorCode::kNotFound, "the program " + path + " is not there; all programs belong into one folder");
+  if (!sys::FileExists(path))
+    return Fail(ErrorCode::kNotFound, "the program " + path + " is not there; all programs belong into one folder");
   return path;
 }
 
@@ -133,7 +134,8 @@ Result<std::string> CaptureProgram(const std::string& program, const std::vector
   Bytes bytes(1024 * 1024);
   TRY_ASSIGN(const size_t size, sys::ReadUpToAt(output.get(), bytes, 0));
   std::string text(AsText(ByteView(bytes).first(size)));
-  if (!ended.is_success()) return Fail(ErrorCode::kProcessFailed, program + " ended with " + ended.ToString() + " " + text);
+  if (!ended.is_success())
+    return Fail(ErrorCode::kProcessFailed, program + " ended with " + ended.ToString() + " " + text);
   return text;
 }
 

@@ -18,10 +18,10 @@ namespace fleetseal::cli {
 
 struct ChildSpec {
   std::string name;
-  std::string program;                  // path
-  std::vector<std::string> arguments;   // "--ready-fd N" is added if has_ready_pipe
+  std::string program;                 // path
+  std::vector<std::string> arguments;  // "--ready-fd N" is added if has_ready_pipe
   std::optional<sys::ChildUser> user;
-  std::string log_file;                 // standard output and error; empty: the supervisor's
+  std::string log_file;  // standard output and error; empty: the supervisor's
   bool has_ready_pipe = true;
 };
 
@@ -58,7 +58,8 @@ class Supervisor {
 
 // The path of another program of ours, beside this one.
 Result<std::string> SiblingProgram(std::string_view name);
-// Runs a program to its end; standard output is returned, standard error passes through. ProcessFailed unless it ends well.
+// Runs a program to its end; standard output is returned, standard error passes through. ProcessFailed unless it ends
+// well.
 Result<std::string> CaptureProgram(const std::string& program, const std::vector<std::string>& arguments,
                                    std::optional<sys::ChildUser> user);
 

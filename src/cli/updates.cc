@@ -11,9 +11,9 @@
 #include "codec/hex.h"
 #include "crypto/digest.h"
 #include "manifest/person_documents.h"
+#include "manifest/root_package.h"
 #include "manifest/typ.h"
 #include "manifest/update_manifest.h"
-#include "manifest/root_package.h"
 #include "sys/file.h"
 
 namespace fleetseal::cli {
@@ -45,9 +45,12 @@ Result<FileArgument> ParseFileArgument(const std::string& text) {
   if (parts.size() < 2 || parts.size() > 3) return Fail(ErrorCode::kNotFound, "no such file: " + text);
   FileArgument file;
   file.path = parts[0];
-  if (parts[1] == "slot") file.handler = std::string(manifest::kHandlerSlot);
-  else if (parts[1] == "file") file.handler = std::string(manifest::kHandlerFile);
-  else return Fail(ErrorCode::kHandlerUnknown, "handler is slot or file, not " + parts[1]);
+  if (parts[1] == "slot")
+    file.handler = std::string(manifest::kHandlerSlot);
+  else if (parts[1] == "file")
+    file.handler = std::string(manifest::kHandlerFile);
+  else
+    return Fail(ErrorCode::kHandlerUnknown, "handler is slot or file, not " + parts[1]);
   if (parts.size() == 3) {
     TRY_ASSIGN(file.properties, ParseProperties(Split(parts[2], ',')));
   }
@@ -68,8 +71,12 @@ Result<manifest::UpdateManifest> ManifestFromOptions(Context& context, const Upd
   for (const auto& text : options.files) {
     TRY_ASSIGN(const auto argument, ParseFileArgument(text));
     TRY_ASSIGN_CONTEXT(const auto hashed, HashFile(context, argument.path), "hashing " + argument.path);
-    manifest::UpdateFile file{manifest::MakeFileId(BaseName(argument.path), hashed.sha256), BaseName(argument.path),
-                              hashed.size, hashed.sha256, {}, {}};
+    manifest::UpdateFile file{manifest::MakeFileId(BaseName(argument.path), hashed.sha256),
+                              BaseName(argument.path),
+                              hashed.size,
+                              hashed.sha256,
+                              {},
+                              {}};
     update.steps.push_back({argument.handler, {file.id}, argument.properties});
     update.files.push_back(std::move(file));
   }
@@ -91,7 +98,8 @@ Result<manifest::UpdateManifest> BuildManifest(Context& context, const UpdateSub
 Result<manifest::Delivery> DeliveryOf(AdminClient& client, const ProductName& product) {
   TRY_ASSIGN(const auto people, client.Get("/admin/v1/people"));
   for (const auto& policy : ArrayOr(people, "policies")) {
-    if (TextOr(policy, "product", "") == product.text()) return manifest::DeliveryFromName(TextOr(policy, "delivery", ""));
+    if (TextOr(policy, "product", "") == product.text())
+      return manifest::DeliveryFromName(TextOr(policy, "delivery", ""));
   }
   return Fail(ErrorCode::kPolicyMissing, "no policy for " + product.text());
 }
@@ -116,13 +124,15 @@ Result<std::string> WaitForSignature(Context& context, AdminClient& client, cons
 }
 
 std::string DescribeUpdate(const codec::Json& update) {
-  std::string text = TextOr(update, "product", "") + " " + TextOr(update, "version", "") + "  " + TextOr(update, "state", "");
+  std::string text =
+      TextOr(update, "product", "") + " " + TextOr(update, "version", "") + "  " + TextOr(update, "state", "");
   const int64_t counter = IntegerOr(update, "releaseCounter", 0);
   if (counter > 0) text += "  release counter " + std::to_string(counter);
   text += "\nid " + TextOr(update, "id", "") + "\nrequest " + TextOr(update, "requestId", "") + "\n";
   for (const auto& file : ArrayOr(update, "files")) {
     const std::string sealed = TextOr(file, "sealedSha256", "");
-    text += "  " + TextOr(file, "fileName", "") + "  " + FormatBytes(static_cast<uint64_t>(IntegerOr(file, "size", 0))) +
+    text += "  " + TextOr(file, "fileName", "") + "  " +
+            FormatBytes(static_cast<uint64_t>(IntegerOr(file, "size", 0))) +
             (sealed.empty() ? "  not imported" : "  sealed as " + sealed) + "\n";
   }
   return text;
@@ -140,8 +150,8 @@ Status WriteDocuments(AdminClient& client, const std::string& id, const UpdateSh
   TRY_ASSIGN(const auto manifest_text, TextOf(answer, "manifest"));
   TRY_ASSIGN(const auto manifest_bytes, codec::DecodeBase64Url(manifest_text));
   TRY(WriteDocument(options.documents, "manifest.json", AsText(manifest_bytes)));
-  const std::pair<const char*, const char*> texts[] = {{"manifestSignature", "manifest.jws"}, {"logProof", "log.proof"},
-                                                       {"checkpoint", "checkpoint"}};
+  const std::pair<const char*, const char*> texts[] = {
+      {"manifestSignature", "manifest.jws"}, {"logProof", "log.proof"}, {"checkpoint", "checkpoint"}};
   for (const auto& [member, file] : texts) {
     TRY_ASSIGN(const auto text, TextOf(answer, member));
     TRY(WriteDocument(options.documents, file, text));
@@ -149,14 +159,17 @@ Status WriteDocuments(AdminClient& client, const std::string& id, const UpdateSh
   for (const auto& package : ArrayOr(answer, "packages")) {
     if (!package.is_string()) return Fail(ErrorCode::kProtocolError, "a package is no text");
     TRY_ASSIGN(const auto document, manifest::RootPackageDocument::Parse(package.as_string()));
-    TRY(WriteDocument(options.documents, "root-key-package-" + std::to_string(document.package.version) + ".json", document.text));
-    TRY(WriteDocument(options.documents, "root-package-" + std::to_string(document.package.version) + ".json", document.text));
+    TRY(WriteDocument(options.documents, "root-key-package-" + std::to_string(document.package.version) + ".json",
+                      document.text));
+    TRY(WriteDocument(options.documents, "root-package-" + std::to_string(document.package.version) + ".json",
+                      document.text));
   }
   if (options.device.empty()) return {};
   TRY_ASSIGN(const auto status, TextOf(answer, "status"));
   TRY(WriteDocument(options.documents, "status.jws", status));
   const std::string order = TextOr(answer, "order", "");
-  if (order.empty()) return Fail(ErrorCode::kNotFound, "the device " + options.device + " has no order for this update");
+  if (order.empty())
+    return Fail(ErrorCode::kNotFound, "the device " + options.device + " has no order for this update");
   return WriteDocument(options.documents, "order.jws", order);
 }
 
@@ -189,9 +202,10 @@ Status UpdateSubmit(Context& context, const UpdateSubmitOptions& options) {
   TRY_ASSIGN(const auto submitted, SubmitUpdate(context, options));
   codec::Json json = codec::Json::MakeObject();
   json.Set("requestId", submitted.request_id).Set("id", submitted.id);
-  Answer(context, json, "submitted as " + submitted.request_id + "\nupdate id " + submitted.id +
-                            "\nnext: approvers run `fleetseal approval show " + submitted.request_id + "` and `fleetseal approval approve " +
-                            submitted.request_id + "`");
+  Answer(context, json,
+         "submitted as " + submitted.request_id + "\nupdate id " + submitted.id +
+             "\nnext: approvers run `fleetseal approval show " + submitted.request_id +
+             "` and `fleetseal approval approve " + submitted.request_id + "`");
   return {};
 }
 
@@ -207,8 +221,10 @@ Result<codec::Json> FindUpdate(AdminClient& client, const std::string& text) {
     const bool is_prefix = text.size() >= 8 && id.starts_with(text);
     if (is_prefix || name == text || TextOr(update, "requestId", "") == text) found.push_back(&update);
   }
-  if (found.empty()) return Fail(ErrorCode::kNotFound, "no update is called " + text + " (use vendor/name@version or the id)");
-  if (found.size() > 1) return Fail(ErrorCode::kInvalidArgument, text + " names more than one update; use the whole id");
+  if (found.empty())
+    return Fail(ErrorCode::kNotFound, "no update is called " + text + " (use vendor/name@version or the id)");
+  if (found.size() > 1)
+    return Fail(ErrorCode::kInvalidArgument, text + " names more than one update; use the whole id");
   return *found.front();
 }
 
@@ -226,10 +242,12 @@ Status UpdateImport(Context& context, const UpdateImportOptions& options) {
     const auto it = std::find_if(manifest.files.begin(), manifest.files.end(),
                                  [&](const auto& file) { return file.sha256 == hashed.sha256; });
     if (it == manifest.files.end()) {
-      return Fail(ErrorCode::kFileNotInManifest, path + " is none of the files of " + manifest.product.text() + " " + options.update);
+      return Fail(ErrorCode::kFileNotInManifest,
+                  path + " is none of the files of " + manifest.product.text() + " " + options.update);
     }
-    TRY_CONTEXT(client->UploadFile("/admin/v1/updates/" + id + "/files/" + it->id.text(), path, "importing " + BaseName(path)),
-                "importing " + path);
+    TRY_CONTEXT(
+        client->UploadFile("/admin/v1/updates/" + id + "/files/" + it->id.text(), path, "importing " + BaseName(path)),
+        "importing " + path);
   }
   TRY_ASSIGN(const auto after, client->Get("/admin/v1/updates/" + id));
   Answer(context, after, DescribeUpdate(after));
@@ -248,7 +266,8 @@ Status UpdatePublish(Context& context, const UpdateSubmitOptions& options, int64
     import.files.push_back(argument.path);
   }
   if (!options.import_manifest.empty()) {
-    return Fail(ErrorCode::kInvalidArgument, "with --import-manifest use submit and import: the manifest does not say where the files are");
+    return Fail(ErrorCode::kInvalidArgument,
+                "with --import-manifest use submit and import: the manifest does not say where the files are");
   }
   return UpdateImport(context, import);
 }
@@ -273,7 +292,8 @@ Status UpdateShow(Context& context, const UpdateShowOptions& options) {
   TRY_ASSIGN(const auto update, FindUpdate(*client, options.update));
   TRY_ASSIGN(const auto id, TextOf(update, "id"));
   if (!options.documents.empty()) TRY(WriteDocuments(*client, id, options));
-  Answer(context, update, DescribeUpdate(update) + (options.documents.empty() ? "" : "documents written to " + options.documents));
+  Answer(context, update,
+         DescribeUpdate(update) + (options.documents.empty() ? "" : "documents written to " + options.documents));
   return {};
 }
 

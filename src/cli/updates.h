@@ -17,8 +17,8 @@ struct UpdateSubmitOptions {
   std::vector<std::string> files;          // PATH or PATH:HANDLER[:name=value,...]; HANDLER slot (default) or file
   std::vector<std::string> compatibility;  // "manufacturer=acme,model=pump", repeatable
   std::string description;
-  std::string component;                   // empty: main
-  std::string import_manifest;             // an Azure import manifest v5.0 instead of the options above
+  std::string component;        // empty: main
+  std::string import_manifest;  // an Azure import manifest v5.0 instead of the options above
   int64_t valid_seconds = 7 * 86400;
 };
 struct Submitted {

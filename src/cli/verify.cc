@@ -20,7 +20,7 @@ struct Found {
   std::map<std::string, std::string> jws;   // compact by typ
   std::string manifest;
   std::string log_proof;
-  std::vector<std::string> others;          // paths of what nobody here can judge
+  std::vector<std::string> others;  // paths of what nobody here can judge
 };
 
 Status Classify(const std::string& path, Found& found) {
@@ -104,8 +104,10 @@ std::string SignerText(const trust::SignerInfo& signer) {
 }
 
 // First trust, then every step in order (trust model section 3).
-std::optional<trust::TrustState> WalkPackages(const Found& found, const std::string& trusted_text, UnixSeconds now, Findings& findings) {
-  const std::string& first = trusted_text.empty() && !found.packages.empty() ? found.packages.begin()->second : trusted_text;
+std::optional<trust::TrustState> WalkPackages(const Found& found, const std::string& trusted_text, UnixSeconds now,
+                                              Findings& findings) {
+  const std::string& first =
+      trusted_text.empty() && !found.packages.empty() ? found.packages.begin()->second : trusted_text;
   if (first.empty()) {
     findings.Bad("root-key package", {ErrorCode::kTrustStateMissing, "no root-key package: name one with --package"});
     return std::nullopt;
@@ -115,7 +117,8 @@ std::optional<trust::TrustState> WalkPackages(const Found& found, const std::str
     findings.Bad("root-key package", state.error());
     return std::nullopt;
   }
-  findings.Good("root-key package " + std::to_string(state->root_package().version), "where trust starts, on your word");
+  findings.Good("root-key package " + std::to_string(state->root_package().version),
+                "where trust starts, on your word");
   for (const auto& [version, text] : found.packages) {
     if (version <= state->root_package().version) continue;
     auto next = trust::AcceptPackageStep(*state, text);
@@ -143,11 +146,13 @@ void JudgeManifest(const Found& found, const trust::TrustState& state, UnixSecon
   }
   // The organisation is what the signature says; whether it is yours is for the reader to compare.
   const auto jws = jose::UnverifiedJws::Parse(signature->second);
-  const auto payload = jws ? manifest::ManifestSignature::Parse(AsText(jws->unverified_payload())) : tl::unexpected(jws.error());
+  const auto payload =
+      jws ? manifest::ManifestSignature::Parse(AsText(jws->unverified_payload())) : tl::unexpected(jws.error());
   constexpr std::string_view kPrefix = "urn:fleetseal:";
-  const auto organisation = payload && payload->audience.starts_with(kPrefix)
-                                ? Organisation::Parse(payload->audience.substr(kPrefix.size()))
-                                : Fail(ErrorCode::kAudienceMismatch, "the audience is not urn:fleetseal:<organisation>");
+  const auto organisation =
+      payload && payload->audience.starts_with(kPrefix)
+          ? Organisation::Parse(payload->audience.substr(kPrefix.size()))
+          : Fail(ErrorCode::kAudienceMismatch, "the audience is not urn:fleetseal:<organisation>");
   if (!payload || !organisation) {
     findings.Bad("manifest", payload ? Refusal(organisation.error()) : Refusal(payload.error()));
     return;
@@ -159,15 +164,18 @@ void JudgeManifest(const Found& found, const trust::TrustState& state, UnixSecon
     findings.Bad("manifest", verified.error());
     return;
   }
-  findings.Good("manifest", verified->manifest().product.text() + " " + verified->manifest().version.text() + ", release counter " +
-                                std::to_string(verified->signature().release_counter) + " for " + payload->audience + "; " + SignerText(verified->signer()));
+  findings.Good("manifest", verified->manifest().product.text() + " " + verified->manifest().version.text() +
+                                ", release counter " + std::to_string(verified->signature().release_counter) + " for " +
+                                payload->audience + "; " + SignerText(verified->signer()));
   if (found.log_proof.empty()) {
     findings.Bad("log", {ErrorCode::kLogProofMissing, "no log proof among the documents"});
     return;
   }
   const auto logged = trust::VerifyLogged(state.root_package(), *verified, found.log_proof);
-  if (!logged) findings.Bad("log", logged.error());
-  else findings.Good("log", "the signature is on " + logged->origin + ", tree size " + std::to_string(logged->size));
+  if (!logged)
+    findings.Bad("log", logged.error());
+  else
+    findings.Good("log", "the signature is on " + logged->origin + ", tree size " + std::to_string(logged->size));
 }
 
 }  // namespace
@@ -189,18 +197,21 @@ Status Verify(Context& context, const VerifyOptions& options) {
       auto next = trust::AcceptStatus(*state, status->second, now);
       if (next) {
         state = std::move(*next);
-        findings.Good("status", "version " + std::to_string(state->status->version) + ", good until " + FormatTime(state->status->expires));
+        findings.Good("status", "version " + std::to_string(state->status->version) + ", good until " +
+                                    FormatTime(state->status->expires));
       } else {
         findings.Bad("status", next.error());
       }
     }
-    if (!found.manifest.empty() || found.jws.count(std::string(manifest::kTypManifest)) > 0) JudgeManifest(found, *state, now, findings);
+    if (!found.manifest.empty() || found.jws.count(std::string(manifest::kTypManifest)) > 0)
+      JudgeManifest(found, *state, now, findings);
     const auto order = found.jws.find(std::string(manifest::kTypOrder));
     if (order != found.jws.end()) {
       const auto verified = trust::VerifyOrder(*state, order->second, now);
       if (verified) {
-        findings.Good("order", verified->order().order_id.text() + " for device " + verified->order().device_id.text() + ", sequence " +
-                                   std::to_string(verified->order().sequence) + "; " + SignerText(verified->signer()));
+        findings.Good("order", verified->order().order_id.text() + " for device " + verified->order().device_id.text() +
+                                   ", sequence " + std::to_string(verified->order().sequence) + "; " +
+                                   SignerText(verified->signer()));
       } else {
         findings.Bad("order", verified.error());
       }

@@ -1,6 +1,7 @@
 // `fleetseal verify`, `fleetseal audit verify|query`: judging documents and the log with the devices' own code.
 //
-// Source: design section 2 rule 2 (one place decides: trust/); trust model sections 3, 4, 6. Offline, but for `audit`. One thread.
+// Source: design section 2 rule 2 (one place decides: trust/); trust model sections 3, 4, 6. Offline, but for `audit`.
+// One thread.
 #pragma once
 
 #include <optional>
@@ -12,16 +13,16 @@
 namespace fleetseal::cli {
 
 struct VerifyOptions {
-  std::vector<std::string> paths;        // documents and folders of documents
-  std::string trusted_package;           // where trust starts; empty: the lowest package version among the documents
-  std::optional<int64_t> as_of;          // seconds since 1970; empty: now
+  std::vector<std::string> paths;  // documents and folders of documents
+  std::string trusted_package;     // where trust starts; empty: the lowest package version among the documents
+  std::optional<int64_t> as_of;    // seconds since 1970; empty: now
 };
 // Prints the chain of every document; the first refusal decides the exit code.
 Status Verify(Context& context, const VerifyOptions& options);
 
 struct AuditVerifyOptions {
-  std::string log_directory;   // empty: the server's /log/ over TLS
-  std::string package;         // root-key package that names the log's key; empty: the server's newest
+  std::string log_directory;  // empty: the server's /log/ over TLS
+  std::string package;        // root-key package that names the log's key; empty: the server's newest
 };
 // Recomputes every tile and the root from the entries and checks the signed checkpoint.
 Status AuditVerify(Context& context, const AuditVerifyOptions& options);

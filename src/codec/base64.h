@@ -1,8 +1,8 @@
 // Base64 in the two forms that documents use, strict both ways (house rule "Parsers are strict").
 //
 // Source: RFC 4648 sections 4 (standard, padded) and 5 (URL alphabet; here always without padding, RFC 7515 section 2).
-// Decoders refuse (Base64Invalid): characters of the other alphabet, white space, wrong padding, non-zero bits after the end.
-// Thread rule: pure functions.
+// Decoders refuse (Base64Invalid): characters of the other alphabet, white space, wrong padding, non-zero bits after
+// the end. Thread rule: pure functions.
 #pragma once
 
 #include <string>

@@ -14,8 +14,12 @@ ErrorCode CodeOf(std::string_view text) {
 }
 
 TEST(Base64, Rfc4648Vectors) {
-  const std::pair<const char*, const char*> vectors[] = {{"", ""},         {"f", "Zg=="},     {"fo", "Zm8="},
-                                                         {"foo", "Zm9v"},  {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="},
+  const std::pair<const char*, const char*> vectors[] = {{"", ""},
+                                                         {"f", "Zg=="},
+                                                         {"fo", "Zm8="},
+                                                         {"foo", "Zm9v"},
+                                                         {"foob", "Zm9vYg=="},
+                                                         {"fooba", "Zm9vYmE="},
                                                          {"foobar", "Zm9vYmFy"}};
   for (const auto& [plain, encoded] : vectors) {
     EXPECT_EQ(EncodeBase64(AsBytes(plain)), encoded);
@@ -78,7 +82,8 @@ TEST(Json, ReadsAStringLongerThanAnyInternalBuffer) {
 }
 
 TEST(MinifiedMember, CopiesTokensVerbatim) {
-  const std::string text = "{ \"sig\" : [ \"protected\" ] ,\n \"protected\" : { \"b\" : 1 , \"a\" : [ \" x , } \", 2 ] } , \"z\":1}";
+  const std::string text =
+      "{ \"sig\" : [ \"protected\" ] ,\n \"protected\" : { \"b\" : 1 , \"a\" : [ \" x , } \", 2 ] } , \"z\":1}";
   EXPECT_EQ(MinifiedMember(text, "protected").value(), R"({"b":1,"a":[" x , } ",2]})");
   EXPECT_EQ(MinifiedMember(R"({"a":"protected","protected":7})", "protected").value(), "7");
   EXPECT_EQ(MinifiedMember(R"({"x":{"protected":1}})", "protected").error().code, ErrorCode::kMemberMissing);

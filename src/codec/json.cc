@@ -259,12 +259,16 @@ Result<std::string> MinifiedMember(std::string_view text, std::string_view name)
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (is_in_string) {
-      if (is_copying) minified += c;
-      else if (depth == 1) key += c;
+      if (is_copying)
+        minified += c;
+      else if (depth == 1)
+        key += c;
       if (c == '\\') {
         ++i;
-        if (is_copying) minified += text[i];
-        else if (depth == 1) key += text[i];
+        if (is_copying)
+          minified += text[i];
+        else if (depth == 1)
+          key += text[i];
       } else if (c == '"') {
         is_in_string = false;
       }

@@ -2,8 +2,8 @@
 //
 // Source: RFC 8259, made stricter: duplicate members (JsonDuplicateMember), numbers that are not integers within
 // +-(2^53-1) or have a fraction, an exponent, a leading zero or "-0" (JsonNumberInvalid), invalid UTF-8, depth and size
-// past the limits, and anything after the value are refused. The parser is Boost.JSON's basic_parser in json.cc (trap 7).
-// Members keep the document's order; Serialize() writes no white space and escapes only what RFC 8259 demands.
+// past the limits, and anything after the value are refused. The parser is Boost.JSON's basic_parser in json.cc (trap
+// 7). Members keep the document's order; Serialize() writes no white space and escapes only what RFC 8259 demands.
 // Thread rule: plain values.
 #pragma once
 
@@ -35,17 +35,17 @@ class Json {
   Json& operator=(const Json&);
   Json& operator=(Json&&) noexcept;
   ~Json();
-  Json(std::nullptr_t) {}                                   // NOLINT(google-explicit-constructor)
-  Json(bool value) : value_(value) {}                       // NOLINT(google-explicit-constructor)
-  Json(int value) : value_(int64_t{value}) {}               // NOLINT(google-explicit-constructor)
-  Json(int64_t value) : value_(value) {}                    // NOLINT(google-explicit-constructor)
+  Json(std::nullptr_t) {}                      // NOLINT(google-explicit-constructor)
+  Json(bool value) : value_(value) {}          // NOLINT(google-explicit-constructor)
+  Json(int value) : value_(int64_t{value}) {}  // NOLINT(google-explicit-constructor)
+  Json(int64_t value) : value_(value) {}       // NOLINT(google-explicit-constructor)
   // REQUIRES: value <= 2^53-1.
   Json(uint64_t value) : value_(static_cast<int64_t>(value)) {}  // NOLINT(google-explicit-constructor)
-  Json(const char* value) : value_(std::string(value)) {}   // NOLINT(google-explicit-constructor)
+  Json(const char* value) : value_(std::string(value)) {}        // NOLINT(google-explicit-constructor)
   Json(std::string_view value) : value_(std::string(value)) {}   // NOLINT(google-explicit-constructor)
-  Json(std::string value) : value_(std::move(value)) {}     // NOLINT(google-explicit-constructor)
-  Json(Object value) : value_(std::move(value)) {}          // NOLINT(google-explicit-constructor)
-  Json(Array value) : value_(std::move(value)) {}           // NOLINT(google-explicit-constructor)
+  Json(std::string value) : value_(std::move(value)) {}          // NOLINT(google-explicit-constructor)
+  Json(Object value) : value_(std::move(value)) {}               // NOLINT(google-explicit-constructor)
+  Json(Array value) : value_(std::move(value)) {}                // NOLINT(google-explicit-constructor)
 
   static Json MakeObject() { return Json(Object{}); }
   static Json MakeArray() { return Json(Array{}); }

@@ -1,8 +1,8 @@
 // AES-256-GCM with one key for many messages.
 //
-// Source: NIST SP 800-38D; trust model section 7 (sealed segments: nonce made of the segment index, never reused because
-// each attempt has its own key). A nonce must not come twice under one key: the caller answers for that.
-// Thread rule: one thread at a time for each object. Nothing is allocated per message.
+// Source: NIST SP 800-38D; trust model section 7 (sealed segments: nonce made of the segment index, never reused
+// because each attempt has its own key). A nonce must not come twice under one key: the caller answers for that. Thread
+// rule: one thread at a time for each object. Nothing is allocated per message.
 #pragma once
 
 #include <memory>

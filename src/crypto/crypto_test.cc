@@ -51,7 +51,8 @@ TEST(Kdf, Rfc5869Vectors) {
   EXPECT_EQ(ToHex(HkdfSha256(ikm, Range(0, 0x0c), Range(0xf0, 0xf9), 42)),
             "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865");
   EXPECT_EQ(ToHex(HkdfSha256(Range(0, 0x4f), Range(0x60, 0xaf), Range(0xb0, 0xff), 82)),
-            "b11e398dc80327a1c8e7f78c596a49344f012eda2d4efad8a050cc4c19afa97c59045a99cac7827271cb41c65e590e09da3275600c2f09b836"
+            "b11e398dc80327a1c8e7f78c596a49344f012eda2d4efad8a050cc4c19afa97c59045a99cac7827271cb41c65e590e09da3275600c"
+            "2f09b836"
             "7793a9aca3db71cc30c58179ec3e87c14c01d5c1f3434f1d87");
   EXPECT_EQ(ToHex(HkdfSha256(ikm, {}, {}, 42)),
             "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8");
@@ -59,20 +60,24 @@ TEST(Kdf, Rfc5869Vectors) {
 
 TEST(Kdf, Rfc7914Vectors) {
   EXPECT_EQ(ToHex(Scrypt("", {}, {.n = 16, .r = 1, .p = 1}, 64).value()),
-            "77d6576238657b203b19ca42c18a0497f16b4844e3074ae8dfdffa3fede21442fcd0069ded0948f8326a753a0fc81f17e8d3e0fb2e0d3628cf"
+            "77d6576238657b203b19ca42c18a0497f16b4844e3074ae8dfdffa3fede21442fcd0069ded0948f8326a753a0fc81f17e8d3e0fb2e"
+            "0d3628cf"
             "35e20c38d18906");
   EXPECT_EQ(ToHex(Scrypt("password", AsBytes("NaCl"), {.n = 1024, .r = 8, .p = 16}, 64).value()),
-            "fdbabe1c9d3472007856e7190d01e9fe7c6ad7cbc8237830e77376634b3731622eaf30d92e22a3886ff109279d9830dac727afb94a83ee6d83"
+            "fdbabe1c9d3472007856e7190d01e9fe7c6ad7cbc8237830e77376634b3731622eaf30d92e22a3886ff109279d9830dac727afb94a"
+            "83ee6d83"
             "60cbdfa2cc0640");
   EXPECT_EQ(ToHex(Scrypt("pleaseletmein", AsBytes("SodiumChloride"), {.n = 16384, .r = 8, .p = 1}, 64).value()),
-            "7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2d5432955613f0fcf62d49705242a9af9e61e85dc0d651e40df"
+            "7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2d5432955613f0fcf62d49705242a9af9e61e85dc0d"
+            "651e40df"
             "cf017b45575887");
 }
 
 TEST(Kdf, ScryptTakesMoreMemoryThanTheLibrarysDefaultAndRefusesNonsense) {
   EXPECT_TRUE(Scrypt("x", AsBytes("salt"), {.n = 65536, .r = 8, .p = 1}, 32));
-  for (const ScryptCost cost : {ScryptCost{0, 8, 1}, ScryptCost{1, 8, 1}, ScryptCost{1000, 8, 1}, ScryptCost{1024, 0, 1},
-                                ScryptCost{1024, 8, 0}, ScryptCost{uint64_t{1} << 40, 8, 1}, ScryptCost{1 << 20, 8, 1}}) {
+  for (const ScryptCost cost :
+       {ScryptCost{0, 8, 1}, ScryptCost{1, 8, 1}, ScryptCost{1000, 8, 1}, ScryptCost{1024, 0, 1},
+        ScryptCost{1024, 8, 0}, ScryptCost{uint64_t{1} << 40, 8, 1}, ScryptCost{1 << 20, 8, 1}}) {
     const auto refused = Scrypt("x", {}, cost, 32);
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, ErrorCode::kValueOutOfRange);
@@ -80,8 +85,8 @@ TEST(Kdf, ScryptTakesMoreMemoryThanTheLibrarysDefaultAndRefusesNonsense) {
 }
 
 TEST(Kdf, Rfc7518AppendixC) {
-  const Bytes z = {158, 86, 217, 29, 129, 113, 53, 211, 114, 131, 66, 131, 191, 132, 38, 156,
-                   251, 49, 110, 163, 218, 128, 106, 72, 246, 218, 167, 121, 140, 254, 144, 196};
+  const Bytes z = {158, 86, 217, 29,  129, 113, 53,  211, 114, 131, 66,  131, 191, 132, 38,  156,
+                   251, 49, 110, 163, 218, 128, 106, 72,  246, 218, 167, 121, 140, 254, 144, 196};
   const Bytes expected = {86, 170, 141, 234, 248, 35, 109, 32, 92, 34, 40, 205, 113, 167, 16, 26};
   EXPECT_EQ(ToHex(ConcatKdfSha256(z, "A128GCM", AsBytes("Alice"), AsBytes("Bob"), 16)), codec::EncodeHex(expected));
 }
@@ -97,8 +102,10 @@ const GcmCase kGcmCases[] = {
      "00000000000000000000000000000000", "cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919"},
     {"feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308", "cafebabefacedbaddecaf888",
      "feedfacedeadbeeffeedfacedeadbeefabaddad2",
-     "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39",
-     "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662"
+     "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657b"
+     "a637b39",
+     "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0ab"
+     "cc9f662"
      "76fc6ece0f4e1768cddf8853bb2d551b"}};
 
 TEST(AesGcm, KnownAnswers) {
@@ -183,12 +190,34 @@ TEST(Der, WritesShortAndLongLengthsAndUnsignedIntegers) {
 }
 
 TEST(Der, RefusesEveryFormThatIsNotCanonical) {
-  for (const char* good : {"0500", "0101ff", "02020080", "3003020101", "030100", "03020780", "a003020101", "06032b6570"}) {
+  for (const char* good :
+       {"0500", "0101ff", "02020080", "3003020101", "030100", "03020780", "a003020101", "06032b6570"}) {
     EXPECT_TRUE(der::IsCanonicalDer(Hex(good))) << good;
   }
-  for (const char* bad : {"", "05", "0501", "050000", "0501ff", "010101", "0200", "02020001", "0202ff80", "02810101", "0282000101",
-                          "3080020101 0000", "308002010100 00", "30020201", "0300", "03020701", "030208ff", "1003020101",
-                          "0600", "060180", "06028001", "2403040101", "1f0100", "a0020201"}) {
+  for (const char* bad : {"",
+                          "05",
+                          "0501",
+                          "050000",
+                          "0501ff",
+                          "010101",
+                          "0200",
+                          "02020001",
+                          "0202ff80",
+                          "02810101",
+                          "0282000101",
+                          "3080020101 0000",
+                          "308002010100 00",
+                          "30020201",
+                          "0300",
+                          "03020701",
+                          "030208ff",
+                          "1003020101",
+                          "0600",
+                          "060180",
+                          "06028001",
+                          "2403040101",
+                          "1f0100",
+                          "a0020201"}) {
     std::string text(bad);
     text.erase(std::remove(text.begin(), text.end(), ' '), text.end());
     EXPECT_FALSE(der::IsCanonicalDer(Hex(text))) << bad;

@@ -55,14 +55,21 @@ bool IsCanonicalOid(ByteView content) {
 
 bool IsCanonicalPrimitive(uint8_t tag, ByteView content) {
   switch (tag) {
-    case der::kBoolean: return content.size() == 1 && (content[0] == 0x00 || content[0] == 0xff);
-    case der::kInteger: return IsMinimalInteger(content);
-    case der::kBitString: return IsCanonicalBitString(content);
-    case der::kNull: return content.empty();
-    case der::kOid: return IsCanonicalOid(content);
+    case der::kBoolean:
+      return content.size() == 1 && (content[0] == 0x00 || content[0] == 0xff);
+    case der::kInteger:
+      return IsMinimalInteger(content);
+    case der::kBitString:
+      return IsCanonicalBitString(content);
+    case der::kNull:
+      return content.empty();
+    case der::kOid:
+      return IsCanonicalOid(content);
     case der::kSequence & ~0x20:
-    case der::kSet & ~0x20: return false;  // sequences and sets are constructed
-    default: return true;
+    case der::kSet & ~0x20:
+      return false;  // sequences and sets are constructed
+    default:
+      return true;
   }
 }
 

@@ -1,8 +1,8 @@
 // DER: a small writer and a strict reader for the structures that we make and compare ourselves.
 //
-// Source: ITU-T X.690 section 10 and 11. Used for SubjectPublicKeyInfo, certificates and requests that a Signer signs, and
-// certs-only PKCS#7; certificates of others are parsed by the vendor library after IsCanonicalDer.
-// Thread rule: pure functions; a DerReader looks into bytes that outlive it.
+// Source: ITU-T X.690 section 10 and 11. Used for SubjectPublicKeyInfo, certificates and requests that a Signer signs,
+// and certs-only PKCS#7; certificates of others are parsed by the vendor library after IsCanonicalDer. Thread rule:
+// pure functions; a DerReader looks into bytes that outlive it.
 #pragma once
 
 #include <cstdint>
@@ -41,8 +41,8 @@ Bytes BitString(ByteView content);
 inline Bytes Text(uint8_t tag, std::string_view text) { return Tlv(tag, AsBytes(text)); }
 void Append(Bytes& to, ByteView more);
 
-// True if `bytes` is exactly one value whose tags, lengths, integers, booleans, nulls, bit strings and OIDs have DER's one
-// form, all the way down (at most 16 levels). Contents of octet strings are not looked into.
+// True if `bytes` is exactly one value whose tags, lengths, integers, booleans, nulls, bit strings and OIDs have DER's
+// one form, all the way down (at most 16 levels). Contents of octet strings are not looked into.
 bool IsCanonicalDer(ByteView bytes);
 }  // namespace der
 

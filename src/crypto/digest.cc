@@ -1,5 +1,5 @@
-// The low-level SHA-256 calls are deprecated in OpenSSL 3 but allocate nothing and look nothing up, which is most of the
-// time of a short hash; the log hashes short leaves by the million.
+// The low-level SHA-256 calls are deprecated in OpenSSL 3 but allocate nothing and look nothing up, which is most of
+// the time of a short hash; the log hashes short leaves by the million.
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "crypto/digest.h"
 
@@ -47,8 +47,8 @@ Sha256 HmacSha256(ByteView key, ByteView data) {
   Sha256 code;
   unsigned size = 0;
   const uint8_t* key_data = key.empty() ? &kNothing : key.data();
-  CHECK(HMAC(EVP_sha256(), key_data, static_cast<int>(key.size()), data.data(), data.size(), code.bytes.data(), &size) !=
-        nullptr);
+  CHECK(HMAC(EVP_sha256(), key_data, static_cast<int>(key.size()), data.data(), data.size(), code.bytes.data(),
+             &size) != nullptr);
   CHECK(size == Sha256::kSize);
   return code;
 }

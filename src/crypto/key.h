@@ -1,9 +1,9 @@
 // Public and private keys: P-256, P-384, Ed25519 and RSA of 2048 to 4096 bits with e = 65537.
 //
-// Source: RFC 5280 and RFC 8410 (SubjectPublicKeyInfo), RFC 8017, RFC 5958 and RFC 8018 (private keys), RFC 7518 section 3
-// (signatures: ECDSA is raw r||s). A key is checked when it is made, so a PublicKey is always usable and always strong.
-// Thread rule: both are immutable; Verify and Sign may run on many threads at once.
-// Ownership: PublicKey is a value, its copies share one key; PrivateKey moves only, and wipes its key when it goes.
+// Source: RFC 5280 and RFC 8410 (SubjectPublicKeyInfo), RFC 8017, RFC 5958 and RFC 8018 (private keys), RFC 7518
+// section 3 (signatures: ECDSA is raw r||s). A key is checked when it is made, so a PublicKey is always usable and
+// always strong. Thread rule: both are immutable; Verify and Sign may run on many threads at once. Ownership: PublicKey
+// is a value, its copies share one key; PrivateKey moves only, and wipes its key when it goes.
 #pragma once
 
 #include <memory>
@@ -81,8 +81,8 @@ class PrivateKey {
   static Result<PrivateKey> FromPkcs8Der(ByteView der);
   // One "PRIVATE KEY" block. Codes: PemInvalid, and those of FromPkcs8Der.
   static Result<PrivateKey> FromPem(std::string_view pem);
-  // One "ENCRYPTED PRIVATE KEY" block: PBES2 with scrypt or PBKDF2. Codes: PemInvalid DerInvalid PassphraseWrong (or the
-  // block is damaged) KeyInvalid KeyWeak (also for PBES1).
+  // One "ENCRYPTED PRIVATE KEY" block: PBES2 with scrypt or PBKDF2. Codes: PemInvalid DerInvalid PassphraseWrong (or
+  // the block is damaged) KeyInvalid KeyWeak (also for PBES1).
   static Result<PrivateKey> FromEncryptedPem(std::string_view pem, std::string_view passphrase);
   // 32 bytes, RFC 8032 section 5.1.5 (witness keys of C2SP signed notes).
   static Result<PrivateKey> Ed25519FromSeed(ByteView seed);

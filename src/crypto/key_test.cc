@@ -30,14 +30,16 @@ struct KindCase {
   std::vector<SignatureAlgorithm> fitting;
 };
 const std::vector<KindCase>& Kinds() {
-  static const std::vector<KindCase> kinds = {{KeyKind::kP256, {SignatureAlgorithm::kEs256}},
-                                              {KeyKind::kP384, {SignatureAlgorithm::kEs384}},
-                                              {KeyKind::kEd25519, {SignatureAlgorithm::kEdDsa}},
-                                              {KeyKind::kRsa2048, {SignatureAlgorithm::kRs256, SignatureAlgorithm::kPs256}}};
+  static const std::vector<KindCase> kinds = {
+      {KeyKind::kP256, {SignatureAlgorithm::kEs256}},
+      {KeyKind::kP384, {SignatureAlgorithm::kEs384}},
+      {KeyKind::kEd25519, {SignatureAlgorithm::kEdDsa}},
+      {KeyKind::kRsa2048, {SignatureAlgorithm::kRs256, SignatureAlgorithm::kPs256}}};
   return kinds;
 }
-constexpr SignatureAlgorithm kAll[] = {SignatureAlgorithm::kEs256, SignatureAlgorithm::kRs256, SignatureAlgorithm::kPs256,
-                                       SignatureAlgorithm::kEs384, SignatureAlgorithm::kEdDsa};
+constexpr SignatureAlgorithm kAll[] = {SignatureAlgorithm::kEs256, SignatureAlgorithm::kRs256,
+                                       SignatureAlgorithm::kPs256, SignatureAlgorithm::kEs384,
+                                       SignatureAlgorithm::kEdDsa};
 
 TEST(Key, EveryKindSignsAndVerifiesWithItsOwnAlgorithmsOnly) {
   const Bytes message = RandomBytes(300);
@@ -99,7 +101,8 @@ TEST(Key, S1_32_EcdsaRefusesDerInPlaceOfRawSignatures) {
   const auto key = PrivateKey::Generate(KeyKind::kP256);
   const Bytes raw = key->Sign(SignatureAlgorithm::kEs256, AsBytes("text")).value();
   ASSERT_EQ(raw.size(), 64U);
-  const Bytes der = der::Sequence({der::UnsignedInteger(ByteView(raw).first(32)), der::UnsignedInteger(ByteView(raw).last(32))});
+  const Bytes der =
+      der::Sequence({der::UnsignedInteger(ByteView(raw).first(32)), der::UnsignedInteger(ByteView(raw).last(32))});
   EXPECT_FALSE(key->public_key().Verify(SignatureAlgorithm::kEs256, AsBytes("text"), der));
 }
 
@@ -153,8 +156,10 @@ TEST(Key, RefusesOtherKindsOfKeys) {
   EXPECT_EQ(CodeOf(PublicKey::FromSpkiDer(Hex("302a300506032b656e032100"
                                               "19bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1"))),
             ErrorCode::kKeyInvalid);
-  EXPECT_EQ(CodeOf(PublicKey::FromSpkiDer(Hex("3016301006072a8648ce3d020106052b810400230302000400"))), ErrorCode::kDerInvalid);
-  EXPECT_EQ(CodeOf(PublicKey::FromSpkiDer(Hex("3017301006072a8648ce3d020106052b8104002303030004aa"))), ErrorCode::kKeyInvalid);
+  EXPECT_EQ(CodeOf(PublicKey::FromSpkiDer(Hex("3016301006072a8648ce3d020106052b810400230302000400"))),
+            ErrorCode::kDerInvalid);
+  EXPECT_EQ(CodeOf(PublicKey::FromSpkiDer(Hex("3017301006072a8648ce3d020106052b8104002303030004aa"))),
+            ErrorCode::kKeyInvalid);
 }
 
 TEST(Key, S4_3_RefusesWeakRsaKeys) {
@@ -191,9 +196,11 @@ TEST(Key, RsaTakesLeadingZerosAndHashesPkcs1) {
 TEST(Key, Rfc8032VectorOfEd25519Seed) {
   const auto key = PrivateKey::Ed25519FromSeed(Hex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"));
   ASSERT_TRUE(key);
-  EXPECT_EQ(codec::EncodeHex(key->public_key().x()), "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
+  EXPECT_EQ(codec::EncodeHex(key->public_key().x()),
+            "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
   EXPECT_EQ(codec::EncodeHex(key->Sign(SignatureAlgorithm::kEdDsa, {}).value()),
-            "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe2465"
+            "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f059"
+            "5bbe2465"
             "5141438e7a100b");
   EXPECT_EQ(CodeOf(PrivateKey::Ed25519FromSeed(Bytes(31))), ErrorCode::kKeyInvalid);
 }
@@ -277,7 +284,8 @@ TEST(Algorithm, S0_27_KnowsFiveNamesAndNoOther) {
   for (const SignatureAlgorithm algorithm : kAll) {
     EXPECT_EQ(SignatureAlgorithmFromName(SignatureAlgorithmName(algorithm)).value(), algorithm);
   }
-  for (const char* name : {"none", "None", "HS256", "es256", "rs256", "RS384", "RS512", "PS384", "ES512", "ES256K", "EdDSA ", ""}) {
+  for (const char* name :
+       {"none", "None", "HS256", "es256", "rs256", "RS384", "RS512", "PS384", "ES512", "ES256K", "EdDSA ", ""}) {
     EXPECT_EQ(CodeOf(SignatureAlgorithmFromName(name)), ErrorCode::kAlgorithmNotAllowed) << name;
   }
 }

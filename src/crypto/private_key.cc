@@ -69,11 +69,21 @@ PrivateKey::~PrivateKey() = default;
 Result<PrivateKey> PrivateKey::Generate(KeyKind kind) {
   PkeyHandle key;
   switch (kind) {
-    case KeyKind::kP256: key.reset(EVP_EC_gen("P-256")); break;
-    case KeyKind::kP384: key.reset(EVP_EC_gen("P-384")); break;
-    case KeyKind::kEd25519: key.reset(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519")); break;
-    case KeyKind::kRsa2048: key.reset(EVP_RSA_gen(2048)); break;
-    case KeyKind::kRsa3072: key.reset(EVP_RSA_gen(3072)); break;
+    case KeyKind::kP256:
+      key.reset(EVP_EC_gen("P-256"));
+      break;
+    case KeyKind::kP384:
+      key.reset(EVP_EC_gen("P-384"));
+      break;
+    case KeyKind::kEd25519:
+      key.reset(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
+      break;
+    case KeyKind::kRsa2048:
+      key.reset(EVP_RSA_gen(2048));
+      break;
+    case KeyKind::kRsa3072:
+      key.reset(EVP_RSA_gen(3072));
+      break;
   }
   if (!key) return Fail(ErrorCode::kInternal, "key generation: " + TakeOpensslError());
   TRY_ASSIGN(PublicKey public_key, PublicHalf(key.get()));
@@ -151,8 +161,8 @@ std::string PrivateKey::ToPem() const { return codec::EncodePem("PRIVATE KEY", p
 
 Result<std::string> PrivateKey::ToEncryptedPem(std::string_view passphrase) const {
   Bytes salt = RandomBytes(16);
-  AlgorithmHandle algorithm(PKCS5_pbe2_set_scrypt(EVP_aes_256_cbc(), salt.data(), static_cast<int>(salt.size()), nullptr,
-                                                  kScryptN, kScryptR, kScryptP));
+  AlgorithmHandle algorithm(PKCS5_pbe2_set_scrypt(EVP_aes_256_cbc(), salt.data(), static_cast<int>(salt.size()),
+                                                  nullptr, kScryptN, kScryptR, kScryptP));
   if (!algorithm) return Fail(ErrorCode::kInternal, "PBES2: " + TakeOpensslError());
   const Pkcs8Handle info = ToPkcs8(impl_->pkey.get());
   const EncryptedHandle encrypted(
@@ -176,8 +186,7 @@ Result<Bytes> PrivateKey::Sign(SignatureAlgorithm algorithm, ByteView message) c
   const DigestContextHandle context(EVP_MD_CTX_new());
   CHECK(context);
   EVP_PKEY_CTX* options = nullptr;  // owned by context
-  bool is_good =
-      EVP_DigestSignInit(context.get(), &options, MethodOf(algorithm), nullptr, impl_->pkey.get()) == 1;
+  bool is_good = EVP_DigestSignInit(context.get(), &options, MethodOf(algorithm), nullptr, impl_->pkey.get()) == 1;
   if (is_good && algorithm == SignatureAlgorithm::kPs256) {
     is_good = EVP_PKEY_CTX_set_rsa_padding(options, RSA_PKCS1_PSS_PADDING) == 1 &&
               EVP_PKEY_CTX_set_rsa_pss_saltlen(options, RSA_PSS_SALTLEN_DIGEST) == 1;

@@ -116,7 +116,9 @@ Result<PublicKey> PublicKey::FromSpkiDer(ByteView der) {
   TRY_ASSIGN(const ByteView algorithm, reader.ReadWhole(der::kSequence));
   TRY_ASSIGN(const ByteView key_bits, reader.ReadBitString());
   TRY(reader.Finish());
-  const auto is = [&](ByteView other) { return std::equal(algorithm.begin(), algorithm.end(), other.begin(), other.end()); };
+  const auto is = [&](ByteView other) {
+    return std::equal(algorithm.begin(), algorithm.end(), other.begin(), other.end());
+  };
   if (is(kRsaAlgorithm)) return ReadRsaSpki(key_bits);
   if (is(kEd25519Algorithm)) return FromEd25519(key_bits);
   if (!is(kP256Algorithm) && !is(kP384Algorithm)) {
@@ -234,21 +236,29 @@ ByteView PublicKey::e() const {
 
 bool PublicKey::Fits(SignatureAlgorithm algorithm) const {
   switch (algorithm) {
-    case SignatureAlgorithm::kEs256: return impl_->type == KeyType::kP256;
-    case SignatureAlgorithm::kEs384: return impl_->type == KeyType::kP384;
-    case SignatureAlgorithm::kEdDsa: return impl_->type == KeyType::kEd25519;
+    case SignatureAlgorithm::kEs256:
+      return impl_->type == KeyType::kP256;
+    case SignatureAlgorithm::kEs384:
+      return impl_->type == KeyType::kP384;
+    case SignatureAlgorithm::kEdDsa:
+      return impl_->type == KeyType::kEd25519;
     case SignatureAlgorithm::kRs256:
-    case SignatureAlgorithm::kPs256: return impl_->type == KeyType::kRsa;
+    case SignatureAlgorithm::kPs256:
+      return impl_->type == KeyType::kRsa;
   }
   return false;
 }
 
 SignatureAlgorithm PublicKey::default_algorithm() const {
   switch (impl_->type) {
-    case KeyType::kP256: return SignatureAlgorithm::kEs256;
-    case KeyType::kP384: return SignatureAlgorithm::kEs384;
-    case KeyType::kEd25519: return SignatureAlgorithm::kEdDsa;
-    case KeyType::kRsa: return SignatureAlgorithm::kRs256;
+    case KeyType::kP256:
+      return SignatureAlgorithm::kEs256;
+    case KeyType::kP384:
+      return SignatureAlgorithm::kEs384;
+    case KeyType::kEd25519:
+      return SignatureAlgorithm::kEdDsa;
+    case KeyType::kRsa:
+      return SignatureAlgorithm::kRs256;
   }
   CHECK(false);
 }
@@ -258,9 +268,8 @@ Status PublicKey::Verify(SignatureAlgorithm algorithm, ByteView message, ByteVie
     return Fail(ErrorCode::kAlgorithmNotAllowed,
                 std::string(SignatureAlgorithmName(algorithm)) + " does not fit this kind of key");
   }
-  const bool is_good = impl_->ec
-                           ? VerifyEcdsa(impl_->ec.get(), CoordinateSize(impl_->type), message, signature)
-                           : VerifyEvp(impl_->pkey.get(), algorithm, message, signature);
+  const bool is_good = impl_->ec ? VerifyEcdsa(impl_->ec.get(), CoordinateSize(impl_->type), message, signature)
+                                 : VerifyEvp(impl_->pkey.get(), algorithm, message, signature);
   if (is_good) return {};
   ERR_clear_error();
   return Fail(ErrorCode::kSignatureInvalid, "the signature does not fit key " + key_id());

@@ -1,4 +1,5 @@
-// Random bytes for keys and nonces from OpenSSL's generator. Ids and jitter that tests must foresee come from sys::Random.
+// Random bytes for keys and nonces from OpenSSL's generator. Ids and jitter that tests must foresee come from
+// sys::Random.
 //
 // Thread rule: callable from every thread. Ends the process if the generator fails: no caller could go on.
 #pragma once

@@ -13,8 +13,8 @@ namespace fleetseal::crypto {
 class Signer {
  public:
   virtual ~Signer() = default;
-  // The signature over `message` (not over a digest), ECDSA as raw r||s. Codes: AlgorithmNotAllowed, and of the backend:
-  // Internal Unreachable.
+  // The signature over `message` (not over a digest), ECDSA as raw r||s. Codes: AlgorithmNotAllowed, and of the
+  // backend: Internal Unreachable.
   virtual Result<Bytes> Sign(SignatureAlgorithm algorithm, ByteView message) const = 0;
   virtual const PublicKey& public_key() const = 0;
 };

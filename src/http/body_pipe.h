@@ -1,8 +1,8 @@
 // BodyPipe: the bounded buffer between a connection and the worker that reads an upload.
 //
-// Back-pressure: once the connection found no room, it reads nothing more until the reader made half of the buffer free.
-// Thread rule: Feed, RoomOrWait and Fail by the connection's thread; Read by one worker; the lock guards all fields and is
-// never held over I/O or the callback.
+// Back-pressure: once the connection found no room, it reads nothing more until the reader made half of the buffer
+// free. Thread rule: Feed, RoomOrWait and Fail by the connection's thread; Read by one worker; the lock guards all
+// fields and is never held over I/O or the callback.
 #pragma once
 
 #include <condition_variable>
@@ -38,10 +38,10 @@ class BodyPipe final : public BodyReader {
 
   std::mutex mutex_;
   std::condition_variable readable_;
-  std::vector<char> ring_;   // allocated with the first byte
+  std::vector<char> ring_;  // allocated with the first byte
   size_t start_ = 0;
   size_t filled_ = 0;
-  uint64_t read_ = 0;        // handed to the reader so far
+  uint64_t read_ = 0;  // handed to the reader so far
   bool is_waiting_for_room_ = false;
   std::optional<Error> fault_;
 };

@@ -21,8 +21,12 @@ constexpr size_t kResponseHeaderBytesMax = 64 * 1024;
 constexpr size_t kProblemBytesMax = 64 * 1024;
 constexpr long kTransferBufferBytes = 64 * 1024;
 
-struct SlistDeleter { void operator()(curl_slist* list) const { curl_slist_free_all(list); } };
-struct CurlDeleter { void operator()(CURL* curl) const { curl_easy_cleanup(curl); } };
+struct SlistDeleter {
+  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+struct CurlDeleter {
+  void operator()(CURL* curl) const { curl_easy_cleanup(curl); }
+};
 
 // libcurl wants one call before any thread uses it; the result is kept for the life of the process.
 bool IsCurlReady() {
@@ -44,7 +48,8 @@ std::string Lower(std::string_view text) {
 
 std::string_view Trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r' || text.back() == '\n')) text.remove_suffix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r' || text.back() == '\n'))
+    text.remove_suffix(1);
   return text;
 }
 
@@ -82,7 +87,7 @@ struct Call {
   std::optional<Error> fault;  // set by a callback that ended the transfer
   const Sink* sink = nullptr;
   const Progress* progress = nullptr;
-  uint64_t offset = 0;         // a download's
+  uint64_t offset = 0;  // a download's
   DownloadResult download;
   const Source* source = nullptr;
   uint64_t source_left = 0;
@@ -106,7 +111,8 @@ bool Call::OnHeader(std::string_view line) {
     return true;
   }
   header_bytes += line.size();
-  if (header_bytes > kResponseHeaderBytesMax) return Stop({ErrorCode::kProtocolError, "the answer's header is too large", {}});
+  if (header_bytes > kResponseHeaderBytesMax)
+    return Stop({ErrorCode::kProtocolError, "the answer's header is too large", {}});
   const size_t colon = line.find(':');
   if (colon == std::string_view::npos) return true;
   response.headers.AddToList(Lower(Trim(line.substr(0, colon))), Trim(line.substr(colon + 1)));
@@ -122,11 +128,13 @@ bool Call::CheckDownloadHead() {
   if (response.status == 206) {
     const std::string* field = response.headers.Find("content-range");
     const auto range = field != nullptr ? ParseContentRange(*field) : std::nullopt;
-    if (!range || range->first != offset) return Stop({ErrorCode::kProtocolError, "the server sent another range than asked for", {}});
+    if (!range || range->first != offset)
+      return Stop({ErrorCode::kProtocolError, "the server sent another range than asked for", {}});
     download.total = range->total;
     return true;
   }
-  if (response.status != 200) return Stop({ErrorCode::kProtocolError, "HTTP status " + std::to_string(response.status) + " to a download", {}});
+  if (response.status != 200)
+    return Stop({ErrorCode::kProtocolError, "HTTP status " + std::to_string(response.status) + " to a download", {}});
   // 200 to a range: the content changed (If-Range) or the server cannot resume; the caller decides to start over.
   if (offset > 0) return Stop({ErrorCode::kConflict, "the server does not continue this download", {}});
   if (const std::string* length = response.headers.Find("content-length")) download.total = ParseNumber(*length);
@@ -136,7 +144,8 @@ bool Call::CheckDownloadHead() {
 bool Call::OnBody(std::string_view bytes) {
   if (sink == nullptr || response.status >= 400) {
     if (bytes.size() > body_max - response.body.size()) {
-      return Stop({ErrorCode::kDocumentTooLarge, "the answer is larger than " + std::to_string(body_max) + " bytes", {}});
+      return Stop(
+          {ErrorCode::kDocumentTooLarge, "the answer is larger than " + std::to_string(body_max) + " bytes", {}});
     }
     response.body.append(bytes);
     return true;
@@ -175,7 +184,8 @@ size_t ReadCallback(char* data, size_t size, size_t count, void* user) {
 
 ErrorCode CodeOf(CURLcode code) {
   switch (code) {
-    case CURLE_OPERATION_TIMEDOUT: return ErrorCode::kTimedOut;
+    case CURLE_OPERATION_TIMEDOUT:
+      return ErrorCode::kTimedOut;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_SSL_CERTPROBLEM:
@@ -183,18 +193,23 @@ ErrorCode CodeOf(CURLcode code) {
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_ISSUER_ERROR:
     case CURLE_SSL_CRL_BADFILE:
-    case CURLE_USE_SSL_FAILED: return ErrorCode::kTlsFailed;
+    case CURLE_USE_SSL_FAILED:
+      return ErrorCode::kTlsFailed;
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_COULDNT_CONNECT:
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
     case CURLE_GOT_NOTHING:
-    case CURLE_PROXY: return ErrorCode::kUnreachable;
-    case CURLE_PARTIAL_FILE: return ErrorCode::kTruncated;
+    case CURLE_PROXY:
+      return ErrorCode::kUnreachable;
+    case CURLE_PARTIAL_FILE:
+      return ErrorCode::kTruncated;
     case CURLE_OUT_OF_MEMORY:
-    case CURLE_FAILED_INIT: return ErrorCode::kInternal;
-    default: return ErrorCode::kProtocolError;
+    case CURLE_FAILED_INIT:
+      return ErrorCode::kInternal;
+    default:
+      return ErrorCode::kProtocolError;
   }
 }
 
@@ -222,7 +237,8 @@ class Client::Impl {
   template <typename Value>
   void Set(CURLoption option, Value value) {
     const CURLcode code = curl_easy_setopt(curl_.get(), option, value);
-    if (code != CURLE_OK && !setup_fault_) setup_fault_ = std::string(curl_easy_strerror(code)) + ", option " + std::to_string(option);
+    if (code != CURLE_OK && !setup_fault_)
+      setup_fault_ = std::string(curl_easy_strerror(code)) + ", option " + std::to_string(option);
   }
 
   static size_t BodyCallback(char* data, size_t size, size_t count, void* user);
@@ -241,7 +257,8 @@ Status Client::Impl::CheckUrl() const {
   constexpr std::string_view kScheme = "https://";
   const bool is_good = url.starts_with(kScheme) && url.size() > kScheme.size() && !url.ends_with('/') &&
                        url.find_first_of("?#@ \\") == std::string::npos && IsTextWithoutControls(url);
-  if (!is_good) return Fail(ErrorCode::kConfigInvalid, "not an https:// URL without user, query and final slash: " + url);
+  if (!is_good)
+    return Fail(ErrorCode::kConfigInvalid, "not an https:// URL without user, query and final slash: " + url);
   if (!options_.proxy.empty() && (!options_.proxy.starts_with("http://") || !IsTextWithoutControls(options_.proxy))) {
     return Fail(ErrorCode::kConfigInvalid, "not an http:// proxy: " + options_.proxy);
   }
@@ -254,7 +271,8 @@ Status Client::Impl::Open() {
   TRY_ASSIGN(server_ca_pem_, TextOrFile(options_.server_ca_pem, options_.server_ca_path, "the server CA"));
   // Read once here, so that a bad bundle fails now and an empty one never falls back to anything.
   TRY(LoadCertificates(server_ca_pem_, "the server CA"));
-  TRY_ASSIGN(const std::string chain, TextOrFile(options_.certificate_pem, options_.certificate_path, "the client certificate"));
+  TRY_ASSIGN(const std::string chain,
+             TextOrFile(options_.certificate_pem, options_.certificate_path, "the client certificate"));
   TRY_ASSIGN(std::string key, TextOrFile(options_.private_key_pem, options_.private_key_path, "the client key"));
   if (!chain.empty() || !key.empty()) {
     auto identity = LoadIdentity(chain, key);
@@ -326,7 +344,8 @@ void Client::Impl::BoundTransfer() {
 }
 
 Status Client::Impl::SetTarget(const std::string& path, const Pairs& query) {
-  if (!path.starts_with('/') || !IsTextWithoutControls(path)) return Fail(ErrorCode::kInvalidArgument, "not a request path");
+  if (!path.starts_with('/') || !IsTextWithoutControls(path))
+    return Fail(ErrorCode::kInvalidArgument, "not a request path");
   std::string url = options_.base_url + PercentEncode(path, true);
   char separator = '?';
   for (const auto& [name, value] : query) {
@@ -338,7 +357,8 @@ Status Client::Impl::SetTarget(const std::string& path, const Pairs& query) {
   return {};
 }
 
-Status Client::Impl::SetHeaders(const Pairs& headers, const std::string& content_type, bool expects_continue, Slist& list) {
+Status Client::Impl::SetHeaders(const Pairs& headers, const std::string& content_type, bool expects_continue,
+                                Slist& list) {
   const auto append = [&list](const std::string& line) {
     curl_slist* longer = curl_slist_append(list.get(), line.c_str());
     if (longer == nullptr) return false;
@@ -373,7 +393,8 @@ Status Client::Impl::Perform(Call& call) {
   std::string detail = curl_easy_strerror(code);
   if (error_text_[0] != '\0') detail += std::string(": ") + error_text_;
   // TLS 1.3 refuses a client certificate only after the handshake: the alert comes with the first read.
-  const bool is_alert = (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR) && detail.find("SSL routines") != std::string::npos;
+  const bool is_alert =
+      (code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR) && detail.find("SSL routines") != std::string::npos;
   return Fail(is_alert ? ErrorCode::kTlsFailed : CodeOf(code), std::move(detail));
 }
 
@@ -385,8 +406,12 @@ Result<ClientResponse> Client::Impl::Do(const ClientRequest& request) {
   TRY(SetHeaders(request.headers, request.content_type, false, list));
   Set(CURLOPT_TIMEOUT_MS, static_cast<long>(options_.total_timeout.count()));
   switch (request.method) {
-    case Method::kGet: Set(CURLOPT_HTTPGET, 1L); break;
-    case Method::kHead: Set(CURLOPT_NOBODY, 1L); break;
+    case Method::kGet:
+      Set(CURLOPT_HTTPGET, 1L);
+      break;
+    case Method::kHead:
+      Set(CURLOPT_NOBODY, 1L);
+      break;
     case Method::kPost:
     case Method::kPut:
     case Method::kPatch:
@@ -396,13 +421,15 @@ Result<ClientResponse> Client::Impl::Do(const ClientRequest& request) {
       Set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
       Set(CURLOPT_POSTFIELDS, request.body.data());
       break;
-    case Method::kOther: return Fail(ErrorCode::kInvalidArgument, "not a method that is sent");
+    case Method::kOther:
+      return Fail(ErrorCode::kInvalidArgument, "not a method that is sent");
   }
   TRY(Perform(call));
   return std::move(call.response);
 }
 
-Result<DownloadResult> Client::Impl::Download(const DownloadRequest& request, const Sink& sink, const Progress& progress) {
+Result<DownloadResult> Client::Impl::Download(const DownloadRequest& request, const Sink& sink,
+                                              const Progress& progress) {
   Call call;
   Slist list;
   ApplyBase(call);
@@ -410,7 +437,8 @@ Result<DownloadResult> Client::Impl::Download(const DownloadRequest& request, co
   TRY(SetTarget(request.path, {}));
   Pairs headers;
   if (request.offset > 0) headers.emplace_back("Range", "bytes=" + std::to_string(request.offset) + "-");
-  if (request.offset > 0 && !request.if_range_etag.empty()) headers.emplace_back("If-Range", '"' + request.if_range_etag + '"');
+  if (request.offset > 0 && !request.if_range_etag.empty())
+    headers.emplace_back("If-Range", '"' + request.if_range_etag + '"');
   TRY(SetHeaders(headers, "", false, list));
   Set(CURLOPT_HTTPGET, 1L);
   call.sink = &sink;
@@ -424,8 +452,10 @@ Result<DownloadResult> Client::Impl::Download(const DownloadRequest& request, co
   return std::move(call.download);
 }
 
-Result<ClientResponse> Client::Impl::Upload(const UploadRequest& request, const Source& source, const Progress& progress) {
-  if (request.method != Method::kPut && request.method != Method::kPost) return Fail(ErrorCode::kInvalidArgument, "an upload is PUT or POST");
+Result<ClientResponse> Client::Impl::Upload(const UploadRequest& request, const Source& source,
+                                            const Progress& progress) {
+  if (request.method != Method::kPut && request.method != Method::kPost)
+    return Fail(ErrorCode::kInvalidArgument, "an upload is PUT or POST");
   Call call;
   Slist list;
   ApplyBase(call);

@@ -36,7 +36,8 @@ class ClientTest : public ::testing::Test {
     const int fd = ::memfd_create("content", MFD_CLOEXEC);
     EXPECT_EQ(::write(fd, contents_.data(), contents_.size()), static_cast<ssize_t>(contents_.size()));
     file_ = OpenedFile::Adopt(fd).value();
-    EXPECT_TRUE(router_->OnIoThread(Method::kGet, "/hello", [](const Request&) { return JsonResponse(200, "\"hello\""); }));
+    EXPECT_TRUE(
+        router_->OnIoThread(Method::kGet, "/hello", [](const Request&) { return JsonResponse(200, "\"hello\""); }));
     EXPECT_TRUE(router_->OnIoThread(Method::kPost, "/echo", [](const Request& request) {
       Response response = JsonResponse(200, std::string(request.Query("q")) + "|" + request.body);
       const std::string* field = request.headers.Find("x-field");
@@ -51,16 +52,18 @@ class ClientTest : public ::testing::Test {
       response.headers.Add("Location", "/hello");
       return response;
     }));
-    EXPECT_TRUE(router_->OnStream(Method::kPut, "/upload", [](const Request& request, BodyReader& reader) {
-      std::vector<uint8_t> buffer(10'000);
-      uint64_t size = 0;
-      while (true) {
-        const auto count = reader.Read(buffer);
-        if (!count) return ErrorResponse(count.error(), request.request_id);
-        if (*count == 0) return JsonResponse(201, std::to_string(size));
-        size += *count;
-      }
-    }, {.body_bytes_max = 10'000'000}));
+    EXPECT_TRUE(router_->OnStream(Method::kPut, "/upload",
+                                  [](const Request& request, BodyReader& reader) {
+                                    std::vector<uint8_t> buffer(10'000);
+                                    uint64_t size = 0;
+                                    while (true) {
+                                      const auto count = reader.Read(buffer);
+                                      if (!count) return ErrorResponse(count.error(), request.request_id);
+                                      if (*count == 0) return JsonResponse(201, std::to_string(size));
+                                      size += *count;
+                                    }
+                                  },
+                                  {.body_bytes_max = 10'000'000}));
   }
   void Start(std::function<void(ServerOptions&)> change = {}) {
     ServerOptions options = testing::OptionsFor(router_);
@@ -83,8 +86,12 @@ TEST_F(ClientTest, SendsAndReadsOverOneConnection) {
   Start();
   const auto client = MakeClient(ClientOptionsFor(*server_));
   for (int i = 0; i < 3; ++i) {
-    const auto response = client->Do({.method = Method::kPost, .path = "/echo", .query = {{"q", "a b&c=d+%"}}, .headers = {{"X-Field", "value"}},
-                                      .content_type = "text/plain", .body = "body"});
+    const auto response = client->Do({.method = Method::kPost,
+                                      .path = "/echo",
+                                      .query = {{"q", "a b&c=d+%"}},
+                                      .headers = {{"X-Field", "value"}},
+                                      .content_type = "text/plain",
+                                      .body = "body"});
     ASSERT_TRUE(response) << response.error().ToString();
     EXPECT_EQ(response->status, 200);
     EXPECT_EQ(response->body, "a b&c=d+%|body");
@@ -101,7 +108,8 @@ TEST_F(ClientTest, S4_30_ProblemsBecomeTheirErrors) {
   const auto missing = client->Do({.path = "/nothing"});
   ASSERT_TRUE(missing);
   EXPECT_EQ(CheckStatus(*missing).error().code, ErrorCode::kNotFound);
-  EXPECT_EQ(CheckStatus(*client->Do({.method = Method::kDelete, .path = "/hello"})).error().code, ErrorCode::kMethodNotAllowed);
+  EXPECT_EQ(CheckStatus(*client->Do({.method = Method::kDelete, .path = "/hello"})).error().code,
+            ErrorCode::kMethodNotAllowed);
 }
 
 TEST_F(ClientTest, S3_1_RedirectsAreNotFollowed) {
@@ -114,7 +122,8 @@ TEST_F(ClientTest, S3_1_RedirectsAreNotFollowed) {
 
 TEST_F(ClientTest, S0_16_OnlyHttpsUrlsAreTaken) {
   Start();
-  for (const char* url : {"http://127.0.0.1:1", "ftp://127.0.0.1", "127.0.0.1", "https://", "https://user@host", "https://host/", "https://host?x", "file:///etc/passwd"}) {
+  for (const char* url : {"http://127.0.0.1:1", "ftp://127.0.0.1", "127.0.0.1", "https://", "https://user@host",
+                          "https://host/", "https://host?x", "file:///etc/passwd"}) {
     ClientOptions options = ClientOptionsFor(*server_);
     options.base_url = url;
     const auto client = Client::Create(std::move(options));
@@ -132,8 +141,13 @@ TEST_F(ClientTest, TheIdentityAndTheCaAreCheckedBeforeUse) {
     return client ? ErrorCode::kInternal : client.error().code;
   };
   EXPECT_EQ(code_of([](ClientOptions& o) { o.server_ca_pem.clear(); }), ErrorCode::kCertificateInvalid);
-  EXPECT_EQ(code_of([](ClientOptions& o) { o.server_ca_pem.clear(); o.server_ca_path = "/nonexistent"; }), ErrorCode::kConfigInvalid);
-  EXPECT_EQ(code_of([](ClientOptions& o) { o.private_key_pem = SharedWorld().server.key_pem; }), ErrorCode::kKeyInvalid);
+  EXPECT_EQ(code_of([](ClientOptions& o) {
+              o.server_ca_pem.clear();
+              o.server_ca_path = "/nonexistent";
+            }),
+            ErrorCode::kConfigInvalid);
+  EXPECT_EQ(code_of([](ClientOptions& o) { o.private_key_pem = SharedWorld().server.key_pem; }),
+            ErrorCode::kKeyInvalid);
   EXPECT_EQ(code_of([](ClientOptions& o) { o.certificate_pem = "x"; }), ErrorCode::kCertificateInvalid);
   EXPECT_EQ(code_of([](ClientOptions& o) { o.proxy = "socks5://x"; }), ErrorCode::kConfigInvalid);
 }
@@ -141,7 +155,9 @@ TEST_F(ClientTest, TheIdentityAndTheCaAreCheckedBeforeUse) {
 TEST_F(ClientTest, S4_30_AServerOfAnotherCaNameOrDateIsATlsFailure) {
   const Identity rogue_ca = Issue(nullptr, {.common_name = "server CA", .is_ca = true});
   const Identity rogue = Issue(&rogue_ca, {.common_name = "server", .is_server = true});
-  const Identity expired = Issue(&SharedWorld().server_ca, {.common_name = "server", .is_server = true, .begins_in_seconds = -7200, .ends_in_seconds = -3600});
+  const Identity expired =
+      Issue(&SharedWorld().server_ca,
+            {.common_name = "server", .is_server = true, .begins_in_seconds = -7200, .ends_in_seconds = -3600});
   const Identity client_use = Issue(&SharedWorld().server_ca, {.common_name = "127.0.0.1"});
   for (const Identity* server : {&rogue, &expired, &client_use}) {
     Start([&](ServerOptions& options) {
@@ -171,8 +187,8 @@ TEST_F(ClientTest, ARefusedClientCertificateIsATlsFailure) {
   EXPECT_EQ(response.error().code, ErrorCode::kTlsFailed) << response.error().ToString();
 }
 
-// Runs the request in a child process whose system store is a rogue CA: by environment, and (where the kernel lets us) by
-// a folder mounted over /etc/ssl/certs. The child is forked before this process has threads.
+// Runs the request in a child process whose system store is a rogue CA: by environment, and (where the kernel lets us)
+// by a folder mounted over /etc/ssl/certs. The child is forked before this process has threads.
 class SystemStoreTest : public ClientTest {
  protected:
   // What the child found, as its exit code.
@@ -184,7 +200,8 @@ class SystemStoreTest : public ClientTest {
     const auto certificates = LoadCertificates(rogue_ca.certificate_pem, "rogue");
     char name[32];
     std::snprintf(name, sizeof name, "/%08lx.0", X509_subject_name_hash(certificates->front().get()));
-    for (const std::string& file : {folder + name, folder + "/ca-certificates.crt"}) std::ofstream(file) << rogue_ca.certificate_pem;
+    for (const std::string& file : {folder + name, folder + "/ca-certificates.crt"})
+      std::ofstream(file) << rogue_ca.certificate_pem;
     return folder;
   }
 
@@ -266,13 +283,16 @@ TEST_F(ClientTest, DownloadsGoOnWhereTheyStopped) {
   EXPECT_EQ(client->Download({.path = "/file"}, stop_early).error().code, ErrorCode::kNoSpace);
   ASSERT_LT(got.size(), contents_.size());
   uint64_t last_done = 0;
-  const auto rest = client->Download({.path = "/file", .offset = got.size(), .if_range_etag = "tag"}, [&](ByteView bytes) -> Status {
-    got.append(AsText(bytes));
-    return {};
-  }, [&](uint64_t done, uint64_t total) {
-    EXPECT_EQ(total, contents_.size());
-    last_done = done;
-  });
+  const auto rest = client->Download(
+      {.path = "/file", .offset = got.size(), .if_range_etag = "tag"},
+      [&](ByteView bytes) -> Status {
+        got.append(AsText(bytes));
+        return {};
+      },
+      [&](uint64_t done, uint64_t total) {
+        EXPECT_EQ(total, contents_.size());
+        last_done = done;
+      });
   ASSERT_TRUE(rest) << rest.error().ToString();
   EXPECT_EQ(rest->status, 206);
   EXPECT_EQ(rest->etag, "tag");
@@ -289,8 +309,10 @@ TEST_F(ClientTest, ADownloadOfOtherContentReachesNoSink) {
     seen += bytes.size();
     return {};
   };
-  EXPECT_EQ(client->Download({.path = "/file", .offset = 5, .if_range_etag = "other"}, count).error().code, ErrorCode::kConflict);
-  EXPECT_EQ(client->Download({.path = "/file", .offset = 500'000}, count).error().code, ErrorCode::kRangeNotSatisfiable);
+  EXPECT_EQ(client->Download({.path = "/file", .offset = 5, .if_range_etag = "other"}, count).error().code,
+            ErrorCode::kConflict);
+  EXPECT_EQ(client->Download({.path = "/file", .offset = 500'000}, count).error().code,
+            ErrorCode::kRangeNotSatisfiable);
   EXPECT_EQ(client->Download({.path = "/nothing"}, count).error().code, ErrorCode::kNotFound);
   EXPECT_EQ(client->Download({.path = "/moved"}, count).error().code, ErrorCode::kProtocolError);
   EXPECT_EQ(seen, 0u);
@@ -300,10 +322,13 @@ TEST_F(ClientTest, UploadsStreamFromTheirSource) {
   Start();
   const auto client = MakeClient(ClientOptionsFor(*server_));
   uint64_t last_done = 0;
-  const auto response = client->Upload({.path = "/upload", .size = 5'000'000}, [](std::span<uint8_t> buffer) -> Result<size_t> {
-    std::fill(buffer.begin(), buffer.end(), uint8_t{7});
-    return buffer.size();
-  }, [&](uint64_t done, uint64_t) { last_done = done; });
+  const auto response = client->Upload(
+      {.path = "/upload", .size = 5'000'000},
+      [](std::span<uint8_t> buffer) -> Result<size_t> {
+        std::fill(buffer.begin(), buffer.end(), uint8_t{7});
+        return buffer.size();
+      },
+      [&](uint64_t done, uint64_t) { last_done = done; });
   ASSERT_TRUE(response) << response.error().ToString();
   EXPECT_EQ(response->status, 201);
   EXPECT_EQ(response->body, "5000000");
@@ -314,10 +339,11 @@ TEST_F(ClientTest, AnUploadThatIsTooLargeIsRefusedBeforeItsSourceIsRead) {
   Start();
   const auto client = MakeClient(ClientOptionsFor(*server_));
   bool was_read = false;
-  const auto response = client->Upload({.path = "/upload", .size = 10'000'001}, [&](std::span<uint8_t> buffer) -> Result<size_t> {
-    was_read = true;
-    return buffer.size();
-  });
+  const auto response =
+      client->Upload({.path = "/upload", .size = 10'000'001}, [&](std::span<uint8_t> buffer) -> Result<size_t> {
+        was_read = true;
+        return buffer.size();
+      });
   ASSERT_TRUE(response) << response.error().ToString();
   EXPECT_EQ(CheckStatus(*response).error().code, ErrorCode::kDocumentTooLarge);
   EXPECT_FALSE(was_read);
@@ -330,7 +356,8 @@ TEST_F(ClientTest, ASourceThatFailsEndsTheUpload) {
     return Fail(ErrorCode::kStorageFailed, "disk");
   });
   EXPECT_EQ(broken.error().code, ErrorCode::kStorageFailed);
-  const auto early = client->Upload({.path = "/upload", .size = 100}, [](std::span<uint8_t>) -> Result<size_t> { return size_t{0}; });
+  const auto early =
+      client->Upload({.path = "/upload", .size = 100}, [](std::span<uint8_t>) -> Result<size_t> { return size_t{0}; });
   EXPECT_EQ(early.error().code, ErrorCode::kTruncated);
 }
 
@@ -344,8 +371,8 @@ TEST_F(ClientTest, NobodyThereIsUnreachable) {
 TEST_F(ClientTest, ASilentServerTimesOutAndACancelEndsTheCall) {
   std::promise<Responder> parked;
   ASSERT_TRUE(router_->OnIoThread(Method::kGet, "/events", [&](const Request&) {
-    return ParkedResponse({[&](Responder responder) { parked.set_value(std::move(responder)); }, std::chrono::milliseconds(60'000),
-                           [] { return EmptyResponse(204); }});
+    return ParkedResponse({[&](Responder responder) { parked.set_value(std::move(responder)); },
+                           std::chrono::milliseconds(60'000), [] { return EmptyResponse(204); }});
   }));
   Start();
   ClientOptions options = ClientOptionsFor(*server_);
@@ -364,7 +391,8 @@ TEST_F(ClientTest, ASilentServerTimesOutAndACancelEndsTheCall) {
 
 TEST_F(ClientTest, TheProxyOfTheEnvironmentIsNotUsed) {
   Start();
-  for (const char* name : {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"}) ::setenv(name, "http://127.0.0.1:1", 1);
+  for (const char* name : {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"})
+    ::setenv(name, "http://127.0.0.1:1", 1);
   const auto response = Ask(ClientOptionsFor(*server_));
   for (const char* name : {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"}) ::unsetenv(name);
   EXPECT_TRUE(response);

@@ -19,19 +19,26 @@ namespace beast = boost::beast;
 
 Method MethodOf(beast::http::verb verb) {
   switch (verb) {
-    case beast::http::verb::get: return Method::kGet;
-    case beast::http::verb::head: return Method::kHead;
-    case beast::http::verb::post: return Method::kPost;
-    case beast::http::verb::put: return Method::kPut;
-    case beast::http::verb::patch: return Method::kPatch;
-    case beast::http::verb::delete_: return Method::kDelete;
-    default: return Method::kOther;
+    case beast::http::verb::get:
+      return Method::kGet;
+    case beast::http::verb::head:
+      return Method::kHead;
+    case beast::http::verb::post:
+      return Method::kPost;
+    case beast::http::verb::put:
+      return Method::kPut;
+    case beast::http::verb::patch:
+      return Method::kPatch;
+    case beast::http::verb::delete_:
+      return Method::kDelete;
+    default:
+      return Method::kOther;
   }
 }
 
 // Fields whose repetition would let two readers choose different values.
-constexpr std::array<std::string_view, 9> kSingleFields = {"host",  "content-length", "content-type", "authorization", "range",
-                                                           "if-range", "expect",      "cookie",       "x-csrf-token"};
+constexpr std::array<std::string_view, 9> kSingleFields = {
+    "host", "content-length", "content-type", "authorization", "range", "if-range", "expect", "cookie", "x-csrf-token"};
 
 std::string Lower(beast::string_view text) {
   std::string lower(text);
@@ -98,7 +105,9 @@ class BeastHead final : public beast::http::basic_parser<true> {
   void on_body_init_impl(const boost::optional<std::uint64_t>&, beast::error_code&) override {}
   std::size_t on_body_impl(beast::string_view body, beast::error_code&) override { return body.size(); }
   void on_chunk_header_impl(std::uint64_t, beast::string_view, beast::error_code&) override {}
-  std::size_t on_chunk_body_impl(std::uint64_t, beast::string_view body, beast::error_code&) override { return body.size(); }
+  std::size_t on_chunk_body_impl(std::uint64_t, beast::string_view body, beast::error_code&) override {
+    return body.size();
+  }
   void on_finish_impl(beast::error_code&) override {}
 
   Request& request_;
@@ -122,7 +131,8 @@ class HeadParser::Impl {
     request.content_length = 0;
     consumed_ = 0;
     head_.emplace(request);
-    head_->header_limit(static_cast<std::uint32_t>(std::min<size_t>(header_bytes_max_, std::numeric_limits<std::uint32_t>::max())));
+    head_->header_limit(
+        static_cast<std::uint32_t>(std::min<size_t>(header_bytes_max_, std::numeric_limits<std::uint32_t>::max())));
     head_->body_limit(boost::none);
   }
 
@@ -141,7 +151,8 @@ class HeadParser::Impl {
         if (consumed_ + (input.size() - progress.consumed) <= header_bytes_max_) return progress;
         ec = beast::http::error::header_limit;
       }
-      if (ec == beast::http::error::header_limit) return Fail(ErrorCode::kLimitExceeded, "the request header is too large");
+      if (ec == beast::http::error::header_limit)
+        return Fail(ErrorCode::kLimitExceeded, "the request header is too large");
       if (ec) {
         if (head_->fault()) return tl::unexpected(*head_->fault());
         return Fail(ErrorCode::kInvalidArgument, "the request is not HTTP/1.1: " + ec.message());

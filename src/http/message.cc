@@ -12,13 +12,20 @@ namespace fleetseal::http {
 
 std::string_view MethodName(Method method) {
   switch (method) {
-    case Method::kGet: return "GET";
-    case Method::kHead: return "HEAD";
-    case Method::kPost: return "POST";
-    case Method::kPut: return "PUT";
-    case Method::kPatch: return "PATCH";
-    case Method::kDelete: return "DELETE";
-    case Method::kOther: return "OTHER";
+    case Method::kGet:
+      return "GET";
+    case Method::kHead:
+      return "HEAD";
+    case Method::kPost:
+      return "POST";
+    case Method::kPut:
+      return "PUT";
+    case Method::kPatch:
+      return "PATCH";
+    case Method::kDelete:
+      return "DELETE";
+    case Method::kOther:
+      return "OTHER";
   }
   return "OTHER";
 }
@@ -138,6 +145,8 @@ Response RefusalResponse(const Refusal& refusal, std::string_view request_id) {
   return ProblemResponse(refusal.code, request_id, refusal.detail);
 }
 
-Response ErrorResponse(const Error& error, std::string_view request_id) { return ProblemResponse(error.code, request_id); }
+Response ErrorResponse(const Error& error, std::string_view request_id) {
+  return ProblemResponse(error.code, request_id);
+}
 
 }  // namespace fleetseal::http

@@ -33,9 +33,33 @@ TEST(Target, IsDecodedOnce) {
 }
 
 TEST(Target, RefusesEverySpellingOfAPathThatClimbs) {
-  for (const char* target : {"/content/v1/../x", "/content/v1/%2e%2e/x", "/content/v1/%2E./x", "/..", "/a/.", "/content/v1/..%2fx",
-                             "/a%2Fb", "/a%5cb", "/a\\b", "//a", "/a//b", "/a/", "/a%00b", "/a%0ab", "/\x01", "/%7f", "/%c3%a4", "/\xc3\xa4",
-                             "/%", "/%4", "/%zz", "", "a", "*", "http://host/a", "/a#b", "/a b"}) {
+  for (const char* target : {"/content/v1/../x",
+                             "/content/v1/%2e%2e/x",
+                             "/content/v1/%2E./x",
+                             "/..",
+                             "/a/.",
+                             "/content/v1/..%2fx",
+                             "/a%2Fb",
+                             "/a%5cb",
+                             "/a\\b",
+                             "//a",
+                             "/a//b",
+                             "/a/",
+                             "/a%00b",
+                             "/a%0ab",
+                             "/\x01",
+                             "/%7f",
+                             "/%c3%a4",
+                             "/\xc3\xa4",
+                             "/%",
+                             "/%4",
+                             "/%zz",
+                             "",
+                             "a",
+                             "*",
+                             "http://host/a",
+                             "/a#b",
+                             "/a b"}) {
     EXPECT_TRUE(IsRefused(target)) << target;
   }
   EXPECT_TRUE(IsRefused("/" + std::string(kTargetBytesMax, 'a')));
@@ -69,7 +93,8 @@ TEST(Range, OnePartOfTheContent) {
   expect_part("bytes=90-1000", 90, 10);
   expect_part("bytes=-5", 95, 5);
   expect_part("bytes=-500", 0, 100);
-  for (const char* range : {"bytes=100-", "bytes=100-200", "bytes=-0", "bytes=18446744073709551615-"}) EXPECT_EQ(decide(range).kind, Kind::kNotSatisfiable) << range;
+  for (const char* range : {"bytes=100-", "bytes=100-200", "bytes=-0", "bytes=18446744073709551615-"})
+    EXPECT_EQ(decide(range).kind, Kind::kNotSatisfiable) << range;
   for (const char* range : {"bytes=5-4", "bytes=0-1,3-4", "items=0-1", "bytes=a-b", "bytes=", "bytes=-", "bytes= 1-2",
                             "bytes=18446744073709551616-", "bytes=1"}) {
     EXPECT_EQ(decide(range).kind, Kind::kWhole) << range;
@@ -194,16 +219,18 @@ TEST(HeadParser, ReadsAHeadInAnyPieces) {
 
 TEST(HeadParser, RefusesWhatTwoReadersWouldReadDifferently) {
   const std::string start = "POST /a HTTP/1.1\r\nHost: x\r\n";
-  for (const char* fields : {"Content-Length: 3\r\nContent-Length: 3\r\n", "Content-Length: 3, 3\r\n", "Content-Length: +3\r\n",
-                             "Content-Length: 0x3\r\n", "Content-Length: \r\n", "Content-Length: 18446744073709551616\r\n",
-                             "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
-                             "Content-Length : 3\r\n", "Host: y\r\n", "Content-Type: a/b\r\nContent-Type: c/d\r\n", "X\r\n", "X: a\x01\r\n",
-                             "X: a\nY: b\r\n", "Expect: something\r\n"}) {
+  for (const char* fields :
+       {"Content-Length: 3\r\nContent-Length: 3\r\n", "Content-Length: 3, 3\r\n", "Content-Length: +3\r\n",
+        "Content-Length: 0x3\r\n", "Content-Length: \r\n", "Content-Length: 18446744073709551616\r\n",
+        "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", "Content-Length : 3\r\n", "Host: y\r\n",
+        "Content-Type: a/b\r\nContent-Type: c/d\r\n", "X\r\n", "X: a\x01\r\n", "X: a\nY: b\r\n",
+        "Expect: something\r\n"}) {
     const Parsed parsed = ParseHead(start + fields + "\r\n");
     ASSERT_FALSE(parsed.progress) << fields;
     EXPECT_EQ(parsed.progress.error().code, ErrorCode::kInvalidArgument) << fields;
   }
-  for (const char* fields : {"Transfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n", "Transfer-Encoding: xchunked\r\n", "transfer-encoding: identity\r\n"}) {
+  for (const char* fields : {"Transfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
+                             "Transfer-Encoding: xchunked\r\n", "transfer-encoding: identity\r\n"}) {
     const Parsed parsed = ParseHead(start + fields + "\r\n");
     ASSERT_FALSE(parsed.progress) << fields;
     EXPECT_EQ(parsed.progress.error().code, ErrorCode::kUnsupported) << fields;

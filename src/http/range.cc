@@ -39,7 +39,8 @@ bool ListHolds(std::string_view list, std::string_view etag) {
 
 RangeDecision DecideRange(const RangeFields& fields, std::string_view etag, uint64_t size) {
   using Kind = RangeDecision::Kind;
-  if (!fields.if_none_match.empty() && !etag.empty() && ListHolds(fields.if_none_match, etag)) return {Kind::kNotModified, 0, 0};
+  if (!fields.if_none_match.empty() && !etag.empty() && ListHolds(fields.if_none_match, etag))
+    return {Kind::kNotModified, 0, 0};
   constexpr std::string_view kUnit = "bytes=";
   if (!fields.range.starts_with(kUnit)) return {};
   // A strong comparison: a weak tag or a date never lets a part through.

@@ -147,7 +147,8 @@ std::optional<Response> CheckRoute(const Route& route, const Request& request, U
                            "the limit here is " + std::to_string(route.options.body_bytes_max) + " bytes");
   }
   const auto& types = route.options.media_types;
-  if (request.content_length > 0 && !types.empty() && std::ranges::find(types, MediaTypeOf(request.headers)) == types.end()) {
+  if (request.content_length > 0 && !types.empty() &&
+      std::ranges::find(types, MediaTypeOf(request.headers)) == types.end()) {
     return ProblemResponse(ErrorCode::kMediaTypeUnsupported, id, "expected " + types.front());
   }
   return std::nullopt;

@@ -1,9 +1,10 @@
 // Router: which handler answers a method and path, on which thread, and what it may be sent.
 //
-// Patterns are segments: "/device/v1/check-in", "/content/v1/{sha256}" ({name} matches one non-empty segment). A literal
-// segment goes before a {name}. HEAD is answered by GET routes. Unknown path 404, known path with another method 405 with
-// Allow, body too large 413, other media type 415, peer rule 401 or 403; all as problem+json, before the body is read.
-// Thread rule: built by one thread, then const; find is safe from any thread. It must outlive no one: Server shares it.
+// Patterns are segments: "/device/v1/check-in", "/content/v1/{sha256}" ({name} matches one non-empty segment). A
+// literal segment goes before a {name}. HEAD is answered by GET routes. Unknown path 404, known path with another
+// method 405 with Allow, body too large 413, other media type 415, peer rule 401 or 403; all as problem+json, before
+// the body is read. Thread rule: built by one thread, then const; find is safe from any thread. It must outlive no one:
+// Server shares it.
 #pragma once
 
 #include <cstdint>
@@ -30,9 +31,9 @@ enum class HandlerKind : uint8_t {
 };
 
 enum class PeerRule : uint8_t {
-  kRequired,         // a client certificate within its dates; else 401 NotAuthenticated, 403 CertificateExpired
-  kMayBeExpired,     // a client certificate; the handler judges its dates (trust model section 9: simplereenroll only)
-  kNone,             // the handler judges all of it
+  kRequired,      // a client certificate within its dates; else 401 NotAuthenticated, 403 CertificateExpired
+  kMayBeExpired,  // a client certificate; the handler judges its dates (trust model section 9: simplereenroll only)
+  kNone,          // the handler judges all of it
 };
 
 using Handler = std::function<Response(const Request&)>;
@@ -51,7 +52,7 @@ struct Route {
   std::string pattern{};
   HandlerKind kind = HandlerKind::kIoThread;
   RouteOptions options{};
-  Handler handler{};                    // kIoThread, kWorker
+  Handler handler{};                     // kIoThread, kWorker
   StreamingHandler streaming_handler{};  // kStreaming
 };
 

@@ -95,8 +95,12 @@ Status Server::Impl::Listen() {
   if (!ec) acceptor_->bind(endpoint, ec);
   if (!ec) acceptor_->listen(boost::asio::socket_base::max_listen_connections, ec);
   if (!ec) port_ = acceptor_->local_endpoint(ec).port();
-  if (ec == boost::asio::error::address_in_use) return Fail(ErrorCode::kConflict, "the address is in use: " + options_.listen_address + ":" + std::to_string(options_.port));
-  if (ec) return Fail(ErrorCode::kConfigInvalid, "cannot listen on " + options_.listen_address + ":" + std::to_string(options_.port) + ": " + ec.message());
+  if (ec == boost::asio::error::address_in_use)
+    return Fail(ErrorCode::kConflict,
+                "the address is in use: " + options_.listen_address + ":" + std::to_string(options_.port));
+  if (ec)
+    return Fail(ErrorCode::kConfigInvalid, "cannot listen on " + options_.listen_address + ":" +
+                                               std::to_string(options_.port) + ": " + ec.message());
   return {};
 }
 
@@ -110,7 +114,8 @@ void Server::Impl::AcceptNext() {
 
 void Server::Impl::OnAccepted(const boost::system::error_code& ec, tcp::socket socket, IoThread& target) {
   if (ec == boost::asio::error::operation_aborted || !acceptor_->is_open()) return;
-  if (ec == boost::asio::error::no_descriptors || ec == boost::asio::error::no_memory || ec == boost::asio::error::no_buffer_space) {
+  if (ec == boost::asio::error::no_descriptors || ec == boost::asio::error::no_memory ||
+      ec == boost::asio::error::no_buffer_space) {
     pause_->expires_after(kAcceptPause);
     pause_->async_wait([this](const boost::system::error_code& wait_ec) {
       if (!wait_ec && acceptor_->is_open()) AcceptNext();

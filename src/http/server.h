@@ -1,9 +1,10 @@
 // Server: HTTP/1.1 over mutually authenticated TLS, one listener. Plain HTTP does not exist here.
 //
-// Source: RFC 9110, RFC 9112; S0.2, S3.1. Requests of one connection are served one at a time, in order. Transfer-Encoding
-// is refused in requests (501), a body needs one Content-Length. Every wait has a bound (ServerLimits), watched by one
-// coarse timer a thread. Each I/O thread owns its connections; handlers run where their route says.
-// Thread rule: Start, Stop and the destructor by one owner; port, ReloadTls and connection_count from any thread.
+// Source: RFC 9110, RFC 9112; S0.2, S3.1. Requests of one connection are served one at a time, in order.
+// Transfer-Encoding is refused in requests (501), a body needs one Content-Length. Every wait has a bound
+// (ServerLimits), watched by one coarse timer a thread. Each I/O thread owns its connections; handlers run where their
+// route says. Thread rule: Start, Stop and the destructor by one owner; port, ReloadTls and connection_count from any
+// thread.
 #pragma once
 
 #include <chrono>

@@ -18,15 +18,16 @@ namespace fleetseal::http {
 namespace {
 
 using testing::Get;
+using ::testing::HasSubstr;
 using testing::RawClient;
 using testing::RawResponse;
 using testing::SharedWorld;
-using ::testing::HasSubstr;
 
 constexpr std::chrono::milliseconds kShort{120};
 
 std::string Post(std::string_view path, std::string_view body, std::string_view extra_fields = {}) {
-  return "POST " + std::string(path) + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" +
+  return "POST " + std::string(path) +
+         " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" +
          std::string(extra_fields) + "\r\n" + std::string(body);
 }
 
@@ -42,11 +43,14 @@ std::string CodeOf(const RawResponse& response) {
 class ServerTest : public ::testing::Test {
  protected:
   ServerTest() {
-    EXPECT_TRUE(router_->OnIoThread(Method::kGet, "/hello", [](const Request&) { return JsonResponse(200, "\"hello\""); }));
-    EXPECT_TRUE(router_->OnIoThread(Method::kPost, "/echo", [](const Request& request) { return JsonResponse(200, request.body); },
+    EXPECT_TRUE(
+        router_->OnIoThread(Method::kGet, "/hello", [](const Request&) { return JsonResponse(200, "\"hello\""); }));
+    EXPECT_TRUE(router_->OnIoThread(Method::kPost, "/echo",
+                                    [](const Request& request) { return JsonResponse(200, request.body); },
                                     {.body_bytes_max = 100'000}));
-    EXPECT_TRUE(router_->OnIoThread(Method::kGet, "/content/v1/{sha256}",
-                                    [](const Request& request) { return JsonResponse(200, std::string(request.Param("sha256"))); }));
+    EXPECT_TRUE(router_->OnIoThread(Method::kGet, "/content/v1/{sha256}", [](const Request& request) {
+      return JsonResponse(200, std::string(request.Param("sha256")));
+    }));
   }
 
   void Start(std::function<void(ServerOptions&)> change = {}) {
@@ -107,7 +111,8 @@ TEST_F(ServerTest, RefusesUnknownPathsAndMethodsAsProblems) {
 
 TEST_F(ServerTest, RefusesPathsThatClimb) {
   Start();
-  for (const char* path : {"/content/v1/../x", "/content/v1/%2e%2e/x", "/content/v1/%2E%2E", "/content//v1/x", "/content/v1/a%2fb", "/content/v1/%00"}) {
+  for (const char* path : {"/content/v1/../x", "/content/v1/%2e%2e/x", "/content/v1/%2E%2E", "/content//v1/x",
+                           "/content/v1/a%2fb", "/content/v1/%00"}) {
     EXPECT_EQ(Ask(Get(path)).status, 400) << path;
   }
   EXPECT_EQ(Ask(Get("/content/v1/abc")).body, "abc");
@@ -137,9 +142,14 @@ TEST_F(ServerTest, RefusesOtherMediaTypes) {
 TEST_F(ServerTest, RefusesAmbiguousFramingAndEndsTheConnection) {
   Start();
   const std::string start = "POST /echo HTTP/1.1\r\nHost: x\r\n";
-  struct Case { const char* fields; int status; };
-  for (const Case& one : {Case{"Content-Length: 3\r\nContent-Length: 3\r\n", 400}, Case{"Content-Length: 3\r\nContent-Length: 4\r\n", 400},
-                          Case{"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", 400}, Case{"Transfer-Encoding: chunked\r\n", 501}}) {
+  struct Case {
+    const char* fields;
+    int status;
+  };
+  for (const Case& one : {Case{"Content-Length: 3\r\nContent-Length: 3\r\n", 400},
+                          Case{"Content-Length: 3\r\nContent-Length: 4\r\n", 400},
+                          Case{"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", 400},
+                          Case{"Transfer-Encoding: chunked\r\n", 501}}) {
     const auto client = Connect();
     ASSERT_TRUE(client->Send(start + one.fields + "\r\n0\r\n\r\n" + Get("/hello")));
     EXPECT_EQ(client->Receive().status, one.status) << one.fields;
@@ -156,7 +166,8 @@ TEST_F(ServerTest, RefusesAHeaderPastTheLimit) {
 TEST_F(ServerTest, AnswersPipelinedRequestsInOrder) {
   Start();
   const auto client = Connect();
-  ASSERT_TRUE(client->Send(Get("/content/v1/a") + Post("/echo", "b") + Get("/content/v1/c") + Get("/nothing") + Get("/content/v1/e")));
+  ASSERT_TRUE(client->Send(Get("/content/v1/a") + Post("/echo", "b") + Get("/content/v1/c") + Get("/nothing") +
+                           Get("/content/v1/e")));
   EXPECT_EQ(client->Receive().body, "a");
   EXPECT_EQ(client->Receive().body, "b");
   EXPECT_EQ(client->Receive().body, "c");
@@ -259,30 +270,34 @@ TEST_F(ServerTest, AFieldWithALineBreakIsNotSent) {
 
 TEST_F(ServerTest, LargeSharedBodiesAreSentWhole) {
   const auto body = std::make_shared<const std::string>(3'000'000, 'x');
-  ASSERT_TRUE(router_->OnIoThread(Method::kGet, "/large", [body](const Request&) { return SharedResponse(200, "text/plain", body); }));
+  ASSERT_TRUE(router_->OnIoThread(Method::kGet, "/large",
+                                  [body](const Request&) { return SharedResponse(200, "text/plain", body); }));
   Start();
   EXPECT_EQ(Ask(Get("/large")).body, *body);
 }
 
 TEST_F(ServerTest, AnUploadOfAnySizeIsReadInBoundedMemory) {
-  // The handler takes nothing until the sender is stuck: what went out by then is bounded by our buffer and the kernel's.
+  // The handler takes nothing until the sender is stuck: what went out by then is bounded by our buffer and the
+  // kernel's.
   constexpr uint64_t kSize = 64 * 1024 * 1024;
   std::promise<void> gate;
   const std::shared_future<void> opened = gate.get_future().share();
-  ASSERT_TRUE(router_->OnStream(Method::kPut, "/upload", [opened](const Request& request, BodyReader& reader) {
-    opened.wait();
-    uint64_t sum = 0;
-    uint64_t size = 0;
-    std::vector<uint8_t> buffer(32 * 1024);
-    while (true) {
-      const auto count = reader.Read(buffer);
-      if (!count) return ErrorResponse(count.error(), request.request_id);
-      if (*count == 0) break;
-      for (size_t i = 0; i < *count; ++i) sum += buffer[i];
-      size += *count;
-    }
-    return JsonResponse(200, std::to_string(size) + "," + std::to_string(sum));
-  }, {.body_bytes_max = kSize}));
+  ASSERT_TRUE(router_->OnStream(Method::kPut, "/upload",
+                                [opened](const Request& request, BodyReader& reader) {
+                                  opened.wait();
+                                  uint64_t sum = 0;
+                                  uint64_t size = 0;
+                                  std::vector<uint8_t> buffer(32 * 1024);
+                                  while (true) {
+                                    const auto count = reader.Read(buffer);
+                                    if (!count) return ErrorResponse(count.error(), request.request_id);
+                                    if (*count == 0) break;
+                                    for (size_t i = 0; i < *count; ++i) sum += buffer[i];
+                                    size += *count;
+                                  }
+                                  return JsonResponse(200, std::to_string(size) + "," + std::to_string(sum));
+                                },
+                                {.body_bytes_max = kSize}));
   Start([](ServerOptions& options) { options.limits.stream_buffer_bytes = 64 * 1024; });
   const auto client = Connect();
   ASSERT_TRUE(client->Send("PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(kSize) + "\r\n\r\n"));
@@ -311,9 +326,11 @@ TEST_F(ServerTest, AnUploadNeedsItsLengthAndItsLimit) {
 }
 
 TEST_F(ServerTest, AnUploadThatIsAnsweredEarlyEndsTheConnection) {
-  ASSERT_TRUE(router_->OnStream(Method::kPut, "/upload", [](const Request& request, BodyReader&) {
-    return ProblemResponse(ErrorCode::kFileNotInManifest, request.request_id);
-  }, {.body_bytes_max = 1'000'000}));
+  ASSERT_TRUE(router_->OnStream(Method::kPut, "/upload",
+                                [](const Request& request, BodyReader&) {
+                                  return ProblemResponse(ErrorCode::kFileNotInManifest, request.request_id);
+                                },
+                                {.body_bytes_max = 1'000'000}));
   Start();
   const auto client = Connect();
   ASSERT_TRUE(client->Send("PUT /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nabc"));
@@ -388,8 +405,9 @@ TEST_F(FileTest, RangesThatDoNotFitAreRefusedOrIgnored) {
 TEST_F(FileTest, HeadAndConditionalRequestsCarryNoBody) {
   Start();
   const auto client = Connect();
-  ASSERT_TRUE(client->Send("HEAD /file HTTP/1.1\r\nHost: x\r\nRange: bytes=0-0\r\n\r\n" + Get("/file", "If-None-Match: \"tag\"\r\n") +
-                           "HEAD /hello HTTP/1.1\r\nHost: x\r\n\r\n" + Get("/hello")));
+  ASSERT_TRUE(client->Send("HEAD /file HTTP/1.1\r\nHost: x\r\nRange: bytes=0-0\r\n\r\n" +
+                           Get("/file", "If-None-Match: \"tag\"\r\n") + "HEAD /hello HTTP/1.1\r\nHost: x\r\n\r\n" +
+                           Get("/hello")));
   const RawResponse head = client->Receive(false);
   EXPECT_EQ(head.status, 200);
   EXPECT_EQ(head.Field("content-length"), "300000");
@@ -528,8 +546,8 @@ TEST_F(ServerTest, TellsOfEachFinishedRequest) {
   std::promise<std::string> told;
   Start([&](ServerOptions& options) {
     options.on_request = [&](const RequestRecord& record) {
-      told.set_value(std::string(MethodName(record.method)) + " " + std::string(record.path) + " " + std::to_string(record.status) + " " +
-                     std::string(record.remote_address));
+      told.set_value(std::string(MethodName(record.method)) + " " + std::string(record.path) + " " +
+                     std::to_string(record.status) + " " + std::string(record.remote_address));
     };
   });
   EXPECT_EQ(Ask(Get("/hello")).status, 200);
@@ -547,8 +565,13 @@ TEST_F(ServerTest, TheConfigurationIsCheckedAtStart) {
   EXPECT_EQ(code_of([](ServerOptions& o) { o.router = nullptr; }), ErrorCode::kConfigInvalid);
   EXPECT_EQ(code_of([](ServerOptions& o) { o.tls.client_ca_pem.clear(); }), ErrorCode::kCertificateInvalid);
   EXPECT_EQ(code_of([](ServerOptions& o) { o.tls.certificate_chain_pem = "x"; }), ErrorCode::kCertificateInvalid);
-  EXPECT_EQ(code_of([](ServerOptions& o) { o.tls.private_key_pem = SharedWorld().client.key_pem; }), ErrorCode::kKeyInvalid);
-  EXPECT_EQ(code_of([](ServerOptions& o) { o.tls.private_key_pem.clear(); o.tls.private_key_path = "/nonexistent"; }), ErrorCode::kConfigInvalid);
+  EXPECT_EQ(code_of([](ServerOptions& o) { o.tls.private_key_pem = SharedWorld().client.key_pem; }),
+            ErrorCode::kKeyInvalid);
+  EXPECT_EQ(code_of([](ServerOptions& o) {
+              o.tls.private_key_pem.clear();
+              o.tls.private_key_path = "/nonexistent";
+            }),
+            ErrorCode::kConfigInvalid);
   Start();
   EXPECT_EQ(code_of([&](ServerOptions& o) { o.port = server_->port(); }), ErrorCode::kConflict);
 }

@@ -22,14 +22,17 @@ Status Decode(std::string_view text, bool is_path, std::string& out) {
       out += text[i];
       continue;
     }
-    if (text[i] != '%') return Fail(ErrorCode::kInvalidArgument, "the request target holds a character that is not allowed");
-    if (i + 2 >= text.size()) return Fail(ErrorCode::kInvalidArgument, "the request target ends inside a percent escape");
+    if (text[i] != '%')
+      return Fail(ErrorCode::kInvalidArgument, "the request target holds a character that is not allowed");
+    if (i + 2 >= text.size())
+      return Fail(ErrorCode::kInvalidArgument, "the request target ends inside a percent escape");
     const int high = HexValue(text[i + 1]);
     const int low = HexValue(text[i + 2]);
     if (high < 0 || low < 0) return Fail(ErrorCode::kInvalidArgument, "the request target holds a bad percent escape");
     const auto c = static_cast<char>(high * 16 + low);
     const bool is_allowed = c >= 0x20 && c < 0x7f && c != '\\' && !(is_path && c == '/');
-    if (!is_allowed) return Fail(ErrorCode::kInvalidArgument, "the request target encodes a character that is not allowed");
+    if (!is_allowed)
+      return Fail(ErrorCode::kInvalidArgument, "the request target encodes a character that is not allowed");
     out += c;
     i += 2;
   }

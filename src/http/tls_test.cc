@@ -105,7 +105,8 @@ TEST_F(TlsTest, AnExpiredCertificateEndsTheHandshakeUnlessTheListenerTakesIt) {
 }
 
 TEST_F(TlsTest, AnExpiredCaIsNeverTaken) {
-  const Identity old_ca = Issue(nullptr, {.common_name = "old CA", .is_ca = true, .begins_in_seconds = -7200, .ends_in_seconds = -3600});
+  const Identity old_ca =
+      Issue(nullptr, {.common_name = "old CA", .is_ca = true, .begins_in_seconds = -7200, .ends_in_seconds = -3600});
   const Identity client = Issue(&old_ca, {.common_name = "device"});
   Start([&](TlsServerOptions& tls) {
     tls.client_ca_pem = old_ca.certificate_pem;
@@ -119,7 +120,8 @@ TEST_F(TlsTest, S4_28_SpeaksTls13Only) {
   RawClient newest(server_->port(), {.client = &SharedWorld().client});
   EXPECT_EQ(newest.version(), "TLSv1.3");
   for (const int version : {TLS1_VERSION, TLS1_1_VERSION, TLS1_2_VERSION}) {
-    const RawClient old(server_->port(), {.client = &SharedWorld().client, .version_max = version, .weak_allowed = true});
+    const RawClient old(server_->port(),
+                        {.client = &SharedWorld().client, .version_max = version, .weak_allowed = true});
     EXPECT_FALSE(old.is_connected()) << version;
   }
 }
@@ -129,10 +131,13 @@ TEST_F(TlsTest, S4_28_Tls12IfAllowedHasForwardSecrecyAndAeadOnly) {
   RawClient good(server_->port(), {.client = &SharedWorld().client, .version_max = TLS1_2_VERSION});
   EXPECT_TRUE(good.IsAccepted());
   EXPECT_EQ(good.cipher().rfind("ECDHE-", 0), 0u) << good.cipher();
-  const RawClient old(server_->port(), {.client = &SharedWorld().client, .version_max = TLS1_1_VERSION, .weak_allowed = true});
+  const RawClient old(server_->port(),
+                      {.client = &SharedWorld().client, .version_max = TLS1_1_VERSION, .weak_allowed = true});
   EXPECT_FALSE(old.is_connected());
   for (const char* ciphers : {"ECDHE+SHA1", "ECDHE-ECDSA-AES128-SHA256", "kRSA", "aNULL", "eNULL", "PSK", "DHE"}) {
-    const RawClient weak(server_->port(), {.client = &SharedWorld().client, .version_max = TLS1_2_VERSION, .cipher_list = ciphers, .weak_allowed = true});
+    const RawClient weak(
+        server_->port(),
+        {.client = &SharedWorld().client, .version_max = TLS1_2_VERSION, .cipher_list = ciphers, .weak_allowed = true});
     EXPECT_FALSE(weak.is_connected()) << ciphers;
   }
 }

@@ -1,6 +1,7 @@
 // WorkerPool: threads for handlers that may block, behind a bounded queue.
 //
-// Thread rule: Submit from any thread; Stop and the destructor by the owner. A job dropped by Stop is destroyed, not run.
+// Thread rule: Submit from any thread; Stop and the destructor by the owner. A job dropped by Stop is destroyed, not
+// run.
 #pragma once
 
 #include <condition_variable>

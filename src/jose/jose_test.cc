@@ -70,7 +70,8 @@ TEST(Jwk, RefusesMissingAndMistypedMembers) {
   EXPECT_EQ(CodeOf(ParseJwk(With(json, "kty", Json("oct")))), ErrorCode::kKeyInvalid);
   EXPECT_EQ(CodeOf(ParseJwk(With(json, "crv", Json("P-521")))), ErrorCode::kKeyInvalid);
   EXPECT_EQ(CodeOf(ParseJwk(With(json, "crv", Json("secp256k1")))), ErrorCode::kKeyInvalid);
-  EXPECT_EQ(CodeOf(ParseJwk(With(JwkOf(MakeSigner(KeyKind::kEd25519)), "crv", Json("X25519")))), ErrorCode::kKeyInvalid);
+  EXPECT_EQ(CodeOf(ParseJwk(With(JwkOf(MakeSigner(KeyKind::kEd25519)), "crv", Json("X25519")))),
+            ErrorCode::kKeyInvalid);
 }
 
 TEST(Jwk, S1_32_RefusesOtherFormsOfTheSameNumber) {
@@ -80,7 +81,8 @@ TEST(Jwk, S1_32_RefusesOtherFormsOfTheSameNumber) {
   Bytes longer = x;
   longer.insert(longer.begin(), 0);
   EXPECT_EQ(CodeOf(ParseJwk(With(json, "x", Json(codec::EncodeBase64Url(longer))))), ErrorCode::kKeyInvalid);
-  EXPECT_EQ(CodeOf(ParseJwk(With(json, "x", Json(codec::EncodeBase64Url(ByteView(x).first(31)))))), ErrorCode::kKeyInvalid);
+  EXPECT_EQ(CodeOf(ParseJwk(With(json, "x", Json(codec::EncodeBase64Url(ByteView(x).first(31)))))),
+            ErrorCode::kKeyInvalid);
   EXPECT_EQ(CodeOf(ParseJwk(With(json, "x", Json(codec::EncodeBase64(x))))), ErrorCode::kBase64Invalid);
   EXPECT_EQ(CodeOf(ParseJwk(With(json, "x", Json(codec::EncodeBase64Url(x) + "=")))), ErrorCode::kBase64Invalid);
   const auto rsa = MakeSigner(KeyKind::kRsa2048);
@@ -114,7 +116,8 @@ TEST(Jwk, ModulusFormIsTheCallersChoiceAndNeverGuessed) {
   }
 }
 
-const JwsHeader kHeader{.alg = SignatureAlgorithm::kEs256, .typ = "fleetseal-order+jws", .kid = "k1", .sjwk = std::nullopt};
+const JwsHeader kHeader{
+    .alg = SignatureAlgorithm::kEs256, .typ = "fleetseal-order+jws", .kid = "k1", .sjwk = std::nullopt};
 
 // A compact JWS of `signer` with any header text at all.
 std::string SignRaw(const crypto::Signer& signer, std::string_view header, std::string_view payload = "{}") {
@@ -169,22 +172,24 @@ TEST(Jws, S1_17_RefusesOtherThanThreeFullSegments) {
 TEST(Jws, S1_32_RefusesBase64ThatIsNotCanonical) {
   const std::string good = SignCompact(MakeSigner(), kHeader, AsBytes("{}")).value();  // payload "e30"
   const size_t first = good.find('.');
-  for (const std::string& bad : {good + "=", good + "\n", "\n" + good, good + " ", good.substr(0, first) + "=" + good.substr(first),
-                                 good.substr(0, first) + ".e31" + good.substr(first + 4),
-                                 good.substr(0, first) + ".e3+0" + good.substr(first + 4),
-                                 good.substr(0, first) + ".e3/0" + good.substr(first + 4)}) {
+  for (const std::string& bad :
+       {good + "=", good + "\n", "\n" + good, good + " ", good.substr(0, first) + "=" + good.substr(first),
+        good.substr(0, first) + ".e31" + good.substr(first + 4),
+        good.substr(0, first) + ".e3+0" + good.substr(first + 4),
+        good.substr(0, first) + ".e3/0" + good.substr(first + 4)}) {
     EXPECT_EQ(CodeOf(UnverifiedJws::Parse(bad)), ErrorCode::kBase64Invalid) << bad;
   }
 }
 
 TEST(Jws, S0_27_RefusesHeaderMembersThatChooseAKeyOrChangeTheReading) {
   const auto signer = MakeSigner();
-  for (const char* member : {R"("crit":["b64"])", R"("b64":false)", R"("jwk":{})", R"("jku":"https://a")", R"("x5u":"https://a")",
-                             R"("x5c":[])", R"("x5t":"a")", R"("x5t#S256":"a")", R"("zip":"DEF")", R"("cty":"JWT")",
-                             R"("exp":1)", R"("Alg":"none")", R"("":1)"}) {
+  for (const char* member : {R"("crit":["b64"])", R"("b64":false)", R"("jwk":{})", R"("jku":"https://a")",
+                             R"("x5u":"https://a")", R"("x5c":[])", R"("x5t":"a")", R"("x5t#S256":"a")",
+                             R"("zip":"DEF")", R"("cty":"JWT")", R"("exp":1)", R"("Alg":"none")", R"("":1)"}) {
     const std::string header = std::string(R"({"alg":"ES256","typ":"t","kid":"k",)") + member + "}";
     for (const HeaderPolicy policy : {HeaderPolicy::kFleetseal, HeaderPolicy::kLoose}) {
-      EXPECT_EQ(CodeOf(UnverifiedJws::Parse(SignRaw(signer, header), limits::kJwsBytesMax, policy)), ErrorCode::kHeaderNotAllowed)
+      EXPECT_EQ(CodeOf(UnverifiedJws::Parse(SignRaw(signer, header), limits::kJwsBytesMax, policy)),
+                ErrorCode::kHeaderNotAllowed)
           << member;
     }
   }
@@ -218,7 +223,8 @@ TEST(Jws, RefusesEachWrongHeader) {
       {R"([])", ErrorCode::kJwsMalformed},
       {R"("alg")", ErrorCode::kJwsMalformed},
   };
-  for (const auto& [header, code] : cases) EXPECT_EQ(CodeOf(UnverifiedJws::Parse(SignRaw(signer, header))), code) << header;
+  for (const auto& [header, code] : cases)
+    EXPECT_EQ(CodeOf(UnverifiedJws::Parse(SignRaw(signer, header))), code) << header;
 }
 
 TEST(Jws, LooseHeadersMayLackTypAndHaveOtherKids) {
@@ -239,7 +245,8 @@ TEST(Jws, HeaderAlgMustEqualTheExpectedOne) {
   const auto jws = UnverifiedJws::Parse(SignCompact(rsa, header, AsBytes("{}")).value());
   EXPECT_TRUE(jws->Verify(rsa.public_key(), SignatureAlgorithm::kPs256));
   EXPECT_EQ(CodeOf(jws->Verify(rsa.public_key(), SignatureAlgorithm::kRs256)), ErrorCode::kAlgorithmNotAllowed);
-  EXPECT_EQ(CodeOf(jws->Verify(MakeSigner().public_key(), SignatureAlgorithm::kPs256)), ErrorCode::kAlgorithmNotAllowed);
+  EXPECT_EQ(CodeOf(jws->Verify(MakeSigner().public_key(), SignatureAlgorithm::kPs256)),
+            ErrorCode::kAlgorithmNotAllowed);
 }
 
 TEST(Jws, DoesNotSignWhatItWouldRefuse) {

@@ -20,12 +20,14 @@ using crypto::AesGcm;
 constexpr std::string_view kAlg = "ECDH-ES";
 constexpr std::string_view kEnc = "A256GCM";
 
-// RFC 7516 section 4.1 and RFC 7518 section 4.6.1: names with a meaning of their own. Beside alg, enc and epk none is used,
-// and an extra member must not take one.
-constexpr std::array<std::string_view, 16> kReserved = {"alg", "enc", "epk", "zip",  "jku",      "jwk",  "kid", "x5u",
-                                                        "x5c", "x5t", "apu", "crit", "x5t#S256", "apv",  "b64", "cty"};
+// RFC 7516 section 4.1 and RFC 7518 section 4.6.1: names with a meaning of their own. Beside alg, enc and epk none is
+// used, and an extra member must not take one.
+constexpr std::array<std::string_view, 16> kReserved = {"alg", "enc", "epk", "zip",  "jku",      "jwk", "kid", "x5u",
+                                                        "x5c", "x5t", "apu", "crit", "x5t#S256", "apv", "b64", "cty"};
 
-bool IsReserved(std::string_view name) { return std::find(kReserved.begin(), kReserved.end(), name) != kReserved.end(); }
+bool IsReserved(std::string_view name) {
+  return std::find(kReserved.begin(), kReserved.end(), name) != kReserved.end();
+}
 
 // RFC 7518 section 4.6.2: with direct agreement the algorithm id is the value of enc.
 SecretBytes ContentKey(const SecretBytes& shared_secret) {
@@ -72,7 +74,8 @@ Result<Parsed> ParseCompact(std::string_view compact) {
   TRY_ASSIGN_CONTEXT(Bytes nonce, codec::DecodeBase64Url((*segments)[2]), "JWE initialization vector");
   TRY_ASSIGN_CONTEXT(Bytes sealed, codec::DecodeBase64Url((*segments)[3]), "JWE ciphertext");
   TRY_ASSIGN_CONTEXT(const Bytes tag, codec::DecodeBase64Url((*segments)[4]), "JWE tag");
-  if (nonce.size() != AesGcm::kNonceSize) return Fail(ErrorCode::kJwsMalformed, "the initialization vector is not 12 bytes");
+  if (nonce.size() != AesGcm::kNonceSize)
+    return Fail(ErrorCode::kJwsMalformed, "the initialization vector is not 12 bytes");
   if (tag.size() != AesGcm::kTagSize) return Fail(ErrorCode::kJwsMalformed, "the tag is not 16 bytes");
   sealed.insert(sealed.end(), tag.begin(), tag.end());
   return Parsed{std::move(header), std::move(ephemeral), std::move(nonce), std::move(sealed), (*segments)[0]};
@@ -82,14 +85,16 @@ Result<Parsed> ParseCompact(std::string_view compact) {
 
 Result<std::string> EncryptCompact(const crypto::PublicKey& recipient, ByteView plain,
                                    const Json& extra_protected_members) {
-  if (recipient.type() != crypto::KeyType::kP256) return Fail(ErrorCode::kKeyInvalid, "the recipient's key is not P-256");
+  if (recipient.type() != crypto::KeyType::kP256)
+    return Fail(ErrorCode::kKeyInvalid, "the recipient's key is not P-256");
   if (!extra_protected_members.is_object()) return Fail(ErrorCode::kInvalidArgument, "extra members are no object");
   TRY_ASSIGN(const auto ephemeral, crypto::PrivateKey::Generate(crypto::KeyKind::kP256));
   Json header = Json::MakeObject();
   header.Set("alg", kAlg).Set("enc", kEnc);
   header.Set("epk", BuildJwk({.key = ephemeral.public_key(), .kid = std::nullopt, .alg = std::nullopt}));
   for (const auto& [name, value] : extra_protected_members.as_object()) {
-    if (IsReserved(name)) return Fail(ErrorCode::kInvalidArgument, "extra member " + name + " has a meaning in RFC 7516");
+    if (IsReserved(name))
+      return Fail(ErrorCode::kInvalidArgument, "extra member " + name + " has a meaning in RFC 7516");
     header.Set(name, value);
   }
   const std::string protected_text = codec::EncodeBase64Url(AsBytes(header.Serialize()));
@@ -99,8 +104,8 @@ Result<std::string> EncryptCompact(const crypto::PublicKey& recipient, ByteView 
   Bytes sealed(plain.size() + AesGcm::kTagSize);
   cipher.Seal(nonce, AsBytes(protected_text), plain, sealed);  // RFC 7516 section 5.1 step 14: AAD is the header's text
   const ByteView all = sealed;
-  return protected_text + ".." + codec::EncodeBase64Url(nonce) + "." +
-         codec::EncodeBase64Url(all.first(plain.size())) + "." + codec::EncodeBase64Url(all.last(AesGcm::kTagSize));
+  return protected_text + ".." + codec::EncodeBase64Url(nonce) + "." + codec::EncodeBase64Url(all.first(plain.size())) +
+         "." + codec::EncodeBase64Url(all.last(AesGcm::kTagSize));
 }
 
 Result<DecryptedJwe> DecryptCompact(const crypto::PrivateKey& own, std::string_view compact) {

@@ -47,17 +47,21 @@ PrivateKey FromNumbers(std::string_view d, std::string_view x, std::string_view 
   Bytes point = {0x04};
   der::Append(point, codec::DecodeBase64Url(x).value());
   der::Append(point, codec::DecodeBase64Url(y).value());
-  const Bytes inner = der::Sequence({der::UnsignedInteger(Bytes{1}), der::Tlv(der::kOctetString, codec::DecodeBase64Url(d).value()),
-                                     der::Tlv(der::Constructed(1), der::BitString(point))});
-  return PrivateKey::FromPkcs8Der(der::Sequence({der::UnsignedInteger(Bytes{}), kP256, der::Tlv(der::kOctetString, inner)}))
+  const Bytes inner =
+      der::Sequence({der::UnsignedInteger(Bytes{1}), der::Tlv(der::kOctetString, codec::DecodeBase64Url(d).value()),
+                     der::Tlv(der::Constructed(1), der::BitString(point))});
+  return PrivateKey::FromPkcs8Der(
+             der::Sequence({der::UnsignedInteger(Bytes{}), kP256, der::Tlv(der::kOctetString, inner)}))
       .value();
 }
 
 TEST(Jwe, S1_17_Rfc7518AppendixCKeyAgreement) {
-  const PrivateKey alice = FromNumbers("0_NxaRPUMQoAJt50Gz8YiTr8gRTwyEaCumd-MToTmIo", "gI0GAILBdu7T53akrFmMyGcsF3n5dO7MmwNBHKW5SV0",
-                                       "SLW_xSffzlPWrHEVI30DHM_4egVwt3NQqeUD7nMFpps");
-  const PrivateKey bob = FromNumbers("VEmDZpDXXK8p8N0Cndsxs924q6nS1RXFASRl6BfUqdw", "weNJy2HscCSM6AEDTDg04biOvhFhyyWvOHQfeF_PxMQ",
-                                     "e8lnCO-AlStT-NJVX-crhB7QRYhiix03illJOVAOyck");
+  const PrivateKey alice =
+      FromNumbers("0_NxaRPUMQoAJt50Gz8YiTr8gRTwyEaCumd-MToTmIo", "gI0GAILBdu7T53akrFmMyGcsF3n5dO7MmwNBHKW5SV0",
+                  "SLW_xSffzlPWrHEVI30DHM_4egVwt3NQqeUD7nMFpps");
+  const PrivateKey bob =
+      FromNumbers("VEmDZpDXXK8p8N0Cndsxs924q6nS1RXFASRl6BfUqdw", "weNJy2HscCSM6AEDTDg04biOvhFhyyWvOHQfeF_PxMQ",
+                  "e8lnCO-AlStT-NJVX-crhB7QRYhiix03illJOVAOyck");
   const SecretBytes sent = crypto::EcdhSharedSecret(alice, bob.public_key()).value();
   const SecretBytes received = crypto::EcdhSharedSecret(bob, alice.public_key()).value();
   for (const SecretBytes* z : {&sent, &received}) {
@@ -139,7 +143,8 @@ TEST(Jwe, RefusesOtherAlgorithmsAndHeaderMembers) {
   EXPECT_EQ(with("\"epk\":", "\"other\":"), ErrorCode::kMemberMissing);
   EXPECT_EQ(with("P-256", "P-384"), ErrorCode::kKeyInvalid);
   for (const char* member : {"zip", "crit", "apu", "apv", "kid", "jwk", "jku", "x5c", "cty"}) {
-    EXPECT_EQ(with("{\"alg\"", std::string("{\"") + member + "\":\"a\",\"alg\""), ErrorCode::kHeaderNotAllowed) << member;
+    EXPECT_EQ(with("{\"alg\"", std::string("{\"") + member + "\":\"a\",\"alg\""), ErrorCode::kHeaderNotAllowed)
+        << member;
     EXPECT_EQ(CodeOf(EncryptCompact(device.public_key(), AsBytes("x"), Json::MakeObject().Set(member, "a"))),
               ErrorCode::kInvalidArgument);
   }
@@ -148,8 +153,10 @@ TEST(Jwe, RefusesOtherAlgorithmsAndHeaderMembers) {
 }
 
 TEST(Jwe, SealsForP256Only) {
-  EXPECT_EQ(CodeOf(EncryptCompact(MakeKey(KeyKind::kEd25519).public_key(), AsBytes("x"), Json::MakeObject())), ErrorCode::kKeyInvalid);
-  EXPECT_EQ(CodeOf(EncryptCompact(MakeKey().public_key(), AsBytes("x"), Json::MakeArray())), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(CodeOf(EncryptCompact(MakeKey(KeyKind::kEd25519).public_key(), AsBytes("x"), Json::MakeObject())),
+            ErrorCode::kKeyInvalid);
+  EXPECT_EQ(CodeOf(EncryptCompact(MakeKey().public_key(), AsBytes("x"), Json::MakeArray())),
+            ErrorCode::kInvalidArgument);
 }
 
 }  // namespace

@@ -40,7 +40,8 @@ Result<JwsHeader> ParseHeader(std::string_view text, HeaderPolicy policy) {
   TRY_ASSIGN_CONTEXT(const Json json, codec::ParseJson(text), "JWS header");
   if (!json.is_object()) return Fail(ErrorCode::kJwsMalformed, "the JWS header is no object");
   for (const auto& [name, value] : json.as_object()) {
-    // RFC 7515 section 4.1: whatever picks a key or changes the reading (jwk, jku, x5u, x5c, crit, b64, zip) is not ours.
+    // RFC 7515 section 4.1: whatever picks a key or changes the reading (jwk, jku, x5u, x5c, crit, b64, zip) is not
+    // ours.
     if (std::find(kAllowed.begin(), kAllowed.end(), name) == kAllowed.end()) {
       return Fail(ErrorCode::kHeaderNotAllowed, "a JWS header member is not one of alg, typ, kid, sjwk");
     }

@@ -32,8 +32,8 @@ enum class HeaderPolicy : uint8_t {
 class UnverifiedJws {
  public:
   // Exactly three canonical base64url segments, none empty; the header is strict JSON.
-  // Codes: DocumentTooLarge JwsMalformed Base64Invalid HeaderNotAllowed AlgorithmNotAllowed MemberMissing MemberTypeWrong
-  // IdInvalid TextInvalid, and those of ParseJson.
+  // Codes: DocumentTooLarge JwsMalformed Base64Invalid HeaderNotAllowed AlgorithmNotAllowed MemberMissing
+  // MemberTypeWrong IdInvalid TextInvalid, and those of ParseJson.
   static Result<UnverifiedJws> Parse(std::string_view compact, size_t bytes_max = limits::kJwsBytesMax,
                                      HeaderPolicy policy = HeaderPolicy::kFleetseal);
 

@@ -1,9 +1,9 @@
 // The signed JWK: a signing key vouched for by one root key.
 //
-// Source: trust model section 4: a compact JWS with header {"alg","typ":"fleetseal-signing-key+jws","kid": root kid} whose
-// payload is a JWK with kid and alg. Role, products and dates are not in it: those come from the listing alone (section 3).
-// Azure's form (reference ADU 2.4): no typ; read with HeaderPolicy::kLoose and ModulusForm::kStandardBase64.
-// Thread rule: pure functions.
+// Source: trust model section 4: a compact JWS with header {"alg","typ":"fleetseal-signing-key+jws","kid": root kid}
+// whose payload is a JWK with kid and alg. Role, products and dates are not in it: those come from the listing alone
+// (section 3). Azure's form (reference ADU 2.4): no typ; read with HeaderPolicy::kLoose and
+// ModulusForm::kStandardBase64. Thread rule: pure functions.
 #pragma once
 
 #include <string>
@@ -32,8 +32,8 @@ struct SjwkOptions {
 Result<std::string> SignSjwk(const crypto::Signer& root, const SjwkOptions& options, const SigningKey& key);
 
 // Verifies with the root key that the caller looked up by sjwk.header().kid, then reads the key.
-// Codes: TypMismatch (typ is not kSigningKeyTyp; an absent typ passes only if it was parsed with kLoose), AlgorithmNotAllowed,
-// SignatureInvalid, MemberMissing (kid or alg), and those of ParseJson and ParseJwk.
+// Codes: TypMismatch (typ is not kSigningKeyTyp; an absent typ passes only if it was parsed with kLoose),
+// AlgorithmNotAllowed, SignatureInvalid, MemberMissing (kid or alg), and those of ParseJson and ParseJwk.
 Result<SigningKey> VerifySjwk(const UnverifiedJws& sjwk, const crypto::PublicKey& root,
                               crypto::SignatureAlgorithm root_alg, ModulusForm form = ModulusForm::kBase64Url);
 

@@ -1,10 +1,10 @@
 // One structured line per event: JSON with UTC time, process, level, event name and the event's own fields.
 //
-// Source: house rule "Logs": stable event names, ids not payloads, never a secret; an error is logged once, where it is handled.
-// Fields named time, level, process or event are renamed to "field." + name, so a caller cannot forge the frame.
-// Thread rule: Event may be called from many threads; Init once, from main(), before other threads start. Until then
-// lines go to stderr under the process name "-". This sink is the one process-wide object of the libraries: a log line
-// must be possible in every place without wiring.
+// Source: house rule "Logs": stable event names, ids not payloads, never a secret; an error is logged once, where it is
+// handled. Fields named time, level, process or event are renamed to "field." + name, so a caller cannot forge the
+// frame. Thread rule: Event may be called from many threads; Init once, from main(), before other threads start. Until
+// then lines go to stderr under the process name "-". This sink is the one process-wide object of the libraries: a log
+// line must be possible in every place without wiring.
 #pragma once
 
 #include <cstdint>
@@ -24,9 +24,9 @@ enum class Level : uint8_t { kDebug, kInfo, kWarning, kError };
 // Text (any bytes; escaped, cut at kFieldBytesMax) or an integer.
 class Value {
  public:
-  Value(std::string text) : value_(std::move(text)) {}            // NOLINT(google-explicit-constructor)
-  Value(std::string_view text) : value_(std::string(text)) {}     // NOLINT(google-explicit-constructor)
-  Value(const char* text) : value_(std::string(text)) {}          // NOLINT(google-explicit-constructor)
+  Value(std::string text) : value_(std::move(text)) {}                 // NOLINT(google-explicit-constructor)
+  Value(std::string_view text) : value_(std::string(text)) {}          // NOLINT(google-explicit-constructor)
+  Value(const char* text) : value_(std::string(text)) {}               // NOLINT(google-explicit-constructor)
   Value(ErrorCode code) : value_(std::string(ErrorCodeName(code))) {}  // NOLINT(google-explicit-constructor)
   template <typename T>
     requires std::is_integral_v<T>
@@ -46,9 +46,9 @@ struct Field {
 inline constexpr size_t kFieldBytesMax = 4096;
 
 struct Options {
-  std::string process;          // program name, e.g. "fleetseal-signer"
-  Level least = Level::kInfo;   // events below are dropped
-  std::string path;             // file to append to, created with mode 0640; empty: stderr
+  std::string process;         // program name, e.g. "fleetseal-signer"
+  Level least = Level::kInfo;  // events below are dropped
+  std::string path;            // file to append to, created with mode 0640; empty: stderr
 };
 
 // StorageFailed if the file cannot be opened; the sink before stays then.

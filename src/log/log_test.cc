@@ -37,7 +37,9 @@ class LogTest : public ::testing::Test {
 
 TEST_F(LogTest, OneLineHoldsTimeLevelProcessEventAndFields) {
   Event(Level::kInfo, "device.enrolled", {{"device", "pump-1"}, {"size", 7}, {"code", ErrorCode::kNotFound}});
-  EXPECT_EQ(WithoutTime(), "\"level\":\"info\",\"process\":\"test\",\"event\":\"device.enrolled\",\"device\":\"pump-1\",\"size\":7,\"code\":\"NotFound\"}\n");
+  EXPECT_EQ(WithoutTime(),
+            "\"level\":\"info\",\"process\":\"test\",\"event\":\"device.enrolled\",\"device\":\"pump-1\",\"size\":7,"
+            "\"code\":\"NotFound\"}\n");
   EXPECT_EQ(Text().substr(0, 11), "{\"time\":\"20");
   EXPECT_EQ(Text().substr(32, 2), "Z\"");
 }
@@ -45,14 +47,17 @@ TEST_F(LogTest, OneLineHoldsTimeLevelProcessEventAndFields) {
 TEST_F(LogTest, ForeignTextCannotForgeALineOrAField) {
   Event(Level::kError, "x", {{"event", "fake\n{\"event\":\"y\"}"}, {"t", std::string("\0\x1b\xff", 3)}});
   EXPECT_EQ(WithoutTime(),
-            "\"level\":\"error\",\"process\":\"test\",\"event\":\"x\",\"field.event\":\"fake\\u000a{\\\"event\\\":\\\"y\\\"}\",\"t\":\"\\u0000\\u001b\\u00ff\"}\n");
+            "\"level\":\"error\",\"process\":\"test\",\"event\":\"x\",\"field.event\":\"fake\\u000a{\\\"event\\\":"
+            "\\\"y\\\"}\",\"t\":\"\\u0000\\u001b\\u00ff\"}\n");
 }
 
 TEST_F(LogTest, EventsBelowTheLeastLevelAreDropped) {
   Event(Level::kDebug, "quiet");
   EXPECT_EQ(Text(), "");
   ErrorEvent(Level::kWarning, "failed", Error{ErrorCode::kStorageFailed, "disk", "writing"}, {{"n", 1}});
-  EXPECT_EQ(WithoutTime(), "\"level\":\"warning\",\"process\":\"test\",\"event\":\"failed\",\"code\":\"StorageFailed\",\"detail\":\"writing: disk\",\"n\":1}\n");
+  EXPECT_EQ(WithoutTime(),
+            "\"level\":\"warning\",\"process\":\"test\",\"event\":\"failed\",\"code\":\"StorageFailed\",\"detail\":"
+            "\"writing: disk\",\"n\":1}\n");
 }
 
 TEST_F(LogTest, LinesOfManyThreadsStayWhole) {

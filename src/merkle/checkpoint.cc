@@ -21,7 +21,8 @@ int CountDistinct(const std::vector<Vkey>& keys, const std::vector<size_t>& indi
 
 std::string BuildCheckpoint(const Checkpoint& checkpoint) {
   CHECK(IsKeyName(checkpoint.origin));
-  return checkpoint.origin + "\n" + std::to_string(checkpoint.size) + "\n" + codec::EncodeBase64(checkpoint.root.view()) + "\n";
+  return checkpoint.origin + "\n" + std::to_string(checkpoint.size) + "\n" +
+         codec::EncodeBase64(checkpoint.root.view()) + "\n";
 }
 
 Result<Checkpoint> ParseCheckpoint(std::string_view text) {

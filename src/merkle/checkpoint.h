@@ -1,8 +1,7 @@
 // Checkpoints: the signed statement "the log `origin` has `size` leaves with this root".
 //
-// Source: C2SP tlog-checkpoint (reference/tlog.md section 3). Lines: origin, decimal size, base64 root. Extension lines are refused:
-// monitors cannot audit them and our logs write none.
-// Thread rule: plain values and pure functions.
+// Source: C2SP tlog-checkpoint (reference/tlog.md section 3). Lines: origin, decimal size, base64 root. Extension lines
+// are refused: monitors cannot audit them and our logs write none. Thread rule: plain values and pure functions.
 #pragma once
 
 #include <cstdint>
@@ -36,8 +35,9 @@ struct LogPolicy {
   int quorum = 0;               // witnesses needed; 0 = none
 };
 
-// The checkpoint of a signed note, if the policy believes it. Codes: those of ParseNote and ParseCheckpoint, LogProofMissing (other origin, no
-// signature by a log key), SignatureInvalid (a known signature is wrong), QuorumMissing.
+// The checkpoint of a signed note, if the policy believes it. Codes: those of ParseNote and ParseCheckpoint,
+// LogProofMissing (other origin, no signature by a log key), SignatureInvalid (a known signature is wrong),
+// QuorumMissing.
 Result<Checkpoint> VerifyCheckpoint(std::string_view note, const LogPolicy& policy);
 
 }  // namespace fleetseal::merkle

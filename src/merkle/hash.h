@@ -1,7 +1,7 @@
 // Hashes of the log's tree.
 //
-// Source: RFC 6962 section 2.1: leaf = SHA-256(0x00 || data), node = SHA-256(0x01 || left || right), empty tree = SHA-256("").
-// Thread rule: pure functions.
+// Source: RFC 6962 section 2.1: leaf = SHA-256(0x00 || data), node = SHA-256(0x01 || left || right), empty tree =
+// SHA-256(""). Thread rule: pure functions.
 #pragma once
 
 #include <span>

@@ -97,9 +97,10 @@ bool IsKeyName(std::string_view name) {
   if (name.empty() || name.size() > kKeyNameBytesMax || !IsNoteText(name)) return false;
   if (name.find_first_of(" +\n") != std::string_view::npos) return false;
   // White space outside ASCII: U+0085, U+00A0, U+1680, U+2000 to U+200A, U+2028, U+2029, U+202F, U+205F, U+3000.
-  for (const std::string_view space : {"\xc2\x85", "\xc2\xa0", "\xe1\x9a\x80", "\xe2\x80\x80", "\xe2\x80\x81", "\xe2\x80\x82", "\xe2\x80\x83",
-                                       "\xe2\x80\x84", "\xe2\x80\x85", "\xe2\x80\x86", "\xe2\x80\x87", "\xe2\x80\x88", "\xe2\x80\x89", "\xe2\x80\x8a",
-                                       "\xe2\x80\xa8", "\xe2\x80\xa9", "\xe2\x80\xaf", "\xe2\x81\x9f", "\xe3\x80\x80"}) {
+  for (const std::string_view space :
+       {"\xc2\x85", "\xc2\xa0", "\xe1\x9a\x80", "\xe2\x80\x80", "\xe2\x80\x81", "\xe2\x80\x82", "\xe2\x80\x83",
+        "\xe2\x80\x84", "\xe2\x80\x85", "\xe2\x80\x86", "\xe2\x80\x87", "\xe2\x80\x88", "\xe2\x80\x89", "\xe2\x80\x8a",
+        "\xe2\x80\xa8", "\xe2\x80\xa9", "\xe2\x80\xaf", "\xe2\x81\x9f", "\xe3\x80\x80"}) {
     if (name.find(space) != std::string_view::npos) return false;
   }
   return true;
@@ -153,7 +154,8 @@ Result<Note> ParseNote(std::string_view note) {
   std::string_view lines = note.substr(blank + 2);
   if (lines.empty()) return refuse("no signature");
   while (!lines.empty()) {
-    if (parsed.signatures.size() == kNoteSignaturesMax) return Fail(ErrorCode::kLimitExceeded, "more than 64 signatures");
+    if (parsed.signatures.size() == kNoteSignaturesMax)
+      return Fail(ErrorCode::kLimitExceeded, "more than 64 signatures");
     const size_t end = lines.find('\n');
     TRY_ASSIGN(auto signature, ParseSignatureLine(lines.substr(0, end)));
     parsed.signatures.push_back(std::move(signature));
@@ -179,7 +181,8 @@ Result<std::string> SignNote(std::string_view text, std::string_view name, const
   return BuildNote({std::string(text), {{std::string(name), id, std::move(blob)}}});
 }
 
-Result<NoteSignature> Cosign(std::string_view text, std::string_view name, UnixSeconds time, const crypto::Signer& signer) {
+Result<NoteSignature> Cosign(std::string_view text, std::string_view name, UnixSeconds time,
+                             const crypto::Signer& signer) {
   CHECK(text.ends_with('\n') && time.value >= 0);
   TRY_ASSIGN(const NoteKeyId id, KeyIdFor(name, NoteKeyType::kCosignatureV1, signer));
   const auto seconds = static_cast<uint64_t>(time.value);

@@ -1,9 +1,9 @@
 // Signed notes and the keys that sign them.
 //
-// Source: C2SP signed-note and tlog-cosignature (reference/tlog.md sections 3 and 4). A note is text ended by a newline, a blank
-// line, then lines "— name base64(key id || signature)". Unknown signatures are ignored; one by a known name and key id that does
-// not verify sinks the note. Ed25519 (0x01) and timestamped Ed25519 cosignatures (0x04) are verified here.
-// Thread rule: plain values and pure functions.
+// Source: C2SP signed-note and tlog-cosignature (reference/tlog.md sections 3 and 4). A note is text ended by a
+// newline, a blank line, then lines "— name base64(key id || signature)". Unknown signatures are ignored; one by a
+// known name and key id that does not verify sinks the note. Ed25519 (0x01) and timestamped Ed25519 cosignatures (0x04)
+// are verified here. Thread rule: plain values and pure functions.
 #pragma once
 
 #include <array>
@@ -68,14 +68,16 @@ struct Note {
 Result<Note> ParseNote(std::string_view note);
 std::string BuildNote(const Note& note);
 
-// Signs `text` with an Ed25519 signer and returns the whole note. `name` is the key's name (for a log its origin). REQUIRES: text ends with
+// Signs `text` with an Ed25519 signer and returns the whole note. `name` is the key's name (for a log its origin).
+// REQUIRES: text ends with
 // '\n'. Codes: KeyInvalid (not Ed25519), those of the signer.
 Result<std::string> SignNote(std::string_view text, std::string_view name, const crypto::Signer& signer);
 // A witness's cosignature line for a checkpoint's text. Codes as above.
-Result<NoteSignature> Cosign(std::string_view text, std::string_view name, UnixSeconds time, const crypto::Signer& signer);
+Result<NoteSignature> Cosign(std::string_view text, std::string_view name, UnixSeconds time,
+                             const crypto::Signer& signer);
 
-// Indices into `keys` of those with at least one valid signature, ascending. SignatureInvalid if a signature by a listed name and key id
-// does not verify.
+// Indices into `keys` of those with at least one valid signature, ascending. SignatureInvalid if a signature by a
+// listed name and key id does not verify.
 Result<std::vector<size_t>> VerifiedKeys(const Note& note, std::span<const Vkey> keys);
 
 }  // namespace fleetseal::merkle

@@ -53,11 +53,13 @@ TEST(VkeyTest, KnownKeyHasTheKnownTextAndCosignerId) {
   ASSERT_TRUE(key) << key.error().ToString();
   EXPECT_EQ(key->ToText(), text);
   EXPECT_EQ(Vkey::Parse(text).value(), *key);
-  EXPECT_EQ(codec::EncodeHex(ByteView(Vkey::FromEd25519(kOrigin, point, NoteKeyType::kCosignatureV1).value().id())), "7a64a175");
+  EXPECT_EQ(codec::EncodeHex(ByteView(Vkey::FromEd25519(kOrigin, point, NoteKeyType::kCosignatureV1).value().id())),
+            "7a64a175");
 }
 
 TEST(VkeyTest, RefusesChangedAndForeignKeys) {
-  for (const char* bad : {"", "example.com/log", "example.com/log+a06c8792", "example.com/log+a06c8793+AQABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f",
+  for (const char* bad : {"", "example.com/log", "example.com/log+a06c8792",
+                          "example.com/log+a06c8793+AQABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f",
                           "example.com/log+A06C8792+AQABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f",
                           "example.com/l g+a06c8792+AQABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f",
                           "example.com/log+a06c8792+AQABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4", "+a06c8792+AQAB"}) {
@@ -77,22 +79,25 @@ TEST_F(NoteTest, CheckpointRoundTripsThroughASignedNote) {
 TEST_F(NoteTest, CheckpointTextIsStrict) {
   const std::string root = codec::EncodeBase64(checkpoint_.root.view());
   EXPECT_TRUE(ParseCheckpoint("o\n0\n" + root + "\n"));
-  for (const std::string& bad : {std::string(), std::string("o\n1\n"), "o\n1\n" + root, "o\n1\n" + root + "\nextension\n", " \n1\n" + root + "\n",
-                                 "a+b\n1\n" + root + "\n", "\n1\n" + root + "\n", std::string("o\n1\nAAAA\n")}) {
+  for (const std::string& bad :
+       {std::string(), std::string("o\n1\n"), "o\n1\n" + root, "o\n1\n" + root + "\nextension\n",
+        " \n1\n" + root + "\n", "a+b\n1\n" + root + "\n", "\n1\n" + root + "\n", std::string("o\n1\nAAAA\n")}) {
     EXPECT_EQ(ParseCheckpoint(bad).error().code, ErrorCode::kTextInvalid) << bad;
   }
   for (const char* size : {"", "01", "-1", "+1", "1 ", "0x1", "18446744073709551616", "9007199254740993"}) {
-    EXPECT_EQ(ParseCheckpoint("o\n" + std::string(size) + "\n" + root + "\n").error().code, ErrorCode::kValueOutOfRange) << size;
+    EXPECT_EQ(ParseCheckpoint("o\n" + std::string(size) + "\n" + root + "\n").error().code, ErrorCode::kValueOutOfRange)
+        << size;
   }
   EXPECT_EQ(ParseCheckpoint("o\n1\n" + root.substr(1) + "\n").error().code, ErrorCode::kBase64Invalid);
 }
 
 TEST_F(NoteTest, NotesAreStrict) {
   const std::string line = note_.substr(note_.rfind("\n\n") + 2);
-  for (const std::string& bad : {std::string("x"), std::string("x\n"), std::string("x\n\n"), "x\n" + line, "x\n\n" + line.substr(0, line.size() - 1),
-                                 "x\n\n" + line.substr(3), "x\x01\n\n" + line, "x\xff\n\n" + line, "x\xc0\x80\n\n" + line,
-                                 std::string("x\n\n\xe2\x80\x94 name AAAA\n"), "x\r\n\n" + line, std::string("x\n\n\xe2\x80\x94 name\n"),
-                                 "x\n\n" + line + "\n", std::string("x\n\n\xe2\x80\x94  AAAAAAA=\n")}) {
+  for (const std::string& bad :
+       {std::string("x"), std::string("x\n"), std::string("x\n\n"), "x\n" + line,
+        "x\n\n" + line.substr(0, line.size() - 1), "x\n\n" + line.substr(3), "x\x01\n\n" + line, "x\xff\n\n" + line,
+        "x\xc0\x80\n\n" + line, std::string("x\n\n\xe2\x80\x94 name AAAA\n"), "x\r\n\n" + line,
+        std::string("x\n\n\xe2\x80\x94 name\n"), "x\n\n" + line + "\n", std::string("x\n\n\xe2\x80\x94  AAAAAAA=\n")}) {
     const auto parsed = ParseNote(bad);
     ASSERT_FALSE(parsed) << bad;
     EXPECT_EQ(parsed.error().code, ErrorCode::kTextInvalid) << bad;
@@ -113,7 +118,8 @@ TEST_F(NoteTest, AnyChangeOfTheSignedTextOrSignatureIsRefused) {
 }
 
 TEST_F(NoteTest, UnknownSignaturesAreIgnoredButAloneAreNoProof) {
-  EXPECT_EQ(Refused(SignNote(BuildCheckpoint(checkpoint_), kOrigin, other_.signer).value()), ErrorCode::kLogProofMissing);
+  EXPECT_EQ(Refused(SignNote(BuildCheckpoint(checkpoint_), kOrigin, other_.signer).value()),
+            ErrorCode::kLogProofMissing);
   Note note = ParseNote(note_).value();
   note.signatures.insert(note.signatures.begin(), {"unknown.example", {1, 2, 3, 4}, Bytes(4900, 5)});
   EXPECT_TRUE(VerifyCheckpoint(BuildNote(note), policy_));
@@ -172,7 +178,8 @@ class ProofTest : public NoteTest {
     proof_.leaf = ToBytes("leaf-5");
     proof_.index = 5;
     proof_.hashes = InclusionProof(5, 7, reader).value();
-    proof_.checkpoint_note = SignNote(BuildCheckpoint({std::string(kOrigin), 7, RootOf(hashes)}), kOrigin, log_.signer).value();
+    proof_.checkpoint_note =
+        SignNote(BuildCheckpoint({std::string(kOrigin), 7, RootOf(hashes)}), kOrigin, log_.signer).value();
   }
   ErrorCode Refused() const {
     const auto verified = VerifyLogProof(proof_, policy_);

@@ -26,7 +26,8 @@ std::optional<std::string_view> CutLine(std::string_view& rest) {
 Result<uint64_t> ParseIndex(std::string_view text) {
   uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || std::to_string(value) != text || value >= kTreeSizeMax) {
+  if (error != std::errc() || end != text.data() + text.size() || std::to_string(value) != text ||
+      value >= kTreeSizeMax) {
     return Fail(ErrorCode::kValueOutOfRange, "log proof: bad index");
   }
   return value;
@@ -60,7 +61,8 @@ Result<LogProof> ParseLogProof(std::string_view text) {
   if (!line->starts_with(kIndex)) return Fail(ErrorCode::kTextInvalid, "log proof: no index line");
   TRY_ASSIGN(proof.index, ParseIndex(line->substr(kIndex.size())));
   for (line = CutLine(rest); line && !line->empty(); line = CutLine(rest)) {
-    if (proof.hashes.size() == kProofHashesMax) return Fail(ErrorCode::kLimitExceeded, "log proof: more than 63 hashes");
+    if (proof.hashes.size() == kProofHashesMax)
+      return Fail(ErrorCode::kLimitExceeded, "log proof: more than 63 hashes");
     TRY_ASSIGN(const Bytes bytes, codec::DecodeBase64(*line));
     const auto hash = Sha256::FromBytes(bytes);
     if (!hash) return Fail(ErrorCode::kTextInvalid, "log proof: a hash has not 32 bytes");

@@ -1,8 +1,8 @@
 // tlog-proof files: everything that shows offline that a leaf is on a log.
 //
-// Source: C2SP tlog-proof (reference/tlog.md section 5); trust model section 6: "the proof carries the exact leaf bytes" (in the
-// `extra` line, which is required here). The leaf bytes are authenticated by the inclusion proof over their hash.
-// Thread rule: plain values and pure functions.
+// Source: C2SP tlog-proof (reference/tlog.md section 5); trust model section 6: "the proof carries the exact leaf
+// bytes" (in the `extra` line, which is required here). The leaf bytes are authenticated by the inclusion proof over
+// their hash. Thread rule: plain values and pure functions.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,8 @@ struct LogProof {
 };
 
 std::string BuildLogProof(const LogProof& proof);
-// Strict. Codes: DocumentTooLarge, FormatVersionUnknown, TextInvalid, Base64Invalid, ValueOutOfRange, LimitExceeded, Truncated.
+// Strict. Codes: DocumentTooLarge, FormatVersionUnknown, TextInvalid, Base64Invalid, ValueOutOfRange, LimitExceeded,
+// Truncated.
 Result<LogProof> ParseLogProof(std::string_view text);
 
 // The checkpoint that the proof leads to, if the policy believes it and the leaf is in its tree. Codes: those of

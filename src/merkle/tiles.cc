@@ -55,7 +55,8 @@ std::string TilePath(const TileId& tile) {
   CHECK(tile.level >= kEntriesLevel && tile.level <= kTileLevelMax);
   CHECK(tile.width >= 1 && tile.width <= kTileWidth);
   std::string number = fmt::format("{:03}", tile.number % 1000);
-  for (uint64_t rest = tile.number / 1000; rest > 0; rest /= 1000) number = fmt::format("x{:03}/{}", rest % 1000, number);
+  for (uint64_t rest = tile.number / 1000; rest > 0; rest /= 1000)
+    number = fmt::format("x{:03}/{}", rest % 1000, number);
   std::string path = std::string(kPrefix);
   path += tile.level == kEntriesLevel ? "entries" : std::to_string(tile.level);
   path += "/" + number;
@@ -83,7 +84,8 @@ Result<TileId> ParseTilePath(std::string_view path) {
     const bool is_partial = is_last && segment.ends_with(".p");
     if (is_partial) segment.remove_suffix(2);
     if (segment.size() != 3 || !IsDigits(segment) || tile.number > kTreeSizeMax) return refuse();
-    tile.number = tile.number * 1000 + static_cast<uint64_t>((segment[0] - '0') * 100 + (segment[1] - '0') * 10 + (segment[2] - '0'));
+    tile.number = tile.number * 1000 +
+                  static_cast<uint64_t>((segment[0] - '0') * 100 + (segment[1] - '0') * 10 + (segment[2] - '0'));
     if (is_partial) {
       const auto width = ParseDecimal(CutSegment(rest));
       if (!width || *width == 0 || *width >= kTileWidth) return refuse();

@@ -1,7 +1,7 @@
 // Growing a tree at its right edge, making and verifying inclusion and consistency proofs.
 //
-// Source: RFC 6962 sections 2.1.1 and 2.1.2, RFC 9162 sections 2.1.3.2 and 2.1.4.2 (verification). Trust model section 6.
-// Thread rule: plain values and pure functions; a HashReader follows its owner's rule.
+// Source: RFC 6962 sections 2.1.1 and 2.1.2, RFC 9162 sections 2.1.3.2 and 2.1.4.2 (verification). Trust model
+// section 6. Thread rule: plain values and pure functions; a HashReader follows its owner's rule.
 #pragma once
 
 #include <cstdint>
@@ -53,8 +53,8 @@ Result<std::vector<Sha256>> ConsistencyProof(uint64_t old_size, uint64_t new_siz
 // LogProofMissing unless `proof` shows that leaf `index` of the tree (size, root) has this hash.
 Status VerifyInclusion(uint64_t index, uint64_t size, const Sha256& leaf_hash, std::span<const Sha256> proof,
                        const Sha256& root);
-// LogForked unless `proof` shows that (new_size, new_root) extends (old_size, old_root). The empty tree is a prefix of every tree, with
-// an empty proof; equal sizes need equal roots and an empty proof.
+// LogForked unless `proof` shows that (new_size, new_root) extends (old_size, old_root). The empty tree is a prefix of
+// every tree, with an empty proof; equal sizes need equal roots and an empty proof.
 Status VerifyConsistency(uint64_t old_size, uint64_t new_size, const Sha256& old_root, const Sha256& new_root,
                          std::span<const Sha256> proof);
 

@@ -156,13 +156,35 @@ TEST(Tiles, PathsAreTheKnownOnes) {
 }
 
 TEST(Tiles, PathsReadBackAndNothingElseDoes) {
-  for (const TileId& tile : {TileId{0, 0, 1}, TileId{2, 1000, 255}, TileId{kEntriesLevel, 1234067, 256}, TileId{63, 999999999, 7}}) {
+  for (const TileId& tile :
+       {TileId{0, 0, 1}, TileId{2, 1000, 255}, TileId{kEntriesLevel, 1234067, 256}, TileId{63, 999999999, 7}}) {
     EXPECT_EQ(ParseTilePath(TilePath(tile)).value(), tile);
   }
-  for (const char* bad : {"", "tile/", "tile/0", "tile/0/", "tile/0/1", "tile/0/0001", "tile/00/001", "tile/64/001", "tile/-1/001", "tile/0/x001",
-                          "tile/0/x000/001", "tile/0/001.p/0", "tile/0/001.p/256", "tile/0/001.p/01", "tile/0/001.p", "tile/0/001.p/",
-                          "tile/0/x001.p/001", "tile/0/001/002", "tile/0/001/", "tile/0/../001", "tile/0/001.p/1/2", "/tile/0/001", "tile/data/001",
-                          "tile/0/x999/x999/x999/x999/x999/x999/x999/999", "tile/0/+01"}) {
+  for (const char* bad : {"",
+                          "tile/",
+                          "tile/0",
+                          "tile/0/",
+                          "tile/0/1",
+                          "tile/0/0001",
+                          "tile/00/001",
+                          "tile/64/001",
+                          "tile/-1/001",
+                          "tile/0/x001",
+                          "tile/0/x000/001",
+                          "tile/0/001.p/0",
+                          "tile/0/001.p/256",
+                          "tile/0/001.p/01",
+                          "tile/0/001.p",
+                          "tile/0/001.p/",
+                          "tile/0/x001.p/001",
+                          "tile/0/001/002",
+                          "tile/0/001/",
+                          "tile/0/../001",
+                          "tile/0/001.p/1/2",
+                          "/tile/0/001",
+                          "tile/data/001",
+                          "tile/0/x999/x999/x999/x999/x999/x999/x999/999",
+                          "tile/0/+01"}) {
     EXPECT_EQ(ParseTilePath(bad).error().code, ErrorCode::kInvalidArgument) << bad;
   }
 }
@@ -185,7 +207,8 @@ TEST(Tiles, Size70000HasTheTilesOfTheSpecification) {
 
 TEST(Tiles, GrowingNamesOnlyWhatChanged) {
   EXPECT_TRUE(NewTiles(5, 5).empty());
-  EXPECT_EQ(NewTiles(255, 257), (std::vector<TileId>{{kEntriesLevel, 0, 256}, {kEntriesLevel, 1, 1}, {0, 0, 256}, {0, 1, 1}, {1, 0, 1}}));
+  EXPECT_EQ(NewTiles(255, 257),
+            (std::vector<TileId>{{kEntriesLevel, 0, 256}, {kEntriesLevel, 1, 1}, {0, 0, 256}, {0, 1, 1}, {1, 0, 1}}));
   EXPECT_EQ(NewTiles(257, 258), (std::vector<TileId>{{kEntriesLevel, 1, 2}, {0, 1, 2}}));
 }
 

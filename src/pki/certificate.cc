@@ -70,7 +70,8 @@ struct Certificate::Impl {
 
 namespace {
 
-// Extensions that this library acts on; any other one that is critical, and name constraints in any case, stand against use.
+// Extensions that this library acts on; any other one that is critical, and name constraints in any case, stand against
+// use.
 bool HasUnknownCritical(const STACK_OF(X509_EXTENSION) * extensions) {
   for (int i = 0; i < (extensions == nullptr ? 0 : sk_X509_EXTENSION_num(extensions)); ++i) {
     X509_EXTENSION* extension = sk_X509_EXTENSION_value(extensions, i);

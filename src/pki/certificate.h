@@ -1,8 +1,8 @@
 // X.509 certificates: parsed strictly, read as a value.
 //
-// Source: RFC 5280; trust model section 9: the identity is the single SAN URI, CN is for people only. A certificate that
-// parses is canonical DER and has a supported, strong key; whether it is trusted is chain.h.
-// Thread rule: immutable; copies share one parsed certificate. Vendor: OpenSSL, in .cc files only.
+// Source: RFC 5280; trust model section 9: the identity is the single SAN URI, CN is for people only. A certificate
+// that parses is canonical DER and has a supported, strong key; whether it is trusted is chain.h. Thread rule:
+// immutable; copies share one parsed certificate. Vendor: OpenSSL, in .cc files only.
 #pragma once
 
 #include <memory>
@@ -21,8 +21,8 @@ enum class Purpose : uint8_t { kClient, kServer };
 
 class Certificate {
  public:
-  // One certificate, no trailing bytes. Codes: DocumentTooLarge DerInvalid (also: no v3, unreadable or repeated extension,
-  // NUL or other than ASCII in a SAN) KeyInvalid KeyWeak.
+  // One certificate, no trailing bytes. Codes: DocumentTooLarge DerInvalid (also: no v3, unreadable or repeated
+  // extension, NUL or other than ASCII in a SAN) KeyInvalid KeyWeak.
   static Result<Certificate> FromDer(ByteView der);
   // One "CERTIFICATE" block. Codes: PemInvalid and those of FromDer.
   static Result<Certificate> FromPem(std::string_view pem);

@@ -58,7 +58,8 @@ TEST(Certificate, ServerCertificateHasHostNamesAndAddresses) {
 }
 
 TEST(Certificate, EveryKindOfKeyCanBeACa) {
-  for (const auto kind : {crypto::KeyKind::kP256, crypto::KeyKind::kP384, crypto::KeyKind::kEd25519, crypto::KeyKind::kRsa2048}) {
+  for (const auto kind :
+       {crypto::KeyKind::kP256, crypto::KeyKind::kP384, crypto::KeyKind::kEd25519, crypto::KeyKind::kRsa2048}) {
     const Ca ca = MakeCa("CA", 0, kind);
     EXPECT_TRUE(ca.certificate.is_ca());
     EXPECT_TRUE(ca.certificate.can_sign_certificates());
@@ -74,7 +75,8 @@ TEST(Certificate, SerialsDiffer) {
   const Ca ca = MakeCa();
   const auto key = MakeSigner();
   std::set<std::string> serials;
-  for (int i = 0; i < 50; ++i) serials.insert(Issue(ca.certificate, ca.key, DeviceOptions(key.public_key()))->serial_hex());
+  for (int i = 0; i < 50; ++i)
+    serials.insert(Issue(ca.certificate, ca.key, DeviceOptions(key.public_key()))->serial_hex());
   EXPECT_EQ(serials.size(), 50U);
 }
 
@@ -107,7 +109,8 @@ TEST(Certificate, IssuingRefusesEachWrongOption) {
   EXPECT_EQ(code([](Options& o) { o.san_ips = {"999.1.1.1"}; }), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code([](Options& o) { o.not_after = o.not_before; }), ErrorCode::kInvalidArgument);
   EXPECT_EQ(code([](Options& o) { o.not_before = {-1}; }), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(CodeOf(Issue(ca.certificate, MakeSigner(), DeviceOptions(key.public_key()))), ErrorCode::kCertificateInvalid);
+  EXPECT_EQ(CodeOf(Issue(ca.certificate, MakeSigner(), DeviceOptions(key.public_key()))),
+            ErrorCode::kCertificateInvalid);
   const auto leaf = Issue(ca.certificate, ca.key, DeviceOptions(key.public_key()));
   EXPECT_EQ(CodeOf(Issue(*leaf, key, DeviceOptions(key.public_key()))), ErrorCode::kCertificateInvalid);
   EXPECT_EQ(CodeOf(CreateCa(key, {.common_name = "x", .not_before = kNow, .not_after = kNow + 1, .path_length = 3})),
@@ -147,9 +150,11 @@ TEST(Certificate, RefusesCraftedExtensions) {
   Bytes twice = LeafExtensions();
   der::Append(twice, ExtensionDer(kSubjectAltName, false, der::Sequence({der::Text(der::Primitive(6), "urn:a:b")})));
   EXPECT_EQ(craft(twice), ErrorCode::kDerInvalid);
-  EXPECT_EQ(craft(ExtensionDer(kSubjectAltName, false, codec::DecodeHex("308103820161").value())), ErrorCode::kDerInvalid);  // BER
+  EXPECT_EQ(craft(ExtensionDer(kSubjectAltName, false, codec::DecodeHex("308103820161").value())),
+            ErrorCode::kDerInvalid);  // BER
   EXPECT_EQ(craft(ExtensionDer(kSubjectAltName, false, der::Tlv(der::kOctetString, Bytes{1}))), ErrorCode::kDerInvalid);
-  EXPECT_EQ(craft(ExtensionDer(kBasicConstraints, true, der::Tlv(der::kOctetString, Bytes{1}))), ErrorCode::kDerInvalid);
+  EXPECT_EQ(craft(ExtensionDer(kBasicConstraints, true, der::Tlv(der::kOctetString, Bytes{1}))),
+            ErrorCode::kDerInvalid);
   EXPECT_EQ(craft(ExtensionDer(kSubjectAltName, false, der::Sequence({der::Tlv(der::Primitive(7), Bytes(5))}))),
             ErrorCode::kDerInvalid);
 }
@@ -158,8 +163,8 @@ TEST(Certificate, RefusesVersion1) {
   const Ca ca = MakeCa();
   const Bytes validity = der::Sequence({TimeDer(kNow).value(), TimeDer(kNow + kDay).value()});
   const Bytes to_be_signed =
-      der::Sequence({der::UnsignedInteger(Bytes{7}), SignatureAlgorithmDer(ca.key.public_key()), ca.certificate.subject_der(),
-                     validity, NameDer("old").value(), ca.key.public_key().spki_der()});
+      der::Sequence({der::UnsignedInteger(Bytes{7}), SignatureAlgorithmDer(ca.key.public_key()),
+                     ca.certificate.subject_der(), validity, NameDer("old").value(), ca.key.public_key().spki_der()});
   EXPECT_EQ(CodeOf(Certificate::FromDer(SignDer(ca.key, to_be_signed).value())), ErrorCode::kDerInvalid);
 }
 
@@ -174,9 +179,11 @@ TEST(Certificate, S4_4_RefusesNulInNames) {
               ErrorCode::kDerInvalid);
   }
   // The same in the CN: only a hand-made name can hold it.
-  const Bytes attribute = der::Sequence({codec::DecodeHex("0603550403").value(), der::Text(der::kUtf8String, std::string("a\0b", 3))});
+  const Bytes attribute =
+      der::Sequence({codec::DecodeHex("0603550403").value(), der::Text(der::kUtf8String, std::string("a\0b", 3))});
   const Bytes name = der::Sequence({der::Tlv(der::kSet, attribute)});
-  EXPECT_EQ(CodeOf(Certificate::FromDer(Craft(ca.key, name, key.public_key(), LeafExtensions()))), ErrorCode::kDerInvalid);
+  EXPECT_EQ(CodeOf(Certificate::FromDer(Craft(ca.key, name, key.public_key(), LeafExtensions()))),
+            ErrorCode::kDerInvalid);
 }
 
 TEST(Certificate, S4_3_RefusesWeakKeys) {
@@ -186,8 +193,8 @@ TEST(Certificate, S4_3_RefusesWeakKeys) {
   const Bytes spki = der::Sequence({codec::DecodeHex("300d06092a864886f70d0101010500").value(), der::BitString(pkcs1)});
   const Bytes validity = der::Sequence({TimeDer(kNow).value(), TimeDer(kNow + kDay).value()});
   const Bytes to_be_signed = der::Sequence({codec::DecodeHex("a003020102").value(), der::UnsignedInteger(Bytes{7}),
-                                            SignatureAlgorithmDer(ca.key.public_key()), ca.certificate.subject_der(), validity,
-                                            NameDer("weak").value(), spki,
+                                            SignatureAlgorithmDer(ca.key.public_key()), ca.certificate.subject_der(),
+                                            validity, NameDer("weak").value(), spki,
                                             der::Tlv(der::Constructed(3), der::Tlv(der::kSequence, LeafExtensions()))});
   EXPECT_EQ(CodeOf(Certificate::FromDer(SignDer(ca.key, to_be_signed).value())), ErrorCode::kKeyWeak);
 }

@@ -18,14 +18,14 @@ namespace fleetseal::pki {
 
 enum class DateCheck : uint8_t {
   kCheck,
-  // simplereenroll of a parked device, and a device without trusted time: trust model sections 5 and 9. The caller takes
-  // over what the dates would have shown.
+  // simplereenroll of a parked device, and a device without trusted time: trust model sections 5 and 9. The caller
+  // takes over what the dates would have shown.
   kIgnore,
 };
 
-// Ok if one of `trusted_cas` signed `leaf`, or signed one of `intermediates` (CA certificates the peer sent) that signed
-// `leaf`, and all of them hold for `purpose` at `now`.
-// Codes: CertificateInvalid, CertificateExpired (only the dates stand against it).
+// Ok if one of `trusted_cas` signed `leaf`, or signed one of `intermediates` (CA certificates the peer sent) that
+// signed `leaf`, and all of them hold for `purpose` at `now`. Codes: CertificateInvalid, CertificateExpired (only the
+// dates stand against it).
 Status VerifyChain(const Certificate& leaf, std::span<const Certificate> trusted_cas, Purpose purpose, UnixSeconds now,
                    DateCheck dates = DateCheck::kCheck, std::span<const Certificate> intermediates = {});
 
@@ -36,8 +36,8 @@ struct Identity {
 };
 // "urn:fleetseal:<org>:device:<id>" or "urn:fleetseal:<org>:person:<id>".
 std::string IdentityUri(const Organisation& organisation, const Identity& identity);
-// CertificateInvalid unless there is exactly one SAN URI and it has that form for this organisation. Does not check trust:
-// REQUIRES: VerifyChain(leaf, ...) passed.
+// CertificateInvalid unless there is exactly one SAN URI and it has that form for this organisation. Does not check
+// trust: REQUIRES: VerifyChain(leaf, ...) passed.
 Result<Identity> IdentityOf(const Certificate& leaf, const Organisation& organisation);
 
 }  // namespace fleetseal::pki

@@ -13,8 +13,8 @@ namespace der = crypto::der;
 
 Organisation Acme() { return Organisation::Parse("acme").value(); }
 
-ErrorCode Verify(const Certificate& leaf, const Certificate& ca, Purpose purpose = Purpose::kClient, UnixSeconds now = kNow,
-                 DateCheck dates = DateCheck::kCheck) {
+ErrorCode Verify(const Certificate& leaf, const Certificate& ca, Purpose purpose = Purpose::kClient,
+                 UnixSeconds now = kNow, DateCheck dates = DateCheck::kCheck) {
   return CodeOf(VerifyChain(leaf, std::span(&ca, 1), purpose, now, dates));
 }
 
@@ -58,7 +58,10 @@ TEST(Chain, S4_3_RefusesTheWrongPurpose) {
   Bytes no_eku = ExtensionDer(kSubjectAltName, false, der::Sequence({der::Text(der::Primitive(6), "urn:a:b")}));
   EXPECT_EQ(Verify(f.Crafted(no_eku), f.ca.certificate), ErrorCode::kCertificateInvalid);
   // anyExtendedKeyUsage is none of ours.
-  const Bytes any = ExtensionDer(kExtendedKeyUsage, false, codec::DecodeHex("300606042a0304" "05").value());
+  const Bytes any = ExtensionDer(kExtendedKeyUsage, false,
+                                 codec::DecodeHex("300606042a0304"
+                                                  "05")
+                                     .value());
   EXPECT_EQ(Verify(f.Crafted(any), f.ca.certificate), ErrorCode::kCertificateInvalid);
   const Bytes any_eku = ExtensionDer(kExtendedKeyUsage, false, codec::DecodeHex("30060604551d2500").value());
   EXPECT_EQ(Verify(f.Crafted(any_eku), f.ca.certificate), ErrorCode::kCertificateInvalid);
@@ -68,10 +71,12 @@ TEST(Chain, S4_3_RefusesDatesBeforeAndAfter) {
   const Fixture f;
   EXPECT_EQ(Verify(f.leaf, f.ca.certificate, Purpose::kClient, f.leaf.not_before()), kGood);
   EXPECT_EQ(Verify(f.leaf, f.ca.certificate, Purpose::kClient, f.leaf.not_after()), kGood);
-  EXPECT_EQ(Verify(f.leaf, f.ca.certificate, Purpose::kClient, f.leaf.not_before() - 1), ErrorCode::kCertificateExpired);
+  EXPECT_EQ(Verify(f.leaf, f.ca.certificate, Purpose::kClient, f.leaf.not_before() - 1),
+            ErrorCode::kCertificateExpired);
   EXPECT_EQ(Verify(f.leaf, f.ca.certificate, Purpose::kClient, f.leaf.not_after() + 1), ErrorCode::kCertificateExpired);
   EXPECT_EQ(Verify(f.leaf, f.ca.certificate, Purpose::kClient, {0}, DateCheck::kIgnore), kGood);
-  EXPECT_EQ(Verify(f.leaf, MakeCa("x").certificate, Purpose::kClient, {0}, DateCheck::kIgnore), ErrorCode::kCertificateInvalid);
+  EXPECT_EQ(Verify(f.leaf, MakeCa("x").certificate, Purpose::kClient, {0}, DateCheck::kIgnore),
+            ErrorCode::kCertificateInvalid);
 }
 
 TEST(Chain, ADeadCaIsExpiredAndALiveOneOfTheSameKeyIsFound) {
@@ -92,14 +97,16 @@ TEST(Chain, S4_3_RefusesAnIssuerThatIsNoCa) {
   EXPECT_TRUE(forged.VerifySignedBy(f.key.public_key()));
   EXPECT_EQ(Verify(forged, f.leaf), ErrorCode::kCertificateInvalid);
   const std::vector<Certificate> middle = {f.leaf};
-  EXPECT_EQ(CodeOf(VerifyChain(forged, std::span(&f.ca.certificate, 1), Purpose::kClient, kNow, DateCheck::kCheck, middle)),
-            ErrorCode::kCertificateInvalid);
+  EXPECT_EQ(
+      CodeOf(VerifyChain(forged, std::span(&f.ca.certificate, 1), Purpose::kClient, kNow, DateCheck::kCheck, middle)),
+      ErrorCode::kCertificateInvalid);
   // A CA without keyCertSign.
   Bytes extensions = ExtensionDer(kBasicConstraints, true, codec::DecodeHex("30030101ff").value());
   der::Append(extensions, ExtensionDer(kKeyUsage, true, codec::DecodeHex("03020780").value()));
   const Bytes name = NameDer("crafted").value();
   const Certificate no_sign = Certificate::FromDer(Craft(f.key, name, f.key.public_key(), extensions)).value();
-  const Certificate below = Certificate::FromDer(Craft(f.key, name, victim.public_key(), LeafExtensions(), "leaf")).value();
+  const Certificate below =
+      Certificate::FromDer(Craft(f.key, name, victim.public_key(), LeafExtensions(), "leaf")).value();
   EXPECT_EQ(Verify(below, no_sign), ErrorCode::kCertificateInvalid);
 }
 
@@ -125,10 +132,12 @@ TEST(Chain, S4_3_RefusesACaWithNameConstraints) {
   const Bytes name = NameDer("crafted").value();
   Bytes extensions = ExtensionDer(kBasicConstraints, true, codec::DecodeHex("30030101ff").value());
   const Certificate plain = Certificate::FromDer(Craft(key, name, key.public_key(), extensions)).value();
-  der::Append(extensions, ExtensionDer(kNameConstraints, false, codec::DecodeHex("300da00b3009820761622e74657374").value()));
+  der::Append(extensions,
+              ExtensionDer(kNameConstraints, false, codec::DecodeHex("300da00b3009820761622e74657374").value()));
   const auto constrained = Certificate::FromDer(Craft(key, name, key.public_key(), extensions));
   ASSERT_TRUE(constrained) << constrained.error().ToString();
-  const Certificate leaf = Certificate::FromDer(Craft(key, name, MakeSigner().public_key(), LeafExtensions(), "leaf")).value();
+  const Certificate leaf =
+      Certificate::FromDer(Craft(key, name, MakeSigner().public_key(), LeafExtensions(), "leaf")).value();
   EXPECT_EQ(Verify(leaf, plain), kGood);
   EXPECT_EQ(Verify(leaf, *constrained), ErrorCode::kCertificateInvalid);
 }
@@ -142,13 +151,15 @@ TEST(Chain, CrossSignedCaIsTrustedByThoseWhoKnowTheOldOne) {
   ASSERT_TRUE(cross) << cross.error().ToString();
   EXPECT_EQ(cross->not_after(), std::min(old.certificate.not_after(), next.certificate.not_after()));
   const auto verify = [&](const Certificate& trusted) {
-    return CodeOf(VerifyChain(leaf, std::span(&trusted, 1), Purpose::kClient, kNow, DateCheck::kCheck, std::span(&*cross, 1)));
+    return CodeOf(
+        VerifyChain(leaf, std::span(&trusted, 1), Purpose::kClient, kNow, DateCheck::kCheck, std::span(&*cross, 1)));
   };
   EXPECT_EQ(verify(old.certificate), kGood);
   EXPECT_EQ(verify(next.certificate), kGood);
   EXPECT_EQ(verify(MakeCa("old", 1).certificate), ErrorCode::kCertificateInvalid);
   // S4.3: path length 0 allows no CA below.
-  const Certificate narrow = CreateCa(old.key, {.common_name = "old", .not_before = kNow - kDay, .not_after = kNow + kDay}).value();
+  const Certificate narrow =
+      CreateCa(old.key, {.common_name = "old", .not_before = kNow - kDay, .not_after = kNow + kDay}).value();
   EXPECT_EQ(verify(narrow), ErrorCode::kCertificateInvalid);
   EXPECT_EQ(CodeOf(CrossSign(next.certificate, narrow, old.key, kNow)), ErrorCode::kCertificateInvalid);
   EXPECT_EQ(CodeOf(CrossSign(leaf, old.certificate, old.key, kNow)), ErrorCode::kCertificateInvalid);
@@ -205,10 +216,11 @@ TEST(Identity, S0_10_IsTheSingleUriOfThisOrganisation) {
 
 TEST(Identity, S0_10_RefusesEveryOtherUri) {
   const Fixture f;
-  for (const char* uri : {"urn:fleetseal:acme:device:", "urn:fleetseal:acme:device:..", "urn:fleetseal:acme:device:a/b",
-                          "urn:fleetseal:acme:device:a:b", "urn:fleetseal:acme:robot:a", "urn:fleetseal:other:device:a",
-                          "URN:fleetseal:acme:device:a", "urn:fleetseal:acme:Device:a", "https://acme/device/a",
-                          " urn:fleetseal:acme:device:a", "urn:fleetseal:acme:device:a ", "urn:fleetseal:acme:device:a%00"}) {
+  for (const char* uri :
+       {"urn:fleetseal:acme:device:", "urn:fleetseal:acme:device:..", "urn:fleetseal:acme:device:a/b",
+        "urn:fleetseal:acme:device:a:b", "urn:fleetseal:acme:robot:a", "urn:fleetseal:other:device:a",
+        "URN:fleetseal:acme:device:a", "urn:fleetseal:acme:Device:a", "https://acme/device/a",
+        " urn:fleetseal:acme:device:a", "urn:fleetseal:acme:device:a ", "urn:fleetseal:acme:device:a%00"}) {
     EXPECT_EQ(CodeOf(IdentityOf(f.Crafted(LeafExtensions(uri)), Acme())), ErrorCode::kCertificateInvalid) << uri;
   }
 }
@@ -220,9 +232,9 @@ TEST(Identity, S4_4_RefusesTwoUrisAndCommonNameAlone) {
                                                 der::Text(der::Primitive(6), "urn:fleetseal:acme:device:pump-2")}));
   EXPECT_EQ(CodeOf(IdentityOf(f.Crafted(two), Acme())), ErrorCode::kCertificateInvalid);
   const Bytes none = ExtensionDer(kBasicConstraints, true, der::Sequence({}));
-  const Certificate cn_only =
-      Certificate::FromDer(Craft(f.ca.key, f.ca.certificate.subject_der(), f.key.public_key(), none, "urn:fleetseal:acme:device:pump-1"))
-          .value();
+  const Certificate cn_only = Certificate::FromDer(Craft(f.ca.key, f.ca.certificate.subject_der(), f.key.public_key(),
+                                                         none, "urn:fleetseal:acme:device:pump-1"))
+                                  .value();
   EXPECT_EQ(cn_only.subject_common_name(), "urn:fleetseal:acme:device:pump-1");
   EXPECT_EQ(CodeOf(IdentityOf(cn_only, Acme())), ErrorCode::kCertificateInvalid);
 }

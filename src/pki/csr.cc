@@ -46,13 +46,15 @@ Result<CertificateRequest> ParseCertificateRequest(ByteView der) {
   if (X509_REQ_get_version(request.get()) != X509_REQ_VERSION_1) {
     return Fail(ErrorCode::kDerInvalid, "certificate request: not version 1");
   }
-  TRY_ASSIGN_CONTEXT(crypto::PublicKey key, ReadPublicKey(X509_REQ_get_X509_PUBKEY(request.get())), "certificate request");
+  TRY_ASSIGN_CONTEXT(crypto::PublicKey key, ReadPublicKey(X509_REQ_get_X509_PUBKEY(request.get())),
+                     "certificate request");
   TRY_CONTEXT(CheckSignature(request.get()), "certificate request");
   const ExtensionsHandle extensions(X509_REQ_get_extensions(request.get()));
   ERR_clear_error();
   TRY_CONTEXT(CheckExtensions(extensions.get()), "certificate request");
   TRY_ASSIGN_CONTEXT(AlternativeNames names, ReadAlternativeNames(extensions.get()), "certificate request");
-  TRY_ASSIGN_CONTEXT(std::string common_name, ReadCommonName(X509_REQ_get_subject_name(request.get())), "certificate request");
+  TRY_ASSIGN_CONTEXT(std::string common_name, ReadCommonName(X509_REQ_get_subject_name(request.get())),
+                     "certificate request");
   if (!codec::IsPrintableAscii(common_name)) common_name.clear();
   return CertificateRequest{
       .public_key = std::move(key), .subject_common_name = std::move(common_name), .san_uris = std::move(names.uris)};
@@ -69,11 +71,11 @@ Result<Bytes> BuildCertificateRequest(const crypto::Signer& key, std::string_vie
   Bytes attributes;
   if (!san_uris.empty()) {
     TRY_ASSIGN(const Bytes names, AlternativeNamesExtension({.uris = san_uris, .dns = {}, .ips = {}}));
-    attributes = der::Sequence(
-        {der::Tlv(der::kOid, kExtensionRequestOid), der::Tlv(der::kSet, der::Sequence({names}))});
+    attributes =
+        der::Sequence({der::Tlv(der::kOid, kExtensionRequestOid), der::Tlv(der::kSet, der::Sequence({names}))});
   }
-  const Bytes info = der::Sequence({der::UnsignedInteger(Bytes{}), subject, key.public_key().spki_der(),
-                                    der::Tlv(der::Constructed(0), attributes)});
+  const Bytes info = der::Sequence(
+      {der::UnsignedInteger(Bytes{}), subject, key.public_key().spki_der(), der::Tlv(der::Constructed(0), attributes)});
   TRY_ASSIGN_CONTEXT(Bytes request, SignDer(key, info), "signing a certificate request");
   return request;
 }

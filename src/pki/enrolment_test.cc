@@ -18,15 +18,15 @@ constexpr uint8_t kExtensionRequest[] = {0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf
 
 // A request with any extensions at all.
 Bytes CraftRequest(const crypto::Signer& signer, const crypto::PublicKey& key, ByteView extensions) {
-  const Bytes attribute =
-      der::Sequence({kExtensionRequest, der::Tlv(der::kSet, der::Tlv(der::kSequence, extensions))});
-  const Bytes info = der::Sequence(
-      {der::UnsignedInteger(Bytes{}), NameDer("crafted").value(), key.spki_der(), der::Tlv(der::Constructed(0), attribute)});
+  const Bytes attribute = der::Sequence({kExtensionRequest, der::Tlv(der::kSet, der::Tlv(der::kSequence, extensions))});
+  const Bytes info = der::Sequence({der::UnsignedInteger(Bytes{}), NameDer("crafted").value(), key.spki_der(),
+                                    der::Tlv(der::Constructed(0), attribute)});
   return SignDer(signer, info).value();
 }
 
 TEST(CertificateRequest, RoundTripsForEveryKind) {
-  for (const auto kind : {crypto::KeyKind::kP256, crypto::KeyKind::kP384, crypto::KeyKind::kEd25519, crypto::KeyKind::kRsa2048}) {
+  for (const auto kind :
+       {crypto::KeyKind::kP256, crypto::KeyKind::kP384, crypto::KeyKind::kEd25519, crypto::KeyKind::kRsa2048}) {
     const auto key = MakeSigner(kind);
     const auto built = BuildCertificateRequest(key, "pump-1", {"urn:fleetseal:acme:device:pump-1"});
     ASSERT_TRUE(built);
@@ -35,7 +35,8 @@ TEST(CertificateRequest, RoundTripsForEveryKind) {
     EXPECT_TRUE(read->public_key == key.public_key());
     EXPECT_EQ(read->subject_common_name, "pump-1");
     EXPECT_EQ(read->san_uris, std::vector<std::string>{"urn:fleetseal:acme:device:pump-1"});
-    const auto bare = ParseCertificateRequestPem(codec::EncodePem("CERTIFICATE REQUEST", BuildCertificateRequest(key, "x", {}).value()));
+    const auto bare = ParseCertificateRequestPem(
+        codec::EncodePem("CERTIFICATE REQUEST", BuildCertificateRequest(key, "x", {}).value()));
     ASSERT_TRUE(bare) << bare.error().ToString();
     EXPECT_TRUE(bare->san_uris.empty());
   }
@@ -93,8 +94,9 @@ TEST(CertificateRequest, S0_6_ExtensionsOfTheRequestNeverReachTheCertificate) {
   Bytes extensions = ExtensionDer(kBasicConstraints, true, codec::DecodeHex("30030101ff").value());
   der::Append(extensions, ExtensionDer(kKeyUsage, true, codec::DecodeHex("03020204").value()));
   der::Append(extensions, ExtensionDer(kExtendedKeyUsage, false, codec::DecodeHex("300a06082b06010505070301").value()));
-  der::Append(extensions, ExtensionDer(kSubjectAltName, false,
-                                       der::Sequence({der::Text(der::Primitive(6), "urn:fleetseal:acme:device:other")})));
+  der::Append(extensions,
+              ExtensionDer(kSubjectAltName, false,
+                           der::Sequence({der::Text(der::Primitive(6), "urn:fleetseal:acme:device:other")})));
   const auto request = ParseCertificateRequest(CraftRequest(key, key.public_key(), extensions));
   ASSERT_TRUE(request) << request.error().ToString();
   EXPECT_EQ(request->san_uris, std::vector<std::string>{"urn:fleetseal:acme:device:other"});
@@ -146,7 +148,8 @@ TEST(Est, CertsOnlyRefusesOtherVersionsDigestsContentsAndSigners) {
   const Bytes none = der::Tlv(der::kSet, Bytes{});
   const Bytes some = der::Tlv(der::kSet, der::Sequence({}));
   const auto decode = [&](uint8_t version, const Bytes& digests, const Bytes& content, const Bytes& signers) {
-    const Bytes signed_data = der::Sequence({der::UnsignedInteger(Bytes{version}), digests, content, certificates, signers});
+    const Bytes signed_data =
+        der::Sequence({der::UnsignedInteger(Bytes{version}), digests, content, certificates, signers});
     return CodeOf(DecodeCertsOnly(der::Sequence({type, der::Tlv(der::Constructed(0), signed_data)})));
   };
   EXPECT_EQ(decode(1, none, data, none), ErrorCode::kInternal);  // good: no code
@@ -166,8 +169,8 @@ TEST(Est, S2_19_BodiesInEveryFormThatClientsSend) {
   const std::string pem = codec::EncodePem("CERTIFICATE REQUEST", request);
   std::string pem_crlf;
   for (const char c : pem) pem_crlf += c == '\n' ? std::string("\r\n") : std::string(1, c);
-  for (const std::string& body : {lines, crlf, codec::EncodeBase64(request), std::string(AsText(request)), pem, pem_crlf,
-                                  codec::EncodePem("NEW CERTIFICATE REQUEST", request)}) {
+  for (const std::string& body : {lines, crlf, codec::EncodeBase64(request), std::string(AsText(request)), pem,
+                                  pem_crlf, codec::EncodePem("NEW CERTIFICATE REQUEST", request)}) {
     const auto decoded = DecodeEstBody(EstBody::kRequest, body);
     ASSERT_TRUE(decoded) << body;
     EXPECT_EQ(*decoded, request);

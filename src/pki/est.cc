@@ -18,7 +18,9 @@ constexpr uint8_t kEmptySet[] = {der::kSet, 0x00};
 // Certificates in one body: a CA, its successor and their cross-signed forms, twice over.
 constexpr size_t kCertificatesMax = 16;
 
-tl::unexpected<Error> Invalid(std::string detail) { return Fail(ErrorCode::kDerInvalid, "PKCS#7: " + std::move(detail)); }
+tl::unexpected<Error> Invalid(std::string detail) {
+  return Fail(ErrorCode::kDerInvalid, "PKCS#7: " + std::move(detail));
+}
 
 bool IsSame(ByteView left, ByteView right) { return std::equal(left.begin(), left.end(), right.begin(), right.end()); }
 
@@ -65,7 +67,8 @@ Result<std::vector<Certificate>> DecodeCertsOnly(ByteView der) {
   crypto::DerReader reader(member);
   std::vector<Certificate> certificates;
   while (!reader.is_at_end()) {
-    if (certificates.size() == kCertificatesMax) return Fail(ErrorCode::kDocumentTooLarge, "PKCS#7: too many certificates");
+    if (certificates.size() == kCertificatesMax)
+      return Fail(ErrorCode::kDocumentTooLarge, "PKCS#7: too many certificates");
     TRY_ASSIGN(const ByteView whole, reader.ReadWhole(der::kSequence));
     TRY_ASSIGN(Certificate certificate, Certificate::FromDer(whole));
     certificates.push_back(std::move(certificate));

@@ -77,7 +77,8 @@ Bytes CaExtensions(std::optional<int> path_length, ByteView subject_key_id, Byte
 
 Status CheckIssuer(const Certificate& ca, const crypto::Signer& key) {
   if (!ca.is_ca() || !ca.can_sign_certificates()) return Fail(ErrorCode::kCertificateInvalid, "the issuer is no CA");
-  if (!(ca.public_key() == key.public_key())) return Fail(ErrorCode::kCertificateInvalid, "the key is not that of the CA");
+  if (!(ca.public_key() == key.public_key()))
+    return Fail(ErrorCode::kCertificateInvalid, "the key is not that of the CA");
   return {};
 }
 
@@ -116,8 +117,8 @@ Result<Certificate> Issue(const Certificate& ca, const crypto::Signer& ca_key, c
     return Fail(ErrorCode::kInvalidArgument, "a certificate needs a subject alternative name");
   }
   TRY_ASSIGN(const Bytes subject, NameDer(options.common_name));
-  TRY_ASSIGN(const Bytes names, AlternativeNamesExtension(
-                                    {.uris = options.san_uris, .dns = options.san_dns, .ips = options.san_ips}));
+  TRY_ASSIGN(const Bytes names,
+             AlternativeNamesExtension({.uris = options.san_uris, .dns = options.san_dns, .ips = options.san_ips}));
   const ByteView purpose = options.purpose == Purpose::kServer ? ByteView(kServerAuthOid) : ByteView(kClientAuthOid);
   Bytes extensions = ExtensionDer(kBasicConstraintsOid, true, der::Sequence({}));
   der::Append(extensions, ExtensionDer(kKeyUsageOid, true, kLeafKeyUsage));

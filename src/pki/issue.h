@@ -30,9 +30,9 @@ struct CaOptions {
 // A self-signed CA: CA:TRUE, keyCertSign and cRLSign. Codes: InvalidArgument (name, dates), and those of Signer::Sign.
 Result<Certificate> CreateCa(const crypto::Signer& key, const CaOptions& options);
 
-// The same subject and key as `next`, signed by `old`: lets those who know only the old CA accept the new one (trust model
-// section 9). Its end is that of `old`. Codes: CertificateInvalid (either is no CA, or `old` has path
-// length 0), InvalidArgument.
+// The same subject and key as `next`, signed by `old`: lets those who know only the old CA accept the new one (trust
+// model section 9). Its end is that of `old`. Codes: CertificateInvalid (either is no CA, or `old` has path length 0),
+// InvalidArgument.
 Result<Certificate> CrossSign(const Certificate& next, const Certificate& old, const crypto::Signer& old_key,
                               UnixSeconds not_before);
 

@@ -20,7 +20,8 @@ using crypto::SignatureAlgorithm;
 constexpr uint8_t kEcdsaSha256[] = {0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02};
 constexpr uint8_t kEcdsaSha384[] = {0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03};
 constexpr uint8_t kEd25519[] = {0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70};
-constexpr uint8_t kRsaSha256[] = {0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b, 0x05, 0x00};
+constexpr uint8_t kRsaSha256[] = {0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
+                                  0xf7, 0x0d, 0x01, 0x01, 0x0b, 0x05, 0x00};
 constexpr uint8_t kCommonNameOid[] = {0x55, 0x04, 0x03};
 constexpr uint8_t kSubjectAltNameOid[] = {0x55, 0x1d, 0x11};
 
@@ -29,18 +30,22 @@ constexpr size_t kNameMax = 253;       // a host name (RFC 1035); our URIs are s
 
 ByteView AlgorithmOf(const crypto::PublicKey& key) {
   switch (key.default_algorithm()) {
-    case SignatureAlgorithm::kEs256: return kEcdsaSha256;
-    case SignatureAlgorithm::kEs384: return kEcdsaSha384;
-    case SignatureAlgorithm::kEdDsa: return kEd25519;
+    case SignatureAlgorithm::kEs256:
+      return kEcdsaSha256;
+    case SignatureAlgorithm::kEs384:
+      return kEcdsaSha384;
+    case SignatureAlgorithm::kEdDsa:
+      return kEd25519;
     case SignatureAlgorithm::kRs256:
-    case SignatureAlgorithm::kPs256: return kRsaSha256;
+    case SignatureAlgorithm::kPs256:
+      return kRsaSha256;
   }
   CHECK(false);
 }
 
 bool IsUri(std::string_view text) {
-  return !text.empty() && text.size() <= kNameMax && codec::IsPrintableAscii(text) && text.find(' ') == std::string_view::npos &&
-         text.find(':') != std::string_view::npos;
+  return !text.empty() && text.size() <= kNameMax && codec::IsPrintableAscii(text) &&
+         text.find(' ') == std::string_view::npos && text.find(':') != std::string_view::npos;
 }
 
 bool IsHostName(std::string_view text) {
@@ -67,7 +72,8 @@ Result<Bytes> SignDer(const crypto::Signer& signer, ByteView to_be_signed) {
   TRY_ASSIGN(Bytes signature, signer.Sign(algorithm, to_be_signed));
   if (algorithm == SignatureAlgorithm::kEs256 || algorithm == SignatureAlgorithm::kEs384) {
     const ByteView raw = signature;  // r||s; X.509 wants them in DER (RFC 3279 section 2.2.3)
-    signature = der::Sequence({der::UnsignedInteger(raw.first(raw.size() / 2)), der::UnsignedInteger(raw.subspan(raw.size() / 2))});
+    signature = der::Sequence(
+        {der::UnsignedInteger(raw.first(raw.size() / 2)), der::UnsignedInteger(raw.subspan(raw.size() / 2))});
   }
   return der::Sequence({to_be_signed, AlgorithmOf(signer.public_key()), der::BitString(signature)});
 }
@@ -76,7 +82,8 @@ Result<Bytes> NameDer(std::string_view common_name) {
   if (common_name.empty() || common_name.size() > kCommonNameMax || !codec::IsPrintableAscii(common_name)) {
     return Fail(ErrorCode::kInvalidArgument, "a common name is not 1 to 64 printable ASCII characters");
   }
-  const Bytes attribute = der::Sequence({der::Tlv(der::kOid, kCommonNameOid), der::Text(der::kUtf8String, common_name)});
+  const Bytes attribute =
+      der::Sequence({der::Tlv(der::kOid, kCommonNameOid), der::Text(der::kUtf8String, common_name)});
   return der::Sequence({der::Tlv(der::kSet, attribute)});
 }
 
@@ -111,7 +118,8 @@ Result<Bytes> AlternativeNamesExtension(const SubjectNames& names) {
 
 Bytes ExtensionDer(ByteView oid, bool is_critical, ByteView value) {
   static constexpr uint8_t kTrue[] = {der::kBoolean, 0x01, 0xff};
-  const ByteView critical = is_critical ? ByteView(kTrue) : ByteView();  // FALSE is the default and left out (X.690 11.5)
+  const ByteView critical =
+      is_critical ? ByteView(kTrue) : ByteView();  // FALSE is the default and left out (X.690 11.5)
   return der::Sequence({der::Tlv(der::kOid, oid), critical, der::Tlv(der::kOctetString, value)});
 }
 

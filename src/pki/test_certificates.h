@@ -34,7 +34,8 @@ inline Ca MakeCa(const std::string& name = "Test CA", int path_length = 0,
                  crypto::KeyKind kind = crypto::KeyKind::kP256) {
   crypto::SoftwareSigner key = MakeSigner(kind);
   auto certificate = CreateCa(
-      key, {.common_name = name, .not_before = kNow - kDay, .not_after = kNow + 3650 * kDay, .path_length = path_length});
+      key,
+      {.common_name = name, .not_before = kNow - kDay, .not_after = kNow + 3650 * kDay, .path_length = path_length});
   return {crypto::SoftwareSigner(crypto::PrivateKey::FromPkcs8Der(key.private_key().pkcs8_der().reveal()).value()),
           std::move(certificate).value()};
 }
@@ -67,8 +68,8 @@ inline Bytes LeafExtensions(const std::string& uri = "urn:fleetseal:acme:device:
 }
 
 // A certificate with any extensions at all, signed by `issuer_key`, valid around kNow.
-inline Bytes Craft(const crypto::Signer& issuer_key, ByteView issuer_name, const crypto::PublicKey& key, ByteView extensions,
-                   const std::string& name = "crafted") {
+inline Bytes Craft(const crypto::Signer& issuer_key, ByteView issuer_name, const crypto::PublicKey& key,
+                   ByteView extensions, const std::string& name = "crafted") {
   namespace der = crypto::der;
   static constexpr uint8_t kVersion3[] = {0xa0, 0x03, 0x02, 0x01, 0x02};
   const Bytes validity = der::Sequence({TimeDer(kNow - kDay).value(), TimeDer(kNow + kDay).value()});

@@ -16,10 +16,13 @@ Result<Config> Config::Load(const std::string& path) {
   config.wrap_socket = reader.PathOr("wrap_socket", "../run/sealer/wrap.sock");
   config.server_uid = static_cast<uid_t>(reader.IntegerOr("server_uid", geteuid(), 0, kIdMax));
   config.signer_uid = static_cast<uid_t>(reader.IntegerOr("signer_uid", geteuid(), 0, kIdMax));
-  if (const auto group = reader.OptionalInteger("socket_group", 0, kIdMax)) config.socket_group = static_cast<gid_t>(*group);
+  if (const auto group = reader.OptionalInteger("socket_group", 0, kIdMax))
+    config.socket_group = static_cast<gid_t>(*group);
   const auto level = log::ParseLevel(reader.StringOr("log_level", "info"));
-  if (level) config.log_level = *level;
-  else reader.Stop("log_level", level.error().detail);
+  if (level)
+    config.log_level = *level;
+  else
+    reader.Stop("log_level", level.error().detail);
   config.log_file = reader.OptionalPath("log_file").value_or("");
   TRY(reader.Finish());
   return config;

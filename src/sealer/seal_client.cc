@@ -19,7 +19,8 @@ std::array<uint8_t, 4> EncodeLength(uint32_t length) {
 
 Result<std::unique_ptr<SealClient>> SealClient::Start(const std::string& socket_path, const SealRequest& request,
                                                       int64_t timeout_ms) {
-  TRY_ASSIGN_CONTEXT(sys::LocalChannel channel, sys::LocalChannel::Connect(socket_path, timeout_ms), "connect to the sealer");
+  TRY_ASSIGN_CONTEXT(sys::LocalChannel channel, sys::LocalChannel::Connect(socket_path, timeout_ms),
+                     "connect to the sealer");
   codec::Json message = codec::Json::MakeObject();
   message.Set("verb", "seal").Set("manifestSha256", codec::EncodeBase64Url(request.manifest_sha256.view()));
   message.Set("fileId", request.file_id.text()).Set("plainSize", request.plain_size.value);

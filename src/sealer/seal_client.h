@@ -1,9 +1,10 @@
-// SealClient: streams one plain file through the sealer and gets its sealed bytes back (the server's side of seal.sock).
+// SealClient: streams one plain file through the sealer and gets its sealed bytes back (the server's side of
+// seal.sock).
 //
-// Source: docs/protocol/processes.md section 4; trust model section 7. Lockstep: each plain frame is answered by one sealed
-// frame (possibly empty), so neither side holds more than a frame. The sealed bytes mean nothing until Finish() succeeds:
-// the caller keeps them uncommitted until then, and drops them on any error. A new attempt is a new SealClient.
-// Thread rule: one thread at a time.
+// Source: docs/protocol/processes.md section 4; trust model section 7. Lockstep: each plain frame is answered by one
+// sealed frame (possibly empty), so neither side holds more than a frame. The sealed bytes mean nothing until Finish()
+// succeeds: the caller keeps them uncommitted until then, and drops them on any error. A new attempt is a new
+// SealClient. Thread rule: one thread at a time.
 #pragma once
 
 #include <memory>
@@ -41,8 +42,8 @@ class SealClient {
   SealClient(const SealClient&) = delete;
   SealClient& operator=(const SealClient&) = delete;
 
-  // Appends to `sealed` what comes back for `plain` (any size; sent in frames). Codes: FileTooLarge (at the first byte too many),
-  // Unreachable, Truncated, TimedOut, ProtocolError. After an error the object is of no more use.
+  // Appends to `sealed` what comes back for `plain` (any size; sent in frames). Codes: FileTooLarge (at the first byte
+  // too many), Unreachable, Truncated, TimedOut, ProtocolError. After an error the object is of no more use.
   Status Update(ByteView plain, Bytes& sealed);
   // Appends the last sealed bytes. FileHashMismatch if the file was not the one that the manifest names.
   Result<SealOutcome> Finish(Bytes& sealed);

@@ -32,7 +32,8 @@ Result<Attempt> ReadAttempt(std::string_view text, const UpdateStore& store) {
   const ExpectedFile* file = record.FindExpected(file_id);
   if (file == nullptr) return Fail(ErrorCode::kFileNotInManifest, "the manifest does not name " + file_id.text());
   if (plain_size > file->size.value) return Fail(ErrorCode::kFileTooLarge, "the file is larger than the manifest says");
-  if (plain_size < file->size.value) return Fail(ErrorCode::kFileHashMismatch, "the file is smaller than the manifest says");
+  if (plain_size < file->size.value)
+    return Fail(ErrorCode::kFileHashMismatch, "the file is smaller than the manifest says");
   TRY_ASSIGN(SecretBytes update_key, store.UpdateKey(record));
   return Attempt{manifest_sha256, *file, std::move(update_key)};
 }
@@ -55,7 +56,8 @@ Status SendFrame(sys::LocalChannel& channel, Bytes& sealed) {
 }
 
 // Compares and records; only then does the server learn that the sealed bytes are good.
-Result<SealedFile> FinishFile(UpdateStore& store, const Attempt& attempt, sealing::Sealer& sealer, const sealing::Sink& sink) {
+Result<SealedFile> FinishFile(UpdateStore& store, const Attempt& attempt, sealing::Sealer& sealer,
+                              const sealing::Sink& sink) {
   const auto sums = sealer.Finish(sink);
   if (!sums && sums.error().code == ErrorCode::kTruncated) {
     return Fail(ErrorCode::kFileHashMismatch, "the file is smaller than the manifest says");

@@ -33,7 +33,9 @@ class SealerTest : public testing::Test {
     store_ = *UpdateStore::Open(config_.data);
     service_ = *SealerService::Start(config_, *store_);
   }
-  ExpectedFile FileOf(ByteView content) const { return {*FileId::Parse("f0123456789abcdef"), crypto::HashSha256(content), {content.size()}}; }
+  ExpectedFile FileOf(ByteView content) const {
+    return {*FileId::Parse("f0123456789abcdef"), crypto::HashSha256(content), {content.size()}};
+  }
   Result<SealOutcome> Seal(ByteView content, const ExpectedFile& file, Bytes& sealed) {
     auto client = SealClient::Start(config_.seal_socket, {manifest_, file.file_id, file.size});
     if (!client) return tl::unexpected(client.error());

@@ -15,18 +15,17 @@ Result<std::unique_ptr<sys::LocalServer>> Listen(const Config& config, const std
   options.listen.mode = config.socket_group ? 0660 : 0600;
   options.listen.group = config.socket_group;
   options.connections_max = kSealsMax;
-  return sys::LocalServer::Start(std::move(options),
-                                 [allowed, &store, serve](sys::LocalChannel& channel, const sys::PeerCredentials& peer) {
-                                   if (peer.uid != allowed) {
-                                     log::Event(log::Level::kWarning, "peer.refused", {{"uid", peer.uid}});
-                                     // Read first: closing over unread bytes would take the answer with it.
-                                     (void)channel.ReceiveMessage(64 * 1024);
-                                     (void)channel.SendMessage(
-                                         BuildError({ErrorCode::kPermissionDenied, "this user may not connect here", {}}));
-                                     return;
-                                   }
-                                   serve(channel, store);
-                                 });
+  return sys::LocalServer::Start(
+      std::move(options), [allowed, &store, serve](sys::LocalChannel& channel, const sys::PeerCredentials& peer) {
+        if (peer.uid != allowed) {
+          log::Event(log::Level::kWarning, "peer.refused", {{"uid", peer.uid}});
+          // Read first: closing over unread bytes would take the answer with it.
+          (void)channel.ReceiveMessage(64 * 1024);
+          (void)channel.SendMessage(BuildError({ErrorCode::kPermissionDenied, "this user may not connect here", {}}));
+          return;
+        }
+        serve(channel, store);
+      });
 }
 
 }  // namespace
@@ -34,9 +33,11 @@ Result<std::unique_ptr<sys::LocalServer>> Listen(const Config& config, const std
 Result<std::unique_ptr<SealerService>> SealerService::Start(const Config& config, UpdateStore& store) {
   std::unique_ptr<SealerService> service(new SealerService());
   TRY_ASSIGN_CONTEXT(service->seal_server_,
-                     Listen(config, config.seal_socket, config.server_uid, store, ServeSealConnection), config.seal_socket);
+                     Listen(config, config.seal_socket, config.server_uid, store, ServeSealConnection),
+                     config.seal_socket);
   TRY_ASSIGN_CONTEXT(service->wrap_server_,
-                     Listen(config, config.wrap_socket, config.signer_uid, store, ServeWrapConnection), config.wrap_socket);
+                     Listen(config, config.wrap_socket, config.signer_uid, store, ServeWrapConnection),
+                     config.wrap_socket);
   return service;
 }
 

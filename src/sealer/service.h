@@ -1,9 +1,9 @@
 // SealerService: the two sockets of fleetseal-sealer.
 //
-// Source: docs/protocol/processes.md section 4; trust model section 7. On seal.sock a file is streamed in lockstep, one thread a
-// connection, at most kSealsMax at once, a frame of memory each; on wrap.sock the signer names files and gets content keys.
-// Each socket takes one user (PermissionDenied). There is no network here.
-// Thread rule: Start and Stop from one thread.
+// Source: docs/protocol/processes.md section 4; trust model section 7. On seal.sock a file is streamed in lockstep, one
+// thread a connection, at most kSealsMax at once, a frame of memory each; on wrap.sock the signer names files and gets
+// content keys. Each socket takes one user (PermissionDenied). There is no network here. Thread rule: Start and Stop
+// from one thread.
 #pragma once
 
 #include <memory>

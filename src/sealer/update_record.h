@@ -1,7 +1,7 @@
 // What the sealer keeps about one update: the files it may seal, the wrapped update key, what it has sealed.
 //
-// Source: docs/protocol/processes.md sections 1 and 4. The record is `updates/<hex of manifestSha256>.json`; the lists in it have
-// the form of the messages on wrap.sock. Thread rule: plain values.
+// Source: docs/protocol/processes.md sections 1 and 4. The record is `updates/<hex of manifestSha256>.json`; the lists
+// in it have the form of the messages on wrap.sock. Thread rule: plain values.
 #pragma once
 
 #include <string>

@@ -103,7 +103,8 @@ Status UpdateStore::Expect(const Sha256& manifest_sha256, std::vector<ExpectedFi
     return Fail(ErrorCode::kConflict, "the manifest is known with other files");
   }
   if (known.error().code != ErrorCode::kFileNotInManifest) return tl::unexpected(known.error());
-  UpdateRecord record{.manifest_sha256 = manifest_sha256, .files = std::move(files), .nonce = {}, .wrapped_key = {}, .sealed = {}};
+  UpdateRecord record{
+      .manifest_sha256 = manifest_sha256, .files = std::move(files), .nonce = {}, .wrapped_key = {}, .sealed = {}};
   SecretBytes update_key(sealing::kUpdateKeyBytes);
   crypto::FillRandom(update_key.reveal_mutable());
   TRY(WrapKey(update_key, record));

@@ -1,10 +1,10 @@
 // UpdateStore: the sealing key and the update keys wrapped under it, on disk.
 //
-// Source: trust model sections 1 and 7; docs/protocol/processes.md section 1. `sealing-key.json` (0400) opens each update key; an
-// update key is made when the manifest is first expected and is durable before anything is sealed under it. Nothing but this
-// process reads the directory (0700); a lock file keeps a second process out.
-// Thread rule: any thread; one mutex over each short read or write of a record, so that two writers never mix (streams and
-// wrapping run outside of it).
+// Source: trust model sections 1 and 7; docs/protocol/processes.md section 1. `sealing-key.json` (0400) opens each
+// update key; an update key is made when the manifest is first expected and is durable before anything is sealed under
+// it. Nothing but this process reads the directory (0700); a lock file keeps a second process out. Thread rule: any
+// thread; one mutex over each short read or write of a record, so that two writers never mix (streams and wrapping run
+// outside of it).
 #pragma once
 
 #include <memory>

@@ -52,7 +52,8 @@ Result<std::vector<SealedFile>> WrapClient::Contents(const Sha256& manifest_sha2
   return files;
 }
 
-Result<std::vector<std::string>> WrapClient::Wrap(const Sha256& manifest_sha256, const std::vector<WrapDevice>& devices) {
+Result<std::vector<std::string>> WrapClient::Wrap(const Sha256& manifest_sha256,
+                                                  const std::vector<WrapDevice>& devices) {
   Json list = Json::MakeArray();
   for (const auto& device : devices) {
     list.Push(Json::MakeObject()
@@ -64,11 +65,14 @@ Result<std::vector<std::string>> WrapClient::Wrap(const Sha256& manifest_sha256,
   codec::ObjectReader reader(answer, "wrap answer");
   std::vector<std::string> keys;
   for (const Json& key : reader.Array("contentKeys", devices.size())) {
-    if (!key.is_string()) reader.Stop(ErrorCode::kMemberTypeWrong, "contentKeys", "not a string");
-    else keys.push_back(key.as_string());
+    if (!key.is_string())
+      reader.Stop(ErrorCode::kMemberTypeWrong, "contentKeys", "not a string");
+    else
+      keys.push_back(key.as_string());
   }
   if (const auto status = reader.Finish(); !status) return Fail(ErrorCode::kProtocolError, status.error().ToString());
-  if (keys.size() != devices.size()) return Fail(ErrorCode::kProtocolError, "the sealer wrapped another number of keys");
+  if (keys.size() != devices.size())
+    return Fail(ErrorCode::kProtocolError, "the sealer wrapped another number of keys");
   return keys;
 }
 

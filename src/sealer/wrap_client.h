@@ -1,4 +1,5 @@
-// WrapClient: the signer's side of wrap.sock: names the files that may be sealed, learns what was sealed, gets content keys.
+// WrapClient: the signer's side of wrap.sock: names the files that may be sealed, learns what was sealed, gets content
+// keys.
 //
 // Source: docs/protocol/processes.md section 4. One connection, made anew when it was lost; every verb is idempotent.
 // Thread rule: one thread at a time.
@@ -43,7 +44,8 @@ class WrapClient {
   WrapClient(const WrapClient&) = delete;
   WrapClient& operator=(const WrapClient&) = delete;
 
-  // Conflict if the manifest is known with other files. Codes of all: Unreachable, TimedOut, ProtocolError, StorageFailed.
+  // Conflict if the manifest is known with other files. Codes of all: Unreachable, TimedOut, ProtocolError,
+  // StorageFailed.
   Status Expect(const Sha256& manifest_sha256, const std::vector<ExpectedFile>& files);
   // The newest sealed form of each file that has one. FileNotInManifest if the manifest was never expected.
   Result<std::vector<SealedFile>> Contents(const Sha256& manifest_sha256);

@@ -31,7 +31,8 @@ class EdgesTest : public ::testing::Test {
     const auto answer = [this](const codec::Json& request) -> Result<codec::Json> {
       last_request = request;
       const std::string id = request.Find("deviceId")->as_string();
-      return api::signing::EnrolAnswer{Must(pki::Certificate::FromPem(lab.fleet.at(id).certificate_pem)).der(), 2}.ToJson();
+      return api::signing::EnrolAnswer{Must(pki::Certificate::FromPem(lab.fleet.at(id).certificate_pem)).der(), 2}
+          .ToJson();
     };
     lab.signer.On("enrol", answer);
     lab.signer.On("reenrol", answer);
@@ -78,7 +79,8 @@ TEST_F(EdgesTest, S4_4_SimpleenrollTakesAProofOrACode) {
   const auto der = Must(pki::DecodeEstBody(pki::EstBody::kCertificates, response.body));
   EXPECT_EQ(Must(pki::DecodeCertsOnly(der))[0].fingerprint(), fresh.certificate_sha256);
   // The device is known at once.
-  EXPECT_EQ(ServerLab::Post(*lab.Device("fresh"), api::device::kCheckInPath, lab.CheckInOf("fresh").Build()).status, 200);
+  EXPECT_EQ(ServerLab::Post(*lab.Device("fresh"), api::device::kCheckInPath, lab.CheckInOf("fresh").Build()).status,
+            200);
   response = Est(nullptr, "line-1/simpleenroll", body, "fresh:abcdefghijklmnopqrstuvwxyz");
   ASSERT_EQ(response.status, 200) << response.body;
   EXPECT_EQ(last_request->Find("code")->as_string(), "abcdefghijklmnopqrstuvwxyz");
@@ -96,7 +98,8 @@ TEST_F(EdgesTest, S4_4_SimpleenrollRefusesWithTheRightStatus) {
   EXPECT_EQ(lab.signer.calls("enrol"), 0);
   lab.signer.Refuse("enrol", ErrorCode::kEnrolmentRefused);
   EXPECT_EQ(Est(nullptr, "simpleenroll", body, "fresh:code").status, 403);
-  EXPECT_EQ(ServerLab::CodeOf(ServerLab::Post(*lab.Device("fresh"), api::device::kCheckInPath, lab.CheckInOf("fresh").Build())),
+  EXPECT_EQ(ServerLab::CodeOf(
+                ServerLab::Post(*lab.Device("fresh"), api::device::kCheckInPath, lab.CheckInOf("fresh").Build())),
             "DeviceUnknown");
 }
 
@@ -124,7 +127,8 @@ TEST_F(EdgesTest, GroupsAreTheOperatorsAndUnknownMembersAreRefused) {
   const auto olga = lab.Person("olga");
   const auto anna = lab.Person("anna");
   EXPECT_EQ(ServerLab::CodeOf(ServerLab::Post(*anna, "/admin/v1/groups", R"({"name":"pilot"})")), "RoleMissing");
-  EXPECT_EQ(ServerLab::CodeOf(ServerLab::Post(*olga, "/admin/v1/groups", R"({"name":"pilot","color":"red"})")), "MemberUnknown");
+  EXPECT_EQ(ServerLab::CodeOf(ServerLab::Post(*olga, "/admin/v1/groups", R"({"name":"pilot","color":"red"})")),
+            "MemberUnknown");
   EXPECT_EQ(ServerLab::CodeOf(ServerLab::Post(*olga, "/admin/v1/groups", R"({"name":"../x"})")), "IdInvalid");
   EXPECT_EQ(ServerLab::CodeOf(ServerLab::Post(*olga, "/admin/v1/groups", R"({"name":"pilot"})")), "200");
   http::ClientRequest put;
@@ -161,7 +165,9 @@ TEST_F(EdgesTest, DeviceListsArePagesAndProblemsNameTheRequest) {
 }
 
 TEST_F(EdgesTest, LastSeenIsShownAtOnceAndWrittenAtTheEnd) {
-  ASSERT_EQ(ServerLab::Post(*lab.Device("device-1"), api::device::kCheckInPath, lab.CheckInOf("device-1").Build()).status, 200);
+  ASSERT_EQ(
+      ServerLab::Post(*lab.Device("device-1"), api::device::kCheckInPath, lab.CheckInOf("device-1").Build()).status,
+      200);
   const auto row = Must(api::admin::DeviceRow::Parse(Person("anna", "/admin/v1/devices/device-1")));
   EXPECT_EQ(row.last_seen->value, lab.world.now.value);
   lab.Start();
@@ -196,8 +202,10 @@ TEST(ConfigTest, ServerTomlIsStrictAndHasDefaults) {
   EXPECT_EQ(config->check_in_seconds, 300);
   EXPECT_NE(config->database_url.find("sqlite:" + directory.path()), std::string::npos) << config->database_url;
   EXPECT_NE(config->tls_certificate.find("tls/server.crt"), std::string::npos);
-  for (const char* bad : {"", "organisation = \"acme\"\ninsecure = true\n", "organisation = \"acme\"\n[device]\nlisten = \"x\"\n",
-                          "organisation = \"acme\"\n[admin]\nlisten = \"127.0.0.1:65536\"\n", "organisation = \"acme\"\n[tls]\nmin = \"1.0\"\n"}) {
+  for (const char* bad :
+       {"", "organisation = \"acme\"\ninsecure = true\n", "organisation = \"acme\"\n[device]\nlisten = \"x\"\n",
+        "organisation = \"acme\"\n[admin]\nlisten = \"127.0.0.1:65536\"\n",
+        "organisation = \"acme\"\n[tls]\nmin = \"1.0\"\n"}) {
     EXPECT_REFUSED(load(bad), kConfigInvalid);
   }
 }

@@ -144,8 +144,10 @@ void Server::Impl::RunRefresh() {
 std::function<void(const http::RequestRecord&)> Server::Impl::Counter(std::atomic<uint64_t>& requests) {
   return [this, &requests](const http::RequestRecord& record) {
     requests.fetch_add(1, std::memory_order_relaxed);
-    if (record.status >= 500) core_->metrics.server_errors.fetch_add(1, std::memory_order_relaxed);
-    else if (record.status >= 400) core_->metrics.client_errors.fetch_add(1, std::memory_order_relaxed);
+    if (record.status >= 500)
+      core_->metrics.server_errors.fetch_add(1, std::memory_order_relaxed);
+    else if (record.status >= 400)
+      core_->metrics.client_errors.fetch_add(1, std::memory_order_relaxed);
   };
 }
 
@@ -230,7 +232,8 @@ void Server::Impl::Stop() {
 
 Result<std::unique_ptr<Server>> Server::Start(ServerConfig config, sys::Clock& clock) {
   TRY(sys::MakeDirectories(config.data, 0700));
-  TRY_ASSIGN_CONTEXT(auto lock, sys::FileLock::Acquire(sys::JoinPath(config.data, "server.lock")), "locking the data directory");
+  TRY_ASSIGN_CONTEXT(auto lock, sys::FileLock::Acquire(sys::JoinPath(config.data, "server.lock")),
+                     "locking the data directory");
   TRY_ASSIGN(auto core, Core::Open(std::move(config), clock));
   auto impl = std::make_unique<Impl>(std::move(lock), std::move(core));
   TRY(impl->Start());

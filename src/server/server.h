@@ -1,8 +1,9 @@
-// Server: the whole of fleetseal-server behind one object: core, services, both listeners, and the thread that keeps copies fresh.
+// Server: the whole of fleetseal-server behind one object: core, services, both listeners, and the thread that keeps
+// copies fresh.
 //
-// Source: design section 3; processes.md sections 1, 5 and 6. One process a data directory (lock file). It starts without the signer and
-// then refuses with Unreachable until the signer has answered once.
-// Thread rule: Start, Stop and the destructor by one owner.
+// Source: design section 3; processes.md sections 1, 5 and 6. One process a data directory (lock file). It starts
+// without the signer and then refuses with Unreachable until the signer has answered once. Thread rule: Start, Stop and
+// the destructor by one owner.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +21,8 @@ inline constexpr int64_t kFlushMs = 5'000;
 
 class Server {
  public:
-  // Busy (another process has the data directory), ConfigInvalid (files, organisation of the signer), and those of Core::Open and
-  // http::Server::Start. Effects: database, content directory, ports.json in the data directory.
+  // Busy (another process has the data directory), ConfigInvalid (files, organisation of the signer), and those of
+  // Core::Open and http::Server::Start. Effects: database, content directory, ports.json in the data directory.
   static Result<std::unique_ptr<Server>> Start(ServerConfig config, sys::Clock& clock);
   ~Server();
   Server(const Server&) = delete;

@@ -1,4 +1,5 @@
-// The whole server over TLS, with a scripted signer: who is let in, what is refused, and that a refusal changes nothing.
+// The whole server over TLS, with a scripted signer: who is let in, what is refused, and that a refusal changes
+// nothing.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -58,7 +59,8 @@ class ServerTest : public ::testing::Test {
     });
     lab.signer.On("orders", [this](const codec::Json& request) -> Result<codec::Json> {
       api::signing::OrdersAnswer answer;
-      for (const codec::Json& id : request.Find("devices")->as_array()) answer.orders.push_back(MakeOrder(id.as_string()));
+      for (const codec::Json& id : request.Find("devices")->as_array())
+        answer.orders.push_back(MakeOrder(id.as_string()));
       return answer.ToJson();
     });
     lab.signer.On("receipts", [](const codec::Json& request) -> Result<codec::Json> {
@@ -105,7 +107,8 @@ class ServerTest : public ::testing::Test {
   }
   std::string Plan(const trust::testing::Release& one, const std::string& person = "olga") {
     const std::string plan = lab.SignAsPerson(manifest::kTypPlan, lab.MakePlan(one, "plan-1").Build());
-    return ServerLab::CodeOf(ServerLab::Post(*lab.Person(person), "/admin/v1/plans", api::admin::PlanRequest{plan}.Build()));
+    return ServerLab::CodeOf(
+        ServerLab::Post(*lab.Person(person), "/admin/v1/plans", api::admin::PlanRequest{plan}.Build()));
   }
   void StartRollout() {
     MakeDeployable();
@@ -165,7 +168,8 @@ TEST_F(ServerTest, S0_3_ADeviceUnknownToTheSignerIsRefused) {
 
 TEST_F(ServerTest, S0_3_ABodyThatNamesAnotherDeviceIsRefused) {
   const std::string body = lab.CheckInOf("device-2").Build();
-  EXPECT_EQ(ServerLab::CodeOf(ServerLab::Post(*lab.Device("device-1"), api::device::kCheckInPath, body)), "DeviceIdMismatch");
+  EXPECT_EQ(ServerLab::CodeOf(ServerLab::Post(*lab.Device("device-1"), api::device::kCheckInPath, body)),
+            "DeviceIdMismatch");
 }
 
 TEST_F(ServerTest, S0_3_APersonIsNoDeviceAndADeviceNoPerson) {
@@ -187,7 +191,9 @@ TEST_F(ServerTest, ARevokedDeviceIsRefusedAtTheNextRequestOfTheSameConnection) {
   const std::string body = lab.CheckInOf("device-1").Build();
   ASSERT_EQ(ServerLab::Post(*device, api::device::kCheckInPath, body).status, 200);
   lab.signer.On("revoke", [](const codec::Json&) -> Result<codec::Json> {
-    return api::signing::RevokeAnswer{manifest::RevocationKind::kDevice, "device-1", manifest::RevocationAction::kRevoke}.ToJson();
+    return api::signing::RevokeAnswer{manifest::RevocationKind::kDevice, "device-1",
+                                      manifest::RevocationAction::kRevoke}
+        .ToJson();
   });
   manifest::Revocation revocation;
   revocation.revocation_id = Must(RequestId::Parse("revocation-1"));
@@ -198,7 +204,8 @@ TEST_F(ServerTest, ARevokedDeviceIsRefusedAtTheNextRequestOfTheSameConnection) {
   revocation.nonce = Bytes(manifest::kNonceBytes);
   revocation.issued = lab.world.now;
   const std::string signed_text = lab.SignAsPerson(manifest::kTypRevocation, revocation.Build());
-  const auto answer = ServerLab::Post(*lab.Person("sam"), "/admin/v1/revocations", api::admin::RevocationRequest{signed_text}.Build());
+  const auto answer =
+      ServerLab::Post(*lab.Person("sam"), "/admin/v1/revocations", api::admin::RevocationRequest{signed_text}.Build());
   ASSERT_EQ(answer.status, 200) << answer.body;
   EXPECT_EQ(ServerLab::CodeOf(ServerLab::Post(*device, api::device::kCheckInPath, body)), "DeviceRevoked");
 }
@@ -207,7 +214,8 @@ TEST_F(ServerTest, ACheckInSendsWhatTheDeviceLacks) {
   auto request = lab.CheckInOf("device-1");
   request.package_version = 0;
   const auto device = lab.Device("device-1");
-  auto answer = Must(api::device::CheckInAnswer::Parse(ServerLab::Post(*device, api::device::kCheckInPath, request.Build()).body));
+  auto answer = Must(
+      api::device::CheckInAnswer::Parse(ServerLab::Post(*device, api::device::kCheckInPath, request.Build()).body));
   EXPECT_EQ(answer.packages.size(), 1u);
   ASSERT_TRUE(answer.status.has_value());
   EXPECT_FALSE(answer.order.has_value());
@@ -216,7 +224,8 @@ TEST_F(ServerTest, ACheckInSendsWhatTheDeviceLacks) {
   const auto status = Must(manifest::StatusDocument::Parse(AsText(jws.unverified_payload())));
   request.package_version = 1;
   request.status = api::device::Numbered{status.epoch, status.version};
-  answer = Must(api::device::CheckInAnswer::Parse(ServerLab::Post(*device, api::device::kCheckInPath, request.Build()).body));
+  answer = Must(
+      api::device::CheckInAnswer::Parse(ServerLab::Post(*device, api::device::kCheckInPath, request.Build()).body));
   EXPECT_TRUE(answer.packages.empty());
   EXPECT_FALSE(answer.status.has_value());
 }
@@ -277,10 +286,12 @@ TEST_F(ServerTest, AnOrderIsOfferedWithItsProofsUntilItIsInstalled) {
   ASSERT_TRUE(answer.order && answer.manifest && answer.manifest_signature && answer.log_proof && answer.consistency);
   // What a device decides over exactly this answer.
   auto profile = lab.world.device;
-  const trust::OrderDocuments documents{*answer.order, *answer.manifest, *answer.manifest_signature, *answer.log_proof, *answer.consistency};
+  const trust::OrderDocuments documents{*answer.order, *answer.manifest, *answer.manifest_signature, *answer.log_proof,
+                                        *answer.consistency};
   const auto verified = trust::VerifyManifest(lab.world.Context(), documents.manifest, documents.manifest_signature);
   ASSERT_TRUE(verified.has_value()) << verified.error().ToString();
-  EXPECT_TRUE(trust::AcceptLogged(lab.world.Ready(), *verified, documents.log_proof, documents.consistency).has_value());
+  EXPECT_TRUE(
+      trust::AcceptLogged(lab.world.Ready(), *verified, documents.log_proof, documents.consistency).has_value());
   EXPECT_EQ(RolloutState(), "running device-1 offered");
   EXPECT_EQ(SendReceipt("device-1", ReceiptOf("device-2", manifest::Outcome::kInstalled)), "DeviceIdMismatch");
   EXPECT_EQ(RolloutState(), "running device-1 offered");
@@ -332,14 +343,15 @@ TEST_F(ServerTest, S0_2_PlainHttpAndOldTlsAreNotAnswered) {
   ASSERT_EQ(send(fd, request.data(), request.size(), MSG_NOSIGNAL), static_cast<ssize_t>(request.size()));
   std::string answer;
   char buffer[512];
-  for (ssize_t count = 0; (count = recv(fd, buffer, sizeof(buffer), 0)) > 0;) answer.append(buffer, static_cast<size_t>(count));
+  for (ssize_t count = 0; (count = recv(fd, buffer, sizeof(buffer), 0)) > 0;)
+    answer.append(buffer, static_cast<size_t>(count));
   close(fd);
   EXPECT_EQ(answer.find("HTTP/"), std::string::npos);
   sys::SpawnOptions options;
   options.program = "/usr/bin/openssl";
   options.environment = {"PATH=/usr/bin:/bin"};
-  options.arguments = {"s_client", "-connect", "127.0.0.1:" + std::to_string(lab.server->device_port()), "-tls1_1", "-cipher",
-                       "ALL:@SECLEVEL=0"};
+  options.arguments = {"s_client", "-connect", "127.0.0.1:" + std::to_string(lab.server->device_port()),
+                       "-tls1_1",  "-cipher",  "ALL:@SECLEVEL=0"};
   EXPECT_FALSE(Must(sys::RunProgram(options, 20'000)).exit.is_success());
   options.arguments = {"s_client", "-connect", "127.0.0.1:" + std::to_string(lab.server->device_port()), "-tls1_3"};
   EXPECT_TRUE(Must(sys::RunProgram(options, 20'000)).exit.is_success());  // the same with TLS 1.3 goes well

@@ -33,7 +33,8 @@ struct Adoption {
 };
 
 Result<std::string> ReadIn(const std::string& folder, std::string_view name) {
-  TRY_ASSIGN_CONTEXT(std::string text, sys::ReadTextFile(sys::JoinPath(folder, name), kFileBytesMax), "read what to adopt");
+  TRY_ASSIGN_CONTEXT(std::string text, sys::ReadTextFile(sys::JoinPath(folder, name), kFileBytesMax),
+                     "read what to adopt");
   return text;
 }
 
@@ -42,7 +43,8 @@ std::string_view Trimmed(std::string_view text) {
 }
 
 // The package lists this key under this kid, and a root of it signed exactly this key.
-Result<std::string> AdoptSjwk(const std::string& folder, const trust::TrustState& trust, const KeyFacts& facts, jose::ModulusForm form) {
+Result<std::string> AdoptSjwk(const std::string& folder, const trust::TrustState& trust, const KeyFacts& facts,
+                              jose::ModulusForm form) {
   TRY_ASSIGN(const std::string text, ReadIn(folder, "sjwk/" + facts.kid + ".jws"));
   const std::string compact(Trimmed(text));
   TRY_ASSIGN_CONTEXT(const jose::UnverifiedJws sjwk, jose::UnverifiedJws::Parse(compact), facts.kid);
@@ -50,10 +52,12 @@ Result<std::string> AdoptSjwk(const std::string& folder, const trust::TrustState
   const manifest::RootKey* root = package.FindRoot(sjwk.header().kid.value_or(""));
   if (root == nullptr) return Fail(ErrorCode::kUnknownRootKid, "sjwk of " + facts.kid);
   if (package.IsRootDisabled(root->kid.text())) return Fail(ErrorCode::kDisallowedRootKid, root->kid.text());
-  TRY_ASSIGN_CONTEXT(const jose::SigningKey key, jose::VerifySjwk(sjwk, root->key, root->key.default_algorithm(), form), facts.kid);
+  TRY_ASSIGN_CONTEXT(const jose::SigningKey key, jose::VerifySjwk(sjwk, root->key, root->key.default_algorithm(), form),
+                     facts.kid);
   const manifest::SigningKeyListing* listing = package.FindListing(facts.kid);
   if (!(key.key == facts.key) || key.kid != facts.kid || key.alg != facts.alg || listing == nullptr ||
-      listing->thumbprint != facts.key.thumbprint() || manifest::KeyRoleName(listing->role) != PurposeText(facts.purpose)) {
+      listing->thumbprint != facts.key.thumbprint() ||
+      manifest::KeyRoleName(listing->role) != PurposeText(facts.purpose)) {
     return Fail(ErrorCode::kSigningKeyNotListed, facts.kid + " is not what the roots signed and the package lists");
   }
   return compact;
@@ -92,8 +96,10 @@ Status ReadChange(const Core& core, const std::string& folder, Adoption& adoptio
   codec::ObjectReader reader(json, "register-change.json");
   std::vector<std::string> jws;
   for (const Json& one : reader.Array("jws", 32)) {
-    if (!one.is_string()) reader.Stop(ErrorCode::kMemberTypeWrong, "jws", "not a string");
-    else jws.push_back(one.as_string());
+    if (!one.is_string())
+      reader.Stop(ErrorCode::kMemberTypeWrong, "jws", "not a string");
+    else
+      jws.push_back(one.as_string());
   }
   TRY(reader.Finish());
   TRY_ASSIGN(adoption.change, VerifyChange(core, adoption.security, jws));
@@ -132,7 +138,8 @@ Status Apply(storage::Session& session, const Adoption& adoption, int64_t log_in
   TRY(ApplyChange(session, *adoption.change, log_index));
   for (const auto& [id, key] : adoption.person_keys) {
     TRY_ASSIGN(const auto person, store::FindPerson(session, id));
-    if (!person || person->kid != key.key_id()) return Fail(ErrorCode::kPersonUnknown, "csr/person-" + id + ".der has no such person");
+    if (!person || person->kid != key.key_id())
+      return Fail(ErrorCode::kPersonUnknown, "csr/person-" + id + ".der has no such person");
   }
   return {};
 }
@@ -158,11 +165,13 @@ Result<Adoption> ReadAll(const Core& core, const std::string& folder) {
 
 Status RecordAndApply(Core& core, const Adoption& adoption) {
   const auto& change = *adoption.change;
-  const manifest::PackageLeaf package{core.Now(), adoption.trust->root_package().version, adoption.trust->package->signed_sha256};
+  const manifest::PackageLeaf package{core.Now(), adoption.trust->root_package().version,
+                                      adoption.trust->package->signed_sha256};
   const manifest::PersonDocumentLeaf people{"register-change", core.Now(), crypto::HashSha256(change.documents.front()),
                                             change.change.change_id.text()};
   TRY_ASSIGN(const auto indices, core.Record({package.Build(), people.Build()}));
-  TRY(core.database().WithTransaction([&](storage::Session& session) { return Apply(session, adoption, indices.back()); }));
+  TRY(core.database().WithTransaction(
+      [&](storage::Session& session) { return Apply(session, adoption, indices.back()); }));
   core.SetTrust(*adoption.trust);
   return {};
 }
@@ -177,7 +186,8 @@ struct Issued {
 Result<Json> IssueCertificates(const Core& core, const Adoption& adoption) {
   std::vector<Issued> issued;
   if (adoption.server_key) {
-    TRY_ASSIGN(pki::Certificate certificate, core.cas().IssueServer(adoption.server_names, *adoption.server_key, core.Now()));
+    TRY_ASSIGN(pki::Certificate certificate,
+               core.cas().IssueServer(adoption.server_names, *adoption.server_key, core.Now()));
     issued.push_back({"server", "server", "server", std::move(certificate)});
   }
   for (const auto& [id, key] : adoption.person_keys) {

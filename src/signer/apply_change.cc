@@ -27,7 +27,8 @@ Status Apply(storage::Session& session, const manifest::RevokePerson& revoke, st
 }
 
 Status Apply(storage::Session& session, const manifest::SetPolicy& set, store::RegisterState&) {
-  return store::PutPolicy(session, {set.policy.product.text(), set.policy.ToJson().Serialize(), Text(set.policy.Hash())});
+  return store::PutPolicy(session,
+                          {set.policy.product.text(), set.policy.ToJson().Serialize(), Text(set.policy.Hash())});
 }
 
 Status Apply(storage::Session&, const manifest::SetSecurity& set, store::RegisterState& state) {

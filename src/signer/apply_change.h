@@ -8,8 +8,8 @@
 
 namespace fleetseal::signer {
 
-// `state` takes new security keys; the caller stores it. Codes: AlreadyExists, KeyAlreadyUsed, PersonUnknown, PersonRevoked, ValueOutOfRange,
-// Conflict (generation).
+// `state` takes new security keys; the caller stores it. Codes: AlreadyExists, KeyAlreadyUsed, PersonUnknown,
+// PersonRevoked, ValueOutOfRange, Conflict (generation).
 Status ApplyOne(storage::Session& session, const manifest::Change& change, store::RegisterState& state);
 
 }  // namespace fleetseal::signer

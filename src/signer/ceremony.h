@@ -1,7 +1,8 @@
-// Making an organisation: --create makes keys, CAs, log and database; --adopt takes what the roots and the security team signed.
+// Making an organisation: --create makes keys, CAs, log and database; --adopt takes what the roots and the security
+// team signed.
 //
-// Source: docs/protocol/processes.md section 2; trust model sections 1 to 3. Private keys never leave; each ends with a JSON text to print.
-// Thread rule: one thread, no service running there (Busy).
+// Source: docs/protocol/processes.md section 2; trust model sections 1 to 3. Private keys never leave; each ends with a
+// JSON text to print. Thread rule: one thread, no service running there (Busy).
 #pragma once
 
 #include <string>
@@ -22,8 +23,9 @@ struct CreateOptions {
 // AlreadyExists if the directory holds a signer; ConfigInvalid, NotFound (passphrase).
 Result<codec::Json> CreateOrganisation(const Config& config, const CreateOptions& options, const sys::Clock& clock);
 
-// AlreadyExists if it was done before; nothing is stored unless everything verifies. Codes: NotFound (a file), SigningKeyNotListed,
-// UnknownRootKid, PackageStepInvalid, QuorumNotReached, PersonUnknown (a request without a person), and parsing codes.
+// AlreadyExists if it was done before; nothing is stored unless everything verifies. Codes: NotFound (a file),
+// SigningKeyNotListed, UnknownRootKid, PackageStepInvalid, QuorumNotReached, PersonUnknown (a request without a
+// person), and parsing codes.
 Result<codec::Json> AdoptOrganisation(const Config& config, const std::string& folder, const sys::Clock& clock);
 
 }  // namespace fleetseal::signer

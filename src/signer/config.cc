@@ -25,13 +25,16 @@ Result<Config> Config::Load(const std::string& path) {
   }
   config.socket = reader.PathOr("socket", "../run/signer/signer.sock");
   config.server_uid = static_cast<uid_t>(reader.IntegerOr("server_uid", geteuid(), 0, kIdMax));
-  if (const auto group = reader.OptionalInteger("socket_group", 0, kIdMax)) config.socket_group = static_cast<gid_t>(*group);
+  if (const auto group = reader.OptionalInteger("socket_group", 0, kIdMax))
+    config.socket_group = static_cast<gid_t>(*group);
   config.wrap_socket = reader.PathOr("wrap_socket", "../run/sealer/wrap.sock");
   config.is_adu_readable = reader.BoolOr("adu_readable", false);
   config.status_seconds = reader.IntegerOr("status_seconds", 3600, 60, limits::kStatusLifetimeMax);
   const auto level = log::ParseLevel(reader.StringOr("log_level", "info"));
-  if (level) config.log_level = *level;
-  else reader.Stop("log_level", level.error().detail);
+  if (level)
+    config.log_level = *level;
+  else
+    reader.Stop("log_level", level.error().detail);
   config.log_file = reader.OptionalPath("log_file").value_or("");
   TRY(reader.Finish());
   return config;

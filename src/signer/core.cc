@@ -10,8 +10,9 @@ namespace fleetseal::signer {
 
 Result<std::unique_ptr<Core>> Core::Open(Parts parts) {
   std::unique_ptr<Core> core(new Core(std::move(parts)));
-  TRY_ASSIGN(const auto packages,
-             core->database().WithSnapshot([](storage::Session& session) { return store::ListPackages(session, 0, 10'000); }));
+  TRY_ASSIGN(const auto packages, core->database().WithSnapshot([](storage::Session& session) {
+    return store::ListPackages(session, 0, 10'000);
+  }));
   if (packages.empty()) return core;
   auto state = trust::Provision(packages.back().text, core->Now(), core->profile());
   if (!state) return Fail(ErrorCode::kCorrupt, "the stored root-key package: " + state.error().ToString());
@@ -49,7 +50,8 @@ void Core::SetTrust(trust::TrustState state) {
 }
 
 Result<std::string> Core::Sjwk(const std::string& kid) const {
-  TRY_ASSIGN(auto sjwk, database().WithSnapshot([&](storage::Session& session) { return store::FindSjwk(session, kid); }));
+  TRY_ASSIGN(auto sjwk,
+             database().WithSnapshot([&](storage::Session& session) { return store::FindSjwk(session, kid); }));
   if (!sjwk) return Fail(ErrorCode::kSigningKeyNotListed, "the roots have not signed " + kid);
   return *std::move(sjwk);
 }

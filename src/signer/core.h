@@ -1,10 +1,10 @@
 // Core: what every verb of the signer works with: keys, database, log, clock, and the newest root-key package.
 //
-// Source: trust model section 2. Locks: verbs that act on behalf of people and devices hold `register_mutex` shared, those that change
-// the register (register-change, revoke, publish-package) hold it alone, so nobody acts on an authority that is just being
-// taken away; `objects` serialises work on one request, device, plan or counter. Both are held while a record is written, but
-// the log's group commit serves all of them at once.
-// Thread rule: verbs run on any thread. Ownership: main() owns everything that is referred to here.
+// Source: trust model section 2. Locks: verbs that act on behalf of people and devices hold `register_mutex` shared,
+// those that change the register (register-change, revoke, publish-package) hold it alone, so nobody acts on an
+// authority that is just being taken away; `objects` serialises work on one request, device, plan or counter. Both are
+// held while a record is written, but the log's group commit serves all of them at once. Thread rule: verbs run on any
+// thread. Ownership: main() owns everything that is referred to here.
 #pragma once
 
 #include <memory>

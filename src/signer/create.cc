@@ -25,7 +25,8 @@ Result<std::string> CreateLog(const Config& config, const LogKey& key) {
   TRY_ASSIGN(const auto database, storage::Database::Open({.url = config.database}));
   TRY(storage::Migrate(*database, store::kMigrationModule, store::Migrations()));
   TRY(storage::Migrate(*database, translog::kMigrationModule, translog::Migrations()));
-  TRY_CONTEXT(translog::LogWriter::Create({config.log, config.log_origin, *database, key.checkpoint_signer()}), "make the log");
+  TRY_CONTEXT(translog::LogWriter::Create({config.log, config.log_origin, *database, key.checkpoint_signer()}),
+              "make the log");
   return VkeyOf(config, key);
 }
 
@@ -34,7 +35,8 @@ Result<std::string> CreateLog(const Config& config, const LogKey& key) {
 Result<Json> CreateOrganisation(const Config& config, const CreateOptions& options, const sys::Clock& clock) {
   TRY(sys::MakeDirectories(config.data, 0700));
   TRY_ASSIGN(const auto lock, sys::FileLock::Acquire(LockPathOf(config)));
-  if (sys::DirectoryExists(KeysFolderOf(config))) return Fail(ErrorCode::kAlreadyExists, config.data + " holds a signer already");
+  if (sys::DirectoryExists(KeysFolderOf(config)))
+    return Fail(ErrorCode::kAlreadyExists, config.data + " holds a signer already");
   TRY_ASSIGN(const SecretBytes passphrase, ReadPassphrase(config));
   TRY_ASSIGN(const auto keystore, Keystore::Create(KeysFolderOf(config), AsText(passphrase.reveal())));
   const auto form = config.is_adu_readable ? jose::ModulusForm::kStandardBase64 : jose::ModulusForm::kBase64Url;
@@ -51,7 +53,9 @@ Result<Json> CreateOrganisation(const Config& config, const CreateOptions& optio
   TRY_ASSIGN(const LogKey log_key, LogKey::Load(*keystore));
   TRY_ASSIGN(const std::string vkey, CreateLog(config, log_key));
   Json pems = Json::MakeObject();
-  pems.Set("server", cas.server_ca().ToPem()).Set("device", cas.device_ca().ToPem()).Set("people", cas.people_ca().ToPem());
+  pems.Set("server", cas.server_ca().ToPem())
+      .Set("device", cas.device_ca().ToPem())
+      .Set("people", cas.people_ca().ToPem());
   return Json::MakeObject()
       .Set("keys", std::move(keys))
       .Set("log", Json::MakeObject().Set("origin", config.log_origin).Set("vkey", vkey))

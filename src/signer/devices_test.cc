@@ -40,8 +40,12 @@ TEST(Enrolment, S0_5_TakesNoOtherProof) {
   input.code = device.code;
   EXPECT_REFUSED_UNCHANGED(world, Enrol(world.core(), input), kCodeWithoutKeys);
   const auto keys = [&] {
-    return manifest::DeviceKeys{device.id, device.generation, crypto::HashSha256(world.csr_of(device)), device.receipt_key.key(),
-                                device.encryption.public_key(), world.now()};
+    return manifest::DeviceKeys{device.id,
+                                device.generation,
+                                crypto::HashSha256(world.csr_of(device)),
+                                device.receipt_key.key(),
+                                device.encryption.public_key(),
+                                world.now()};
   };
   auto wrong = keys();
   wrong.csr_sha256.bytes[0] ^= 1;
@@ -104,11 +108,14 @@ TEST(Renewal, TakesTheSameKeyEvenAfterExpiryAndNoOther) {
   const WorldKey fresh = WorldKey::Make("");
   const Bytes csr = Must(pki::BuildCertificateRequest(*fresh.signer, "gw-1", {}));
   EXPECT_REFUSED_UNCHANGED(world, Reenrol(world.core(), device.id, csr, device.certificate), kEnrolmentRefused);
-  EXPECT_REFUSED_UNCHANGED(world, Reenrol(world.core(), device.id, world.csr_of(device), other.certificate), kDeviceIdMismatch);
+  EXPECT_REFUSED_UNCHANGED(world, Reenrol(world.core(), device.id, world.csr_of(device), other.certificate),
+                           kDeviceIdMismatch);
   const Bytes renamed = Must(pki::BuildCertificateRequest(*device.identity.signer, "gw-9", {}));
   EXPECT_REFUSED_UNCHANGED(world, Reenrol(world.core(), device.id, renamed, device.certificate), kDeviceIdMismatch);
-  (void)Must(Revoke(world.core(), world.Signed(world.MakeRevocation(RevocationKind::kDevice, RevocationAction::kSuspend, "gw-1", "olga"))));
-  EXPECT_REFUSED_UNCHANGED(world, Reenrol(world.core(), device.id, world.csr_of(device), device.certificate), kDeviceSuspended);
+  (void)Must(Revoke(world.core(), world.Signed(world.MakeRevocation(RevocationKind::kDevice, RevocationAction::kSuspend,
+                                                                    "gw-1", "olga"))));
+  EXPECT_REFUSED_UNCHANGED(world, Reenrol(world.core(), device.id, world.csr_of(device), device.certificate),
+                           kDeviceSuspended);
 }
 
 TEST(Renewal, NewGenerationEndsTheOldCertificate) {
@@ -117,7 +124,8 @@ TEST(Renewal, NewGenerationEndsTheOldCertificate) {
   auto next = world.MakeDevice("gw-1");
   next.generation = 2;
   world.Allow(next);
-  EXPECT_REFUSED_UNCHANGED(world, Reenrol(world.core(), old.id, world.csr_of(old), old.certificate), kCertificateInvalid);
+  EXPECT_REFUSED_UNCHANGED(world, Reenrol(world.core(), old.id, world.csr_of(old), old.certificate),
+                           kCertificateInvalid);
   EXPECT_EQ(Must(Enrol(world.core(), world.Input(next))).generation, 2);
 }
 
@@ -197,7 +205,8 @@ TEST(Orders, StayInsideThePlan) {
   auto plan = world.MakePlan(manifest);
   plan.count_max = 1;
   (void)Must(AcceptPlan(world.core(), world.Signed(plan)));
-  EXPECT_EQ(Must(MakeOrders(world.core(), plan.plan_id, {first.id, second.id})).orders[1].error->code, ErrorCode::kPlanExhausted);
+  EXPECT_EQ(Must(MakeOrders(world.core(), plan.plan_id, {first.id, second.id})).orders[1].error->code,
+            ErrorCode::kPlanExhausted);
   auto named = world.MakePlan(manifest);
   named.count_max.reset();
   named.devices = {first.id};
@@ -213,7 +222,8 @@ TEST(Orders, EndWithPlanOperatorUpdateAndDevice) {
   SignerWorld world;
   const auto device = world.Enrolled("gw-1");
   const Sha256 manifest = world.DeployableUpdate("1.0.0");
-  const auto revoke = [&](RevocationKind kind, RevocationAction action, const std::string& subject, const std::string& person) {
+  const auto revoke = [&](RevocationKind kind, RevocationAction action, const std::string& subject,
+                          const std::string& person) {
     (void)Must(Revoke(world.core(), world.Signed(world.MakeRevocation(kind, action, subject, person))));
   };
   const auto plan = world.MakePlan(manifest);
@@ -222,7 +232,8 @@ TEST(Orders, EndWithPlanOperatorUpdateAndDevice) {
   EXPECT_REFUSED_UNCHANGED(world, MakeOrders(world.core(), plan.plan_id, {device.id}), kLogNotWritable);
   world.is_log_failing = false;
   revoke(RevocationKind::kDevice, RevocationAction::kSuspend, "gw-1", "olga");
-  EXPECT_EQ(Must(MakeOrders(world.core(), plan.plan_id, {device.id})).orders[0].error->code, ErrorCode::kDeviceSuspended);
+  EXPECT_EQ(Must(MakeOrders(world.core(), plan.plan_id, {device.id})).orders[0].error->code,
+            ErrorCode::kDeviceSuspended);
   revoke(RevocationKind::kDevice, RevocationAction::kRevoke, "gw-1", "olga");
   EXPECT_EQ(Must(MakeOrders(world.core(), plan.plan_id, {device.id})).orders[0].error->code, ErrorCode::kDeviceRevoked);
   const auto cancelled = world.MakePlan(manifest);
@@ -258,7 +269,9 @@ TEST(Status, IsWhatDevicesAcceptAndNeverRepeatsAVersion) {
   const Bytes nonce = world.Nonce();
   const auto with_nonce = Must(trust::AcceptNonceStatus(trust, Must(MakeStatus(world.core(), nonce)), nonce));
   trust = with_nonce.next_state;
-  (void)Must(Revoke(world.core(), world.Signed(world.MakeRevocation(RevocationKind::kManifest, RevocationAction::kWithdraw, Text(manifest), "alice"))));
+  (void)Must(
+      Revoke(world.core(), world.Signed(world.MakeRevocation(RevocationKind::kManifest, RevocationAction::kWithdraw,
+                                                             Text(manifest), "alice"))));
   world.Open();
   trust = Must(trust::AcceptStatus(trust, Must(MakeStatus(world.core(), {})), world.now()));
   EXPECT_EQ(trust.status->withdrawn, std::vector<Sha256>{manifest});
@@ -294,16 +307,20 @@ TEST(Receipts, TwoWithOnePlaceQuarantineTheDevice) {
   SignerWorld world;
   auto device = world.Enrolled("gw-1");
   auto stranger = world.MakeDevice("gw-1");
-  EXPECT_EQ(Must(TakeReceipts(world.core(), {world.MakeReceipt(stranger, false)})).results[0].code, ErrorCode::kReceiptInvalid);
-  EXPECT_EQ(Must(Devices(world.core(), "", 10)).devices.front().state, api::signing::DeviceState::kActive) << "a stranger cannot do that";
+  EXPECT_EQ(Must(TakeReceipts(world.core(), {world.MakeReceipt(stranger, false)})).results[0].code,
+            ErrorCode::kReceiptInvalid);
+  EXPECT_EQ(Must(Devices(world.core(), "", 10)).devices.front().state, api::signing::DeviceState::kActive)
+      << "a stranger cannot do that";
   const std::string clone = world.MakeReceipt(device, false);
   (void)Must(TakeReceipts(world.core(), {world.MakeReceipt(device)}));
   EXPECT_EQ(Must(TakeReceipts(world.core(), {clone})).results[0].code, ErrorCode::kReceiptInvalid);
   EXPECT_EQ(Must(Devices(world.core(), "", 10)).devices.front().state, api::signing::DeviceState::kQuarantined);
-  EXPECT_EQ(Must(TakeReceipts(world.core(), {world.MakeReceipt(device)})).results[0].code, ErrorCode::kDeviceQuarantined);
+  EXPECT_EQ(Must(TakeReceipts(world.core(), {world.MakeReceipt(device)})).results[0].code,
+            ErrorCode::kDeviceQuarantined);
   const auto plan = world.MakePlan(world.DeployableUpdate("1.0.0"));
   (void)Must(AcceptPlan(world.core(), world.Signed(plan)));
-  EXPECT_EQ(Must(MakeOrders(world.core(), plan.plan_id, {device.id})).orders[0].error->code, ErrorCode::kDeviceQuarantined);
+  EXPECT_EQ(Must(MakeOrders(world.core(), plan.plan_id, {device.id})).orders[0].error->code,
+            ErrorCode::kDeviceQuarantined);
 }
 
 }  // namespace

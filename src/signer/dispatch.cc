@@ -15,8 +15,10 @@ constexpr size_t kCompactMax = limits::kJwsBytesMax;
 std::vector<std::string> Texts(ObjectReader& reader, std::string_view name, size_t count_max) {
   std::vector<std::string> texts;
   for (const Json& element : reader.Array(name, count_max)) {
-    if (!element.is_string()) reader.Stop(ErrorCode::kMemberTypeWrong, name, "not a string");
-    else texts.push_back(element.as_string());
+    if (!element.is_string())
+      reader.Stop(ErrorCode::kMemberTypeWrong, name, "not a string");
+    else
+      texts.push_back(element.as_string());
   }
   return texts;
 }
@@ -97,7 +99,8 @@ Result<Json> OnReenrol(Core& core, ObjectReader& reader) {
 
 Result<Json> OnDevices(Core& core, ObjectReader& reader) {
   const std::string cursor = reader.OptionalString("cursor", 64).value_or("");
-  const int64_t limit = reader.OptionalInteger("limit", 1, api::signing::kDevicesPageMax).value_or(api::signing::kDevicesPageMax);
+  const int64_t limit =
+      reader.OptionalInteger("limit", 1, api::signing::kDevicesPageMax).value_or(api::signing::kDevicesPageMax);
   TRY(reader.Finish());
   return ToJson(Devices(core, cursor, limit));
 }
@@ -235,7 +238,8 @@ std::string AnswerMessage(Core& core, std::string_view message) {
   auto answer = Run(core, message, verb);
   if (!answer) {
     const bool is_refusal = InfoOf(answer.error().code).exit == ExitCode::kRefused;
-    log::ErrorEvent(is_refusal ? log::Level::kWarning : log::Level::kError, "verb.refused", answer.error(), {{"verb", verb}});
+    log::ErrorEvent(is_refusal ? log::Level::kWarning : log::Level::kError, "verb.refused", answer.error(),
+                    {{"verb", verb}});
     return api::signing::BuildError(answer.error().code, answer.error().detail);
   }
   std::string text = api::signing::BuildOk(*std::move(answer));

@@ -1,10 +1,11 @@
-// enrol: the signer is the registration authority; it checks the code itself and records all keys of the device at once.
+// enrol: the signer is the registration authority; it checks the code itself and records all keys of the device at
+// once.
+#include "manifest/enrolment.h"
 #include "codec/base64.h"
 #include "crypto/digest.h"
 #include "jose/jwk.h"
 #include "jose/jws.h"
 #include "log/log.h"
-#include "manifest/enrolment.h"
 #include "manifest/log_leaf.h"
 #include "manifest/typ.h"
 #include "pki/csr.h"
@@ -41,7 +42,8 @@ Result<std::optional<manifest::Enrolment>> VerifyProof(const store::DeviceRow& d
   TRY_ASSIGN(const crypto::PublicKey key, crypto::PublicKey::FromEd25519(point));
   TRY_ASSIGN(const jose::UnverifiedJws jws, jose::UnverifiedJws::Parse(proof));
   if (jws.header().typ != manifest::kTypEnrolment) return Fail(ErrorCode::kTypMismatch, jws.header().typ);
-  if (jws.header().sjwk || !jws.header().kid) return Fail(ErrorCode::kHeaderNotAllowed, "an enrolment has alg, typ and kid");
+  if (jws.header().sjwk || !jws.header().kid)
+    return Fail(ErrorCode::kHeaderNotAllowed, "an enrolment has alg, typ and kid");
   if (!IsEqualConstantTime(AsBytes(*jws.header().kid), AsBytes(key.key_id())) ||
       !jws.Verify(key, crypto::SignatureAlgorithm::kEdDsa)) {
     return verified;
@@ -63,9 +65,12 @@ Result<manifest::DeviceKeys> VerifyDeviceKeys(const std::string& compact) {
 
 Status CheckDeviceKeys(const store::DeviceRow& device, const EnrolInput& input, const manifest::DeviceKeys& keys) {
   if (keys.device_id != input.device_id) return Fail(ErrorCode::kEnrolmentRefused, "the keys are for another device");
-  if (keys.generation != device.generation) return Fail(ErrorCode::kEnrolmentRefused, "the keys are for another generation");
-  if (keys.csr_sha256 != crypto::HashSha256(input.csr)) return Fail(ErrorCode::kEnrolmentRefused, "the keys are for another request");
-  if (keys.encryption_key.type() != crypto::KeyType::kP256) return Fail(ErrorCode::kKeyInvalid, "the encryption key is not P-256");
+  if (keys.generation != device.generation)
+    return Fail(ErrorCode::kEnrolmentRefused, "the keys are for another generation");
+  if (keys.csr_sha256 != crypto::HashSha256(input.csr))
+    return Fail(ErrorCode::kEnrolmentRefused, "the keys are for another request");
+  if (keys.encryption_key.type() != crypto::KeyType::kP256)
+    return Fail(ErrorCode::kKeyInvalid, "the encryption key is not P-256");
   return {};
 }
 
@@ -82,7 +87,8 @@ Status CountFailure(const Core& core, const EnrolInput& input) {
 }
 
 // What the device proves. A wrong proof is counted against the entry.
-Result<Claim> VerifyClaim(const Core& core, const store::DeviceRow& device, const EnrolInput& input, crypto::PublicKey identity) {
+Result<Claim> VerifyClaim(const Core& core, const store::DeviceRow& device, const EnrolInput& input,
+                          crypto::PublicKey identity) {
   if (input.proof.has_value() == input.code.has_value()) {
     return Fail(ErrorCode::kInvalidArgument, "an enrolment has either a proof or a code");
   }
@@ -95,7 +101,8 @@ Result<Claim> VerifyClaim(const Core& core, const store::DeviceRow& device, cons
   }
   TRY_ASSIGN(const auto enrolment, VerifyProof(device, *input.proof));
   if (!enrolment) TRY(CountFailure(core, input));
-  if (enrolment->device_id != input.device_id) return Fail(ErrorCode::kEnrolmentRefused, "the proof is for another device");
+  if (enrolment->device_id != input.device_id)
+    return Fail(ErrorCode::kEnrolmentRefused, "the proof is for another device");
   TRY_ASSIGN(claim.keys, VerifyDeviceKeys(enrolment->keys));
   TRY(CheckDeviceKeys(device, input, *claim.keys));
   return claim;
@@ -118,7 +125,8 @@ Status CheckKeysFree(storage::Session& session, const Claim& claim, const Device
       if (thumbprints[i] == thumbprints[j]) return Fail(ErrorCode::kKeyAlreadyUsed, "one key for two purposes");
     }
     TRY_ASSIGN(const auto owner, store::FindKeyOwner(session, Text(thumbprints[i])));
-    if (owner && *owner != "device:" + id.text()) return Fail(ErrorCode::kKeyAlreadyUsed, "a key belongs to another device or person");
+    if (owner && *owner != "device:" + id.text())
+      return Fail(ErrorCode::kKeyAlreadyUsed, "a key belongs to another device or person");
   }
   return {};
 }
@@ -126,8 +134,10 @@ Status CheckKeysFree(storage::Session& session, const Claim& claim, const Device
 Status CheckEntry(const store::DeviceRow& device, UnixSeconds now) {
   TRY(CheckDeviceState(device));
   if (device.state != "allowed") return Fail(ErrorCode::kEnrolmentCodeUsed, device.id + " is enrolled already");
-  if (device.failed_attempts >= kFailedAttemptsMax) return Fail(ErrorCode::kEnrolmentCodeUsed, "too many wrong codes for " + device.id);
-  if (device.expires <= now.value) return Fail(ErrorCode::kEnrolmentCodeUsed, "the entry of " + device.id + " has expired");
+  if (device.failed_attempts >= kFailedAttemptsMax)
+    return Fail(ErrorCode::kEnrolmentCodeUsed, "too many wrong codes for " + device.id);
+  if (device.expires <= now.value)
+    return Fail(ErrorCode::kEnrolmentCodeUsed, "the entry of " + device.id + " has expired");
   return {};
 }
 
@@ -140,7 +150,9 @@ void Activate(store::DeviceRow& device, const Claim& claim, const EnrolInput& in
   device.state = "active";
   device.identity_key = Text(claim.identity.thumbprint());
   if (claim.keys) {
-    const auto jwk = [](const crypto::PublicKey& key) { return jose::BuildJwk({.key = key, .kid = {}, .alg = {}}).Serialize(); };
+    const auto jwk = [](const crypto::PublicKey& key) {
+      return jose::BuildJwk({.key = key, .kid = {}, .alg = {}}).Serialize();
+    };
     device.receipt_jwk = jwk(claim.keys->receipt_key);
     device.receipt_kid = claim.keys->receipt_key.key_id();
     device.encryption_jwk = jwk(claim.keys->encryption_key);
@@ -151,18 +163,23 @@ void Activate(store::DeviceRow& device, const Claim& claim, const EnrolInput& in
 }
 
 Result<EnrolAnswer> Issue(const Core& core, store::DeviceRow device, const Claim& claim, const EnrolInput& input) {
-  TRY(core.database().WithSnapshot([&](storage::Session& session) { return CheckKeysFree(session, claim, input.device_id); }));
+  TRY(core.database().WithSnapshot(
+      [&](storage::Session& session) { return CheckKeysFree(session, claim, input.device_id); }));
   TRY_ASSIGN(const pki::Certificate certificate, core.cas().IssueDevice(input.device_id, claim.identity, core.Now()));
-  TRY_ASSIGN(const int64_t index, core.Record(manifest::CertificateLeaf{core.Now(), certificate.fingerprint(), "device"}.Build()));
+  TRY_ASSIGN(const int64_t index,
+             core.Record(manifest::CertificateLeaf{core.Now(), certificate.fingerprint(), "device"}.Build()));
   Activate(device, claim, input, core.Now());
   SetCertificate(device, certificate);
   const Status stored = core.database().WithTransaction([&](storage::Session& session) -> Status {
-    for (const auto& thumbprint : ThumbprintsOf(claim)) TRY(store::PutUsedKey(session, Text(thumbprint), "device:" + device.id));
-    TRY(store::InsertCertificate(session, {Text(certificate.fingerprint()), "device", device.id, device.generation, false, index}));
+    for (const auto& thumbprint : ThumbprintsOf(claim))
+      TRY(store::PutUsedKey(session, Text(thumbprint), "device:" + device.id));
+    TRY(store::InsertCertificate(
+        session, {Text(certificate.fingerprint()), "device", device.id, device.generation, false, index}));
     return store::PutDevice(session, device);
   });
   TRY(stored);
-  log::Event(log::Level::kInfo, "device.enrolled", {{"device", device.id}, {"generation", device.generation}, {"remote", input.remote}});
+  log::Event(log::Level::kInfo, "device.enrolled",
+             {{"device", device.id}, {"generation", device.generation}, {"remote", input.remote}});
   return AnswerFor(device);
 }
 

@@ -36,10 +36,12 @@ Result<std::vector<sealer::SealedFile>> AskSealer(const Core& core, const Releas
   TRY_ASSIGN(const auto sealed, client.Contents(update.signature.manifest_sha256));
   std::vector<sealer::SealedFile> ordered;
   for (const auto& file : update.manifest.files) {
-    const auto found = std::find_if(sealed.begin(), sealed.end(), [&](const auto& one) { return one.file_id == file.id; });
+    const auto found =
+        std::find_if(sealed.begin(), sealed.end(), [&](const auto& one) { return one.file_id == file.id; });
     if (found == sealed.end()) return Fail(ErrorCode::kUpdateNotDeployable, file.file_name + " is not uploaded yet");
     if (found->plain_sha256 != file.sha256) return Fail(ErrorCode::kFileHashMismatch, file.file_name);
-    if (found->sealed_size != sealing::SealedSize(file.size)) return Fail(ErrorCode::kFileHashMismatch, file.file_name + ": sealed size");
+    if (found->sealed_size != sealing::SealedSize(file.size))
+      return Fail(ErrorCode::kFileHashMismatch, file.file_name + ": sealed size");
     ordered.push_back(*found);
   }
   return ordered;
@@ -48,7 +50,8 @@ Result<std::vector<sealer::SealedFile>> AskSealer(const Core& core, const Releas
 bool IsRecorded(const ReleasedUpdate& update, const std::vector<sealer::SealedFile>& files) {
   return std::all_of(files.begin(), files.end(), [&](const auto& file) {
     return std::any_of(update.contents.begin(), update.contents.end(), [&](const auto& content) {
-      return content.file_id == file.file_id && content.sealed_sha256 == file.sealed_sha256 && content.sealed_size == file.sealed_size;
+      return content.file_id == file.file_id && content.sealed_sha256 == file.sealed_sha256 &&
+             content.sealed_size == file.sealed_size;
     });
   });
 }
@@ -56,14 +59,16 @@ bool IsRecorded(const ReleasedUpdate& update, const std::vector<sealer::SealedFi
 Status RecordContents(const Core& core, const Sha256& manifest_sha256, const std::vector<sealer::SealedFile>& files) {
   std::vector<std::string> leaves;
   for (const auto& file : files) {
-    leaves.push_back(manifest::SealedLeaf{core.Now(), manifest_sha256, file.file_id, file.sealed_sha256, file.sealed_size, file.plain_sha256}
+    leaves.push_back(manifest::SealedLeaf{core.Now(), manifest_sha256, file.file_id, file.sealed_sha256,
+                                          file.sealed_size, file.plain_sha256}
                          .Build());
   }
   TRY_ASSIGN(const auto indices, core.Record(leaves));
   return core.database().WithTransaction([&](storage::Session& session) -> Status {
     for (size_t i = 0; i < files.size(); ++i) {
-      TRY(store::PutContent(session, {Text(manifest_sha256), files[i].file_id.text(), Text(files[i].sealed_sha256),
-                                      static_cast<int64_t>(files[i].sealed_size.value), Text(files[i].plain_sha256), indices[i]}));
+      TRY(store::PutContent(
+          session, {Text(manifest_sha256), files[i].file_id.text(), Text(files[i].sealed_sha256),
+                    static_cast<int64_t>(files[i].sealed_size.value), Text(files[i].plain_sha256), indices[i]}));
     }
     return {};
   });
@@ -81,7 +86,8 @@ Result<PrepareImportAnswer> PrepareImport(Core& core, const Sha256& manifest_sha
   TRY_ASSIGN(const ReleasedUpdate update, FindReleased(core, manifest_sha256));
   TRY(TellSealerOf(core, update));
   PrepareImportAnswer answer;
-  for (const auto& file : update.manifest.files) answer.files.push_back({file.id, file.file_name, file.sha256, file.size});
+  for (const auto& file : update.manifest.files)
+    answer.files.push_back({file.id, file.file_name, file.sha256, file.size});
   return answer;
 }
 

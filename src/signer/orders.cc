@@ -44,7 +44,8 @@ struct Candidate {
 };
 
 Result<Batch> ReadBatch(const Core& core, const PlanId& id) {
-  TRY_ASSIGN(const auto row, core.database().WithSnapshot([&](storage::Session& session) { return store::FindPlan(session, id.text()); }));
+  TRY_ASSIGN(const auto row, core.database().WithSnapshot(
+                                 [&](storage::Session& session) { return store::FindPlan(session, id.text()); }));
   if (!row) return Fail(ErrorCode::kNotFound, "plan " + id.text());
   if (row->is_cancelled) return Fail(ErrorCode::kPlanInvalid, "the plan was cancelled");
   // Verified anew: with the operator, the plan ends (ADR 0004).
@@ -73,7 +74,8 @@ Status CheckDevice(const Batch& batch, const DeviceId& id, const std::optional<s
   if (devices && std::find(devices->begin(), devices->end(), id) == devices->end()) {
     return Fail(ErrorCode::kPlanInvalid, "the plan does not name " + id.text());
   }
-  if (!device->receipt_jwk || !device->encryption_jwk) return Fail(ErrorCode::kCodeWithoutKeys, id.text() + " has no keys for orders");
+  if (!device->receipt_jwk || !device->encryption_jwk)
+    return Fail(ErrorCode::kCodeWithoutKeys, id.text() + " has no keys for orders");
   return {};
 }
 
@@ -86,14 +88,17 @@ int64_t BytesOf(const ReleasedUpdate& update) {
 
 Status CheckRoom(const Batch& batch, int64_t fresh) {
   const int64_t orders = batch.ordered + fresh + 1;
-  if (batch.plan.count_max && orders > *batch.plan.count_max) return Fail(ErrorCode::kPlanExhausted, batch.plan.plan_id.text());
+  if (batch.plan.count_max && orders > *batch.plan.count_max)
+    return Fail(ErrorCode::kPlanExhausted, batch.plan.plan_id.text());
   const int64_t bytes = std::max<int64_t>(BytesOf(batch.update), 1);
-  if (batch.plan.bytes_max && orders > *batch.plan.bytes_max / bytes) return Fail(ErrorCode::kPlanExhausted, "bytesMax is reached");
+  if (batch.plan.bytes_max && orders > *batch.plan.bytes_max / bytes)
+    return Fail(ErrorCode::kPlanExhausted, "bytesMax is reached");
   return {};
 }
 
 // Fills `result` at once if the device has its order already; else a candidate.
-Result<std::optional<Candidate>> Consider(const Core& core, const Batch& batch, const DeviceId& id, int64_t fresh, OrderResult& result) {
+Result<std::optional<Candidate>> Consider(const Core& core, const Batch& batch, const DeviceId& id, int64_t fresh,
+                                          OrderResult& result) {
   std::optional<Candidate> candidate;
   TRY_ASSIGN(const auto device, FindDevice(core, id));
   TRY(CheckDevice(batch, id, device));
@@ -134,7 +139,8 @@ Status BuildOrder(const Core& core, const Batch& batch, Candidate& candidate) {
   order.epoch = batch.trust->root_package().director_epoch;
   // Trust model section 5: above the last one, the clock in ms, and what the device has told about.
   order.sequence = std::max({candidate.device.last_sequence + 1, core.NowMs(), candidate.device.receipt_sequence + 1});
-  if (order.sequence > limits::kJsonIntegerMax) return Fail(ErrorCode::kValueOutOfRange, "the device's sequence is at its end");
+  if (order.sequence > limits::kJsonIntegerMax)
+    return Fail(ErrorCode::kValueOutOfRange, "the device's sequence is at its end");
   order.issued = core.Now();
   order.expires = std::min(core.Now() + limits::kOrderLifetimeMax, batch.plan.expires);
   order.package_version = batch.trust->root_package().version;
@@ -151,10 +157,12 @@ Status BuildOrder(const Core& core, const Batch& batch, Candidate& candidate) {
 
 Status RecordOrders(const Core& core, const Batch& batch, const std::vector<Candidate>& candidates) {
   // What a device would say about the director's key is the same for all of them.
-  if (const auto verified = trust::VerifyOrder(*batch.trust, candidates.front().compact, core.Now()); !verified) return Fail(verified.error());
+  if (const auto verified = trust::VerifyOrder(*batch.trust, candidates.front().compact, core.Now()); !verified)
+    return Fail(verified.error());
   std::vector<std::string> leaves;
   for (const auto& candidate : candidates) {
-    leaves.push_back(manifest::OrderLeaf{core.Now(), crypto::HashSha256(candidate.compact), batch.plan.plan_id, candidate.order.sequence,
+    leaves.push_back(manifest::OrderLeaf{core.Now(), crypto::HashSha256(candidate.compact), batch.plan.plan_id,
+                                         candidate.order.sequence,
                                          crypto::HashSha256(candidate.salt + candidate.device.id)}
                          .Build());
   }
@@ -162,15 +170,16 @@ Status RecordOrders(const Core& core, const Batch& batch, const std::vector<Cand
   return core.database().WithTransaction([&](storage::Session& session) -> Status {
     for (size_t i = 0; i < candidates.size(); ++i) {
       const manifest::Order& order = candidates[i].order;
-      TRY(store::PutOrder(session, {batch.plan.plan_id.text(), candidates[i].device.id, order.generation, order.epoch, order.sequence,
-                                    candidates[i].compact, indices[i], candidates[i].salt}));
+      TRY(store::PutOrder(session, {batch.plan.plan_id.text(), candidates[i].device.id, order.generation, order.epoch,
+                                    order.sequence, candidates[i].compact, indices[i], candidates[i].salt}));
       TRY(store::SetLastSequence(session, candidates[i].device.id, order.sequence));
     }
     return {};
   });
 }
 
-Result<std::vector<Candidate>> Select(const Core& core, const Batch& batch, const std::vector<DeviceId>& devices, OrdersAnswer& answer) {
+Result<std::vector<Candidate>> Select(const Core& core, const Batch& batch, const std::vector<DeviceId>& devices,
+                                      OrdersAnswer& answer) {
   std::vector<Candidate> candidates;
   int64_t fresh = 0;
   for (const auto& id : devices) {
@@ -190,7 +199,8 @@ Result<std::vector<Candidate>> Select(const Core& core, const Batch& batch, cons
 }
 
 Status CheckList(const std::vector<DeviceId>& devices) {
-  if (devices.size() > api::signing::kOrderDevicesMax) return Fail(ErrorCode::kLimitExceeded, "too many devices at once");
+  if (devices.size() > api::signing::kOrderDevicesMax)
+    return Fail(ErrorCode::kLimitExceeded, "too many devices at once");
   if (std::set<DeviceId>(devices.begin(), devices.end()).size() != devices.size()) {
     return Fail(ErrorCode::kInvalidArgument, "a device is there twice");
   }

@@ -11,7 +11,8 @@ namespace {
 constexpr size_t kAnswerBytesMax = 2 * 1024 * 1024;
 
 Result<std::optional<std::string>> FindPackage(const Core& core, int64_t version) {
-  TRY_ASSIGN(const auto rows, core.database().WithSnapshot([&](storage::Session& session) { return store::ListPackages(session, version, 1); }));
+  TRY_ASSIGN(const auto rows, core.database().WithSnapshot(
+                                  [&](storage::Session& session) { return store::ListPackages(session, version, 1); }));
   std::optional<std::string> text;
   if (!rows.empty() && rows.front().version == version) text = rows.front().text;
   return text;
@@ -28,8 +29,11 @@ Result<int64_t> PublishPackage(Core& core, std::string_view package) {
   TRY_ASSIGN(const auto trust, core.Trust());
   auto next = trust::AcceptPackageStep(*trust, package);
   if (!next) return Fail(next.error());
-  TRY_ASSIGN(const int64_t index, core.Record(manifest::PackageLeaf{core.Now(), version, document.signed_sha256}.Build()));
-  TRY(core.database().WithTransaction([&](storage::Session& session) { return store::InsertPackage(session, {version, std::string(package)}); }));
+  TRY_ASSIGN(const int64_t index,
+             core.Record(manifest::PackageLeaf{core.Now(), version, document.signed_sha256}.Build()));
+  TRY(core.database().WithTransaction([&](storage::Session& session) {
+    return store::InsertPackage(session, {version, std::string(package)});
+  }));
   core.SetTrust(*std::move(next));
   core.SetCachedStatus(std::nullopt);
   log::Event(log::Level::kInfo, "package.published", {{"version", version}, {"logIndex", index}});

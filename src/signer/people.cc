@@ -14,7 +14,9 @@ using manifest::PersonRole;
 bool Person::Has(PersonRole role) const { return std::find(roles.begin(), roles.end(), role) != roles.end(); }
 
 Result<Person> ToPerson(const store::PersonRow& row) {
-  const auto corrupt = [&row](const Error& error) { return Fail(ErrorCode::kCorrupt, "person " + row.id + ": " + error.detail); };
+  const auto corrupt = [&row](const Error& error) {
+    return Fail(ErrorCode::kCorrupt, "person " + row.id + ": " + error.detail);
+  };
   const auto jwk_json = codec::ParseJson(row.jwk);
   if (!jwk_json) return corrupt(jwk_json.error());
   auto jwk = jose::ParseJwk(*jwk_json);
@@ -24,7 +26,8 @@ Result<Person> ToPerson(const store::PersonRow& row) {
   Person person{*std::move(id), {}, {}, std::move(jwk->key), row.is_revoked};
   const auto roles = codec::ParseJson(row.roles);
   const auto products = codec::ParseJson(row.products);
-  if (!roles || !products || !roles->is_array() || !products->is_array()) return Fail(ErrorCode::kCorrupt, "person " + row.id);
+  if (!roles || !products || !roles->is_array() || !products->is_array())
+    return Fail(ErrorCode::kCorrupt, "person " + row.id);
   for (const Json& name : roles->as_array()) {
     const auto role = manifest::PersonRoleFromName(name.is_string() ? name.as_string() : "");
     if (!role) return corrupt(role.error());
@@ -48,15 +51,19 @@ store::PersonRow FromPerson(const Person& person) {
   Json products = Json::MakeArray();
   if (person.products.is_all) products.Push(Json("*"));
   for (const auto& product : person.products.products) products.Push(Json(product.text()));
-  return {person.id.text(),       roles.Serialize(),
-          products.Serialize(),   person.key.key_id(),
-          jose::BuildJwk({.key = person.key, .kid = {}, .alg = {}}).Serialize(), person.is_revoked};
+  return {person.id.text(),
+          roles.Serialize(),
+          products.Serialize(),
+          person.key.key_id(),
+          jose::BuildJwk({.key = person.key, .kid = {}, .alg = {}}).Serialize(),
+          person.is_revoked};
 }
 
 Result<PersonDocument> VerifyPersonDocument(const Core& core, std::string_view compact, std::string_view typ) {
   TRY_ASSIGN(const jose::UnverifiedJws jws, jose::UnverifiedJws::Parse(compact));
   const jose::JwsHeader& header = jws.header();
-  if (header.typ != typ) return Fail(ErrorCode::kTypMismatch, "typ is " + header.typ + ", expected " + std::string(typ));
+  if (header.typ != typ)
+    return Fail(ErrorCode::kTypMismatch, "typ is " + header.typ + ", expected " + std::string(typ));
   if (header.sjwk || !header.kid) return Fail(ErrorCode::kHeaderNotAllowed, "people's documents have alg, typ and kid");
   TRY_ASSIGN(const auto row, core.database().WithSnapshot([&](storage::Session& session) {
     return store::FindPersonByKid(session, *header.kid);
@@ -71,7 +78,8 @@ Result<PersonDocument> VerifyPersonDocument(const Core& core, std::string_view c
 Status RequireRole(const Person& person, PersonRole role, const ProductName& product) {
   if (person.is_revoked) return Fail(ErrorCode::kPersonRevoked, person.id.text());
   if (!person.Has(role) || !person.products.Covers(product)) {
-    return Fail(ErrorCode::kRoleMissing, person.id.text() + " is no " + std::string(manifest::PersonRoleName(role)) + " for " + product.text());
+    return Fail(ErrorCode::kRoleMissing,
+                person.id.text() + " is no " + std::string(manifest::PersonRoleName(role)) + " for " + product.text());
   }
   return {};
 }
@@ -84,7 +92,8 @@ Status RequireSelf(const Person& person, const PersonId& named) {
 Status CheckDates(UnixSeconds issued, UnixSeconds expires, UnixSeconds now, int64_t lifetime_max, ErrorCode code) {
   if (issued > now + kPersonClockSlack) return Fail(code, "it is issued in the future");
   if (expires <= now) return Fail(code, "it has expired");
-  if (expires <= issued || expires.value - issued.value > lifetime_max) return Fail(code, "it lives longer than allowed");
+  if (expires <= issued || expires.value - issued.value > lifetime_max)
+    return Fail(code, "it lives longer than allowed");
   return {};
 }
 
@@ -98,7 +107,8 @@ Status CheckNonce(storage::Session& session, const std::string& person, ByteView
   return {};
 }
 
-Status TakeNonce(storage::Session& session, const std::string& person, ByteView nonce, const std::string& document_sha256) {
+Status TakeNonce(storage::Session& session, const std::string& person, ByteView nonce,
+                 const std::string& document_sha256) {
   return store::InsertNonce(session, person, codec::EncodeBase64Url(nonce), document_sha256);
 }
 

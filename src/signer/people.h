@@ -1,8 +1,8 @@
 // Who signed a document, and may that person do this?
 //
-// Source: trust model section 2: the person is the signer of the document (looked up by kid in the register), never who the server
-// says. Codes name the first thing that does not hold. Thread rule: any thread; each call reads the database itself
-// unless it takes a session.
+// Source: trust model section 2: the person is the signer of the document (looked up by kid in the register), never who
+// the server says. Codes name the first thing that does not hold. Thread rule: any thread; each call reads the database
+// itself unless it takes a session.
 #pragma once
 
 #include <string>
@@ -40,7 +40,8 @@ struct PersonDocument {
   std::string payload;
   std::string sha256;  // of the compact form, base64url
 };
-// Codes: those of UnverifiedJws::Parse, TypMismatch, HeaderNotAllowed (no kid, or an sjwk), PersonUnknown, PersonRevoked, SignatureInvalid.
+// Codes: those of UnverifiedJws::Parse, TypMismatch, HeaderNotAllowed (no kid, or an sjwk), PersonUnknown,
+// PersonRevoked, SignatureInvalid.
 Result<PersonDocument> VerifyPersonDocument(const Core& core, std::string_view compact, std::string_view typ);
 
 // RoleMissing unless the person has the role for the product.
@@ -55,6 +56,7 @@ Status CheckAge(UnixSeconds issued, UnixSeconds now);
 Status CheckNonce(storage::Session& session, const std::string& person, ByteView nonce);
 // Revokes the person and their certificates. PersonUnknown, PersonRevoked (already).
 Status RevokePersonRow(storage::Session& session, const PersonId& id);
-Status TakeNonce(storage::Session& session, const std::string& person, ByteView nonce, const std::string& document_sha256);
+Status TakeNonce(storage::Session& session, const std::string& person, ByteView nonce,
+                 const std::string& document_sha256);
 
 }  // namespace fleetseal::signer

@@ -11,7 +11,8 @@ Result<api::signing::PersonCertificateAnswer> PersonCertificate(Core& core, Byte
   const std::shared_lock register_lock(core.register_mutex);
   TRY_ASSIGN(const pki::CertificateRequest request, pki::ParseCertificateRequest(csr));
   const std::string kid = request.public_key.key_id();
-  TRY_ASSIGN(const auto row, core.database().WithSnapshot([&](storage::Session& session) { return store::FindPersonByKid(session, kid); }));
+  TRY_ASSIGN(const auto row, core.database().WithSnapshot(
+                                 [&](storage::Session& session) { return store::FindPersonByKid(session, kid); }));
   if (!row) return Fail(ErrorCode::kPersonUnknown, "no person has the key " + kid);
   TRY_ASSIGN(const Person person, ToPerson(*row));
   if (person.is_revoked) return Fail(ErrorCode::kPersonRevoked, person.id.text());
@@ -19,7 +20,8 @@ Result<api::signing::PersonCertificateAnswer> PersonCertificate(Core& core, Byte
   TRY_ASSIGN(const int64_t index,
              core.Record(manifest::CertificateLeaf{core.Now(), certificate.fingerprint(), "person"}.Build()));
   TRY(core.database().WithTransaction([&](storage::Session& session) {
-    return store::InsertCertificate(session, {Text(certificate.fingerprint()), "person", person.id.text(), 0, false, index});
+    return store::InsertCertificate(session,
+                                    {Text(certificate.fingerprint()), "person", person.id.text(), 0, false, index});
   }));
   return api::signing::PersonCertificateAnswer{person.id, certificate.ToPem()};
 }

@@ -28,7 +28,8 @@ Status CheckDevices(const Core& core, const manifest::Plan& plan) {
 }
 
 Status CheckUpdate(const Core& core, const manifest::Plan& plan, const ReleasedUpdate& update) {
-  if (update.manifest.product != plan.product) return Fail(ErrorCode::kProductMismatch, "the update is for " + update.row.product);
+  if (update.manifest.product != plan.product)
+    return Fail(ErrorCode::kProductMismatch, "the update is for " + update.row.product);
   TRY(RequireDeployable(update));
   TRY_ASSIGN(const manifest::Policy policy, FindPolicy(core, plan.product));
   const auto& environments = policy.environments;
@@ -42,7 +43,8 @@ Result<bool> IsRepeat(const Core& core, const manifest::Plan& plan, std::string_
   TRY_ASSIGN(const auto row, core.database().WithSnapshot([&](storage::Session& session) {
     return store::FindPlan(session, plan.plan_id.text());
   }));
-  if (row && row->compact != compact) return Fail(ErrorCode::kAlreadyExists, "the plan id " + plan.plan_id.text() + " is taken");
+  if (row && row->compact != compact)
+    return Fail(ErrorCode::kAlreadyExists, "the plan id " + plan.plan_id.text() + " is taken");
   return row.has_value();
 }
 
@@ -54,10 +56,11 @@ Status RecordPlan(Core& core, const manifest::Plan& plan, const ReleasedUpdate& 
   TRY_ASSIGN(const int64_t index, core.Record(leaf.Build()));
   const Status stored = core.database().WithTransaction([&](storage::Session& session) -> Status {
     TRY(TakeNonce(session, person, plan.nonce, document.sha256));
-    TRY(store::InsertPlan(session, {plan.plan_id.text(), document.sha256, std::string(compact), plan.product.text(),
-                                    plan.environment.text(), update.row.manifest_sha256, update.signature.release_counter, false}));
-    return store::InsertDocument(session, {document.sha256, std::string(manifest::kTypPlan), plan.plan_id.text(), person,
-                                           std::string(compact), core.Now().value, index});
+    TRY(store::InsertPlan(
+        session, {plan.plan_id.text(), document.sha256, std::string(compact), plan.product.text(),
+                  plan.environment.text(), update.row.manifest_sha256, update.signature.release_counter, false}));
+    return store::InsertDocument(session, {document.sha256, std::string(manifest::kTypPlan), plan.plan_id.text(),
+                                           person, std::string(compact), core.Now().value, index});
   });
   TRY(stored);
   core.SetCachedStatus(std::nullopt);

@@ -35,7 +35,8 @@ struct Batch {
 Result<ParsedReceipt> Parse(const std::string& compact) {
   TRY_ASSIGN(jose::UnverifiedJws jws, jose::UnverifiedJws::Parse(compact));
   if (jws.header().typ != manifest::kTypReceipt) return Fail(ErrorCode::kTypMismatch, jws.header().typ);
-  if (jws.header().sjwk || !jws.header().kid) return Fail(ErrorCode::kHeaderNotAllowed, "a receipt has alg, typ and kid");
+  if (jws.header().sjwk || !jws.header().kid)
+    return Fail(ErrorCode::kHeaderNotAllowed, "a receipt has alg, typ and kid");
   TRY_ASSIGN(manifest::Receipt receipt, manifest::Receipt::Parse(AsText(jws.unverified_payload())));
   return ParsedReceipt{std::move(jws), std::move(receipt)};
 }
@@ -47,7 +48,8 @@ Status Verify(const store::DeviceRow& device, const ParsedReceipt& parsed) {
   TRY_ASSIGN(const codec::Json json, codec::ParseJson(*device.receipt_jwk));
   TRY_ASSIGN(const jose::Jwk jwk, jose::ParseJwk(json));
   TRY(parsed.jws.Verify(jwk.key, jwk.key.default_algorithm()));
-  if (parsed.receipt.generation != device.generation) return Fail(ErrorCode::kReceiptInvalid, "the receipt is of another generation");
+  if (parsed.receipt.generation != device.generation)
+    return Fail(ErrorCode::kReceiptInvalid, "the receipt is of another generation");
   if (device.state == "revoked") return Fail(ErrorCode::kDeviceRevoked, device.id);
   if (device.state == "quarantined") return Fail(ErrorCode::kDeviceQuarantined, device.id);
   return {};
@@ -63,13 +65,15 @@ Chain Judge(const store::DeviceRow& device, const manifest::Receipt& receipt, co
   if (is_first_of_generation && receipt.number == 1 && receipt.previous == Sha256{}) return Chain::kNext;
   if (receipt.number <= device.receipt_number) return is_first_of_generation ? Chain::kGap : Chain::kFork;
   if (receipt.number > device.receipt_number + 1) return Chain::kGap;
-  const bool is_linked = device.receipt_sha256 ? Text(receipt.previous) == *device.receipt_sha256 : receipt.previous == Sha256{};
+  const bool is_linked =
+      device.receipt_sha256 ? Text(receipt.previous) == *device.receipt_sha256 : receipt.previous == Sha256{};
   return is_linked ? Chain::kNext : Chain::kFork;
 }
 
 Result<std::optional<std::string>> FindKnown(const Core& core, const Batch& batch, const manifest::Receipt& receipt) {
   for (const auto& row : batch.receipts) {
-    if (row.device_id == receipt.device_id.text() && row.generation == receipt.generation && row.number == receipt.number) {
+    if (row.device_id == receipt.device_id.text() && row.generation == receipt.generation &&
+        row.number == receipt.number) {
       return std::optional(row.sha256);
     }
   }
@@ -95,14 +99,20 @@ Status Take(const Core& core, Batch& batch, const std::string& compact) {
   TRY(Verify(device, parsed));
   TRY_ASSIGN(const auto known, FindKnown(core, batch, parsed.receipt));
   switch (Judge(device, parsed.receipt, known, HashText(compact))) {
-    case Chain::kKnown: return {};
-    case Chain::kNext: TakeNext(batch, device, parsed.receipt, compact); return {};
-    case Chain::kGap: return Fail(ErrorCode::kReceiptInvalid, "receipts between it and the last one are missing");
-    case Chain::kFork: break;
+    case Chain::kKnown:
+      return {};
+    case Chain::kNext:
+      TakeNext(batch, device, parsed.receipt, compact);
+      return {};
+    case Chain::kGap:
+      return Fail(ErrorCode::kReceiptInvalid, "receipts between it and the last one are missing");
+    case Chain::kFork:
+      break;
   }
   device.state = "quarantined";
   batch.quarantined.push_back(device.id);
-  return Fail(ErrorCode::kReceiptInvalid, "two receipts of " + device.id + " have one place: a clone, or its state was turned back");
+  return Fail(ErrorCode::kReceiptInvalid,
+              "two receipts of " + device.id + " have one place: a clone, or its state was turned back");
 }
 
 std::string BatchLeaf(const Core& core, const Batch& batch) {

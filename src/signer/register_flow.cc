@@ -20,12 +20,14 @@ using codec::Json;
 
 Result<std::vector<jose::UnverifiedJws>> ParseAll(const std::vector<std::string>& texts) {
   if (texts.empty()) return Fail(ErrorCode::kQuorumNotReached, "nobody signed");
-  if (texts.size() > api::signing::kRegisterChangeSignaturesMax) return Fail(ErrorCode::kLimitExceeded, "too many signatures");
+  if (texts.size() > api::signing::kRegisterChangeSignaturesMax)
+    return Fail(ErrorCode::kLimitExceeded, "too many signatures");
   std::vector<jose::UnverifiedJws> all;
   for (const auto& text : texts) {
     TRY_ASSIGN(jose::UnverifiedJws jws, jose::UnverifiedJws::Parse(text));
     if (jws.header().typ != manifest::kTypRegisterChange) return Fail(ErrorCode::kTypMismatch, jws.header().typ);
-    if (jws.header().sjwk || !jws.header().kid) return Fail(ErrorCode::kHeaderNotAllowed, "people's documents have alg, typ and kid");
+    if (jws.header().sjwk || !jws.header().kid)
+      return Fail(ErrorCode::kHeaderNotAllowed, "people's documents have alg, typ and kid");
     all.push_back(std::move(jws));
   }
   for (const auto& jws : all) {
@@ -81,7 +83,8 @@ Result<SecurityKeys> ParseSecurityKeys(const std::string& keys_json, int64_t quo
   std::set<Sha256> seen;
   for (const Json& element : json.as_array()) {
     TRY_ASSIGN(jose::Jwk jwk, jose::ParseJwk(element));
-    if (!seen.insert(jwk.key.thumbprint()).second) return Fail(ErrorCode::kValueOutOfRange, "a security key is there twice");
+    if (!seen.insert(jwk.key.thumbprint()).second)
+      return Fail(ErrorCode::kValueOutOfRange, "a security key is there twice");
     security.keys.push_back(std::move(jwk.key));
   }
   if (quorum < 1 || quorum > static_cast<int64_t>(security.keys.size())) {
@@ -96,7 +99,8 @@ std::string BuildSecurityKeys(const std::vector<crypto::PublicKey>& keys) {
   return list.Serialize();
 }
 
-Result<VerifiedChange> VerifyChange(const Core& core, const SecurityKeys& security, const std::vector<std::string>& jws) {
+Result<VerifiedChange> VerifyChange(const Core& core, const SecurityKeys& security,
+                                    const std::vector<std::string>& jws) {
   TRY_ASSIGN(const auto documents, ParseAll(jws));
   const std::string payload(AsText(documents.front().unverified_payload()));
   TRY_ASSIGN(manifest::RegisterChange change, manifest::RegisterChange::Parse(payload));
@@ -111,7 +115,8 @@ Result<VerifiedChange> VerifyChange(const Core& core, const SecurityKeys& securi
   }
   if (static_cast<int64_t>(signers.size()) >= security.quorum) return verified;
   if (verified.change.is_devices_only() && signers.empty()) return VerifyByOperator(core, verified.change, jws.front());
-  return Fail(ErrorCode::kQuorumNotReached, std::to_string(signers.size()) + " of " + std::to_string(security.quorum) + " security keys");
+  return Fail(ErrorCode::kQuorumNotReached,
+              std::to_string(signers.size()) + " of " + std::to_string(security.quorum) + " security keys");
 }
 
 Status ApplyChange(storage::Session& session, const VerifiedChange& verified, int64_t log_index) {
@@ -120,7 +125,8 @@ Status ApplyChange(storage::Session& session, const VerifiedChange& verified, in
   const manifest::RegisterChange& change = verified.change;
   const int64_t expected = change.is_devices_only() ? 0 : state->sequence + 1;
   if (change.sequence != expected) {
-    return Fail(ErrorCode::kConflict, "the change has sequence " + std::to_string(change.sequence) + ", expected " + std::to_string(expected));
+    return Fail(ErrorCode::kConflict, "the change has sequence " + std::to_string(change.sequence) + ", expected " +
+                                          std::to_string(expected));
   }
   TRY(CheckNonce(session, verified.signer, change.nonce));
   for (const auto& one : change.changes) TRY(ApplyOne(session, one, *state));
@@ -128,8 +134,9 @@ Status ApplyChange(storage::Session& session, const VerifiedChange& verified, in
   TRY(store::PutRegisterState(session, *state));
   TRY(TakeNonce(session, verified.signer, change.nonce, verified.payload_sha256));
   for (const auto& compact : verified.documents) {
-    TRY(store::InsertDocument(session, {HashText(compact), std::string(manifest::kTypRegisterChange), change.change_id.text(), verified.signer,
-                                        compact, change.issued.value, log_index}));
+    TRY(store::InsertDocument(session,
+                              {HashText(compact), std::string(manifest::kTypRegisterChange), change.change_id.text(),
+                               verified.signer, compact, change.issued.value, log_index}));
   }
   return store::InsertChange(session, {change.change_id.text(), change.sequence, verified.payload_sha256,
                                        static_cast<int64_t>(change.changes.size()), log_index});
@@ -146,7 +153,8 @@ Status TryChange(const Core& core, const VerifiedChange& verified) {
 
 Result<ChangeAnswer> RegisterChange(Core& core, const std::vector<std::string>& jws) {
   const std::unique_lock register_lock(core.register_mutex);
-  TRY_ASSIGN(const auto state, core.database().WithSnapshot([](storage::Session& session) { return store::ReadRegisterState(session); }));
+  TRY_ASSIGN(const auto state,
+             core.database().WithSnapshot([](storage::Session& session) { return store::ReadRegisterState(session); }));
   if (!state) return Fail(ErrorCode::kTrustStateMissing, "the organisation was not adopted yet");
   TRY_ASSIGN(const SecurityKeys security, ParseSecurityKeys(state->security_keys, state->quorum));
   TRY_ASSIGN(const VerifiedChange verified, VerifyChange(core, security, jws));
@@ -156,7 +164,8 @@ Result<ChangeAnswer> RegisterChange(Core& core, const std::vector<std::string>& 
   const manifest::PersonDocumentLeaf leaf{"register-change", core.Now(), crypto::HashSha256(verified.documents.front()),
                                           verified.change.change_id.text()};
   TRY_ASSIGN(const int64_t index, core.Record(leaf.Build()));
-  TRY(core.database().WithTransaction([&](storage::Session& session) { return ApplyChange(session, verified, index); }));
+  TRY(core.database().WithTransaction(
+      [&](storage::Session& session) { return ApplyChange(session, verified, index); }));
   return ChangeAnswer{verified.change.sequence, static_cast<int64_t>(verified.change.changes.size())};
 }
 

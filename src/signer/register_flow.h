@@ -1,7 +1,7 @@
 // Register changes: who signed enough, and what each change does.
 //
-// Source: trust model section 2; documents.md section 4; ADR 0004. Used by the verb and by --adopt, which brings the first change.
-// Thread rule: the caller holds register_mutex alone (or nobody else runs yet).
+// Source: trust model section 2; documents.md section 4; ADR 0004. Used by the verb and by --adopt, which brings the
+// first change. Thread rule: the caller holds register_mutex alone (or nobody else runs yet).
 #pragma once
 
 #include <string>
@@ -27,9 +27,10 @@ struct VerifiedChange {
   std::string signer;                  // whose nonce it is: "security", or the operator's id
 };
 // Codes: TypMismatch, SignatureInvalid, PersonUnknown, QuorumNotReached, RoleMissing, and parsing codes.
-Result<VerifiedChange> VerifyChange(const Core& core, const SecurityKeys& security, const std::vector<std::string>& jws);
-// Checks and applies inside the caller's transaction. Codes: Conflict (sequence, generation), AlreadyExists, KeyAlreadyUsed, PersonUnknown,
-// NonceReplayed.
+Result<VerifiedChange> VerifyChange(const Core& core, const SecurityKeys& security,
+                                    const std::vector<std::string>& jws);
+// Checks and applies inside the caller's transaction. Codes: Conflict (sequence, generation), AlreadyExists,
+// KeyAlreadyUsed, PersonUnknown, NonceReplayed.
 Status ApplyChange(storage::Session& session, const VerifiedChange& verified, int64_t log_index);
 // The same, but nothing stays: what is recorded afterwards is known to apply.
 Status TryChange(const Core& core, const VerifiedChange& verified);

@@ -24,8 +24,9 @@ TEST(Register, S2_22_ChangeNeedsTheQuorumOverTheSameBytes) {
   auto other = change;
   other.nonce = world.Nonce();
   EXPECT_REFUSED_UNCHANGED(world, RegisterChange(world.core(), {one, world.BySecurity(other)[1]}), kQuorumNotReached);
-  EXPECT_REFUSED_UNCHANGED(world, RegisterChange(world.core(), {world.SignAs("sam", manifest::kTypRegisterChange, change.Build())}),
-                           kQuorumNotReached);
+  EXPECT_REFUSED_UNCHANGED(
+      world, RegisterChange(world.core(), {world.SignAs("sam", manifest::kTypRegisterChange, change.Build())}),
+      kQuorumNotReached);
   const auto good = world.BySecurity(change);
   EXPECT_EQ(Must(RegisterChange(world.core(), good)).sequence, 2);
   const std::string before = world.Dump();
@@ -62,7 +63,8 @@ TEST(Register, NewSecurityKeysTakeOver) {
   world.Change(manifest::SetSecurity{{next.key()}, 1});
   const auto change = world.MakeChange({manifest::SetPolicy{world.MakePolicy(1)}});
   EXPECT_REFUSED_UNCHANGED(world, RegisterChange(world.core(), world.BySecurity(change)), kQuorumNotReached);
-  EXPECT_TRUE(RegisterChange(world.core(), {world.SignAs(next, manifest::kTypRegisterChange, change.Build())}).has_value());
+  EXPECT_TRUE(
+      RegisterChange(world.core(), {world.SignAs(next, manifest::kTypRegisterChange, change.Build())}).has_value());
 }
 
 TEST(Register, OperatorAllowsDevicesAndNothingElse) {
@@ -98,20 +100,29 @@ TEST(People, CertificateIsForTheRegisteredKey) {
 TEST(Revocations, NeedTheRoleForTheirKind) {
   SignerWorld world;
   (void)world.Enrolled("gw-1");
-  const auto revoke = [&](RevocationKind kind, RevocationAction action, const std::string& subject, const std::string& person) {
+  const auto revoke = [&](RevocationKind kind, RevocationAction action, const std::string& subject,
+                          const std::string& person) {
     return Revoke(world.core(), world.Signed(world.MakeRevocation(kind, action, subject, person)));
   };
-  EXPECT_REFUSED_UNCHANGED(world, revoke(RevocationKind::kDevice, RevocationAction::kSuspend, "gw-1", "alice"), kRoleMissing);
-  EXPECT_REFUSED_UNCHANGED(world, revoke(RevocationKind::kPerson, RevocationAction::kRevoke, "bob", "olga"), kRoleMissing);
-  EXPECT_REFUSED_UNCHANGED(world, revoke(RevocationKind::kDevice, RevocationAction::kSuspend, "gw-9", "olga"), kDeviceUnknown);
-  EXPECT_REFUSED_UNCHANGED(world, revoke(RevocationKind::kDevice, RevocationAction::kWithdraw, "gw-1", "olga"), kInvalidArgument);
-  EXPECT_REFUSED_UNCHANGED(world, revoke(RevocationKind::kDevice, RevocationAction::kResume, "gw-1", "olga"), kConflict);
-  EXPECT_REFUSED_UNCHANGED(world, revoke(RevocationKind::kPlan, RevocationAction::kCancel, "plan-9", "olga"), kNotFound);
-  EXPECT_REFUSED_UNCHANGED(world, revoke(RevocationKind::kManifest, RevocationAction::kWithdraw, Text(Sha256{}), "alice"), kUpdateNotSigned);
+  EXPECT_REFUSED_UNCHANGED(world, revoke(RevocationKind::kDevice, RevocationAction::kSuspend, "gw-1", "alice"),
+                           kRoleMissing);
+  EXPECT_REFUSED_UNCHANGED(world, revoke(RevocationKind::kPerson, RevocationAction::kRevoke, "bob", "olga"),
+                           kRoleMissing);
+  EXPECT_REFUSED_UNCHANGED(world, revoke(RevocationKind::kDevice, RevocationAction::kSuspend, "gw-9", "olga"),
+                           kDeviceUnknown);
+  EXPECT_REFUSED_UNCHANGED(world, revoke(RevocationKind::kDevice, RevocationAction::kWithdraw, "gw-1", "olga"),
+                           kInvalidArgument);
+  EXPECT_REFUSED_UNCHANGED(world, revoke(RevocationKind::kDevice, RevocationAction::kResume, "gw-1", "olga"),
+                           kConflict);
+  EXPECT_REFUSED_UNCHANGED(world, revoke(RevocationKind::kPlan, RevocationAction::kCancel, "plan-9", "olga"),
+                           kNotFound);
+  EXPECT_REFUSED_UNCHANGED(
+      world, revoke(RevocationKind::kManifest, RevocationAction::kWithdraw, Text(Sha256{}), "alice"), kUpdateNotSigned);
   EXPECT_TRUE(revoke(RevocationKind::kDevice, RevocationAction::kSuspend, "gw-1", "olga").has_value());
   EXPECT_TRUE(revoke(RevocationKind::kDevice, RevocationAction::kResume, "gw-1", "olga").has_value());
   EXPECT_TRUE(revoke(RevocationKind::kPerson, RevocationAction::kRevoke, "bob", "sam").has_value());
-  const auto again = world.Signed(world.MakeRevocation(RevocationKind::kDevice, RevocationAction::kRevoke, "gw-1", "sam"));
+  const auto again =
+      world.Signed(world.MakeRevocation(RevocationKind::kDevice, RevocationAction::kRevoke, "gw-1", "sam"));
   EXPECT_TRUE(Revoke(world.core(), again).has_value());
   const std::string before = world.Dump();
   EXPECT_TRUE(Revoke(world.core(), again).has_value());

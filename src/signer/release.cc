@@ -54,24 +54,28 @@ Result<Signature> SignAndVerify(const Core& core, const store::RequestRow& row) 
   TRY_ASSIGN(const auto trust, core.Trust());
   if (const auto fresh = trust::JudgePackageFresh(*trust, core.Now()); !fresh) return Fail(fresh.error());
   TRY_ASSIGN(manifest::ManifestSignature payload, manifest::ManifestSignature::Parse(row.payload));
-  if (payload.Build() != row.payload) return Fail(ErrorCode::kCorrupt, "the payload of " + row.id + " is not what was fixed");
+  if (payload.Build() != row.payload)
+    return Fail(ErrorCode::kCorrupt, "the payload of " + row.id + " is not what was fixed");
   TRY_ASSIGN(const std::string sjwk, core.Sjwk(row.key_kid));
   TRY_ASSIGN(std::string compact, core.publishers().SignManifest(row.key_kid, sjwk, payload));
-  TRY_ASSIGN(const auto withdrawn_texts, core.database().WithSnapshot([](storage::Session& session) { return store::ListWithdrawn(session); }));
+  TRY_ASSIGN(const auto withdrawn_texts,
+             core.database().WithSnapshot([](storage::Session& session) { return store::ListWithdrawn(session); }));
   std::vector<Sha256> withdrawn;
   for (const auto& text : withdrawn_texts) {
     TRY_ASSIGN(const Sha256 hash, codec::DecodeBase64UrlSha256(text));
     withdrawn.push_back(hash);
   }
   TRY_ASSIGN(const Bytes manifest, codec::DecodeBase64Url(row.manifest));
-  const trust::ManifestContext context{trust->root_package(), core.profile(), core.config().organisation, withdrawn, core.Now()};
+  const trust::ManifestContext context{trust->root_package(), core.profile(), core.config().organisation, withdrawn,
+                                       core.Now()};
   const auto verified = trust::VerifyManifest(context, AsText(manifest), compact);
   if (!verified) return Fail(verified.error());
   return Signature{std::move(compact), std::move(payload)};
 }
 
-Result<manifest::ManifestSignatureLeaf> BuildLeaf(const Core& core, const store::RequestRow& row, const Signature& signature,
-                                                  const std::string& salt, const std::vector<std::string>& evidence) {
+Result<manifest::ManifestSignatureLeaf> BuildLeaf(const Core& core, const store::RequestRow& row,
+                                                  const Signature& signature, const std::string& salt,
+                                                  const std::vector<std::string>& evidence) {
   crypto::Sha256Hasher hasher;
   hasher.Update(salt);
   for (const auto& document : evidence) hasher.Update(document);
@@ -107,7 +111,8 @@ Result<api::signing::RequestState> StateOf(const store::RequestRow& row, UnixSec
 
 Result<std::vector<store::ApprovalRow>> ValidApprovals(const Core& core, const store::RequestRow& row) {
   TRY_ASSIGN(const ProductName product, ProductName::Parse(row.product));
-  TRY_ASSIGN(const auto stored, core.database().WithSnapshot([&](storage::Session& session) { return store::ListApprovals(session, row.id); }));
+  TRY_ASSIGN(const auto stored, core.database().WithSnapshot(
+                                    [&](storage::Session& session) { return store::ListApprovals(session, row.id); }));
   std::vector<store::ApprovalRow> valid;
   for (const auto& approval : stored) {
     if (approval.decision != "approve") continue;
@@ -121,13 +126,13 @@ Result<std::vector<store::ApprovalRow>> ValidApprovals(const Core& core, const s
   return valid;
 }
 
-Status StoreApproval(storage::Session& session, const store::RequestRow& row, const NewApproval& approval, std::string_view decision,
-                     UnixSeconds now, int64_t log_index) {
+Status StoreApproval(storage::Session& session, const store::RequestRow& row, const NewApproval& approval,
+                     std::string_view decision, UnixSeconds now, int64_t log_index) {
   const std::string person = approval.document.person.id.text();
   TRY(TakeNonce(session, person, approval.nonce, approval.document.sha256));
   TRY(store::InsertApproval(session, {row.id, person, std::string(decision), approval.compact}));
-  return store::InsertDocument(session, {approval.document.sha256, std::string(manifest::kTypApproval), row.id, person, approval.compact,
-                                         now.value, log_index});
+  return store::InsertDocument(session, {approval.document.sha256, std::string(manifest::kTypApproval), row.id, person,
+                                         approval.compact, now.value, log_index});
 }
 
 Status Release(Core& core, const store::RequestRow& row, const std::optional<NewApproval>& approval) {
@@ -141,7 +146,8 @@ Status Release(Core& core, const store::RequestRow& row, const std::optional<New
   std::vector<std::string> leaves;
   if (approval) {
     evidence.push_back(approval->compact);
-    leaves.push_back(manifest::PersonDocumentLeaf{"approval", core.Now(), crypto::HashSha256(approval->compact), row.id}.Build());
+    leaves.push_back(
+        manifest::PersonDocumentLeaf{"approval", core.Now(), crypto::HashSha256(approval->compact), row.id}.Build());
   }
   const std::string salt = NewSalt();
   TRY_ASSIGN(const auto leaf, BuildLeaf(core, row, signature, salt, evidence));
@@ -153,9 +159,11 @@ Status Release(Core& core, const store::RequestRow& row, const std::optional<New
     return store::SetRequestSigned(session, row.id, {signature.compact, indices.back(), salt});
   });
   TRY(stored);
-  log::Event(log::Level::kInfo, "manifest.signed", {{"request", row.id}, {"key", row.key_kid}, {"logIndex", indices.back()}});
+  log::Event(log::Level::kInfo, "manifest.signed",
+             {{"request", row.id}, {"key", row.key_kid}, {"logIndex", indices.back()}});
   // The sealer may be away: prepare-import says it again.
-  if (const auto told = TellSealer(core, row); !told) log::ErrorEvent(log::Level::kWarning, "sealer.not-told", told.error());
+  if (const auto told = TellSealer(core, row); !told)
+    log::ErrorEvent(log::Level::kWarning, "sealer.not-told", told.error());
   return {};
 }
 

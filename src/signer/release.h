@@ -1,7 +1,8 @@
-// Releasing: everything is checked again, the payload signed, its record made durable, and only then the signature kept.
+// Releasing: everything is checked again, the payload signed, its record made durable, and only then the signature
+// kept.
 //
-// Source: trust model sections 2 and 6; design rules 2 and 3. Thread rule: any thread; the caller holds register_mutex (shared) and the
-// names "request:<id>" and "product:<product>".
+// Source: trust model sections 2 and 6; design rules 2 and 3. Thread rule: any thread; the caller holds register_mutex
+// (shared) and the names "request:<id>" and "product:<product>".
 #pragma once
 
 #include <optional>
@@ -28,11 +29,12 @@ struct NewApproval {
 // The stored approvals that still count: their people are registered, unrevoked and approvers of the product.
 Result<std::vector<store::ApprovalRow>> ValidApprovals(const Core& core, const store::RequestRow& row);
 // Stores the approval, its nonce and its document, as part of the caller's transaction.
-Status StoreApproval(storage::Session& session, const store::RequestRow& row, const NewApproval& approval, std::string_view decision,
-                     UnixSeconds now, int64_t log_index);
+Status StoreApproval(storage::Session& session, const store::RequestRow& row, const NewApproval& approval,
+                     std::string_view decision, UnixSeconds now, int64_t log_index);
 
-// Codes: PersonRevoked or RoleMissing (the requester), ApprovalMismatch (policy or key changed since), VersionTooLow, SigningKeyNotListed,
-// PackageExpired, LogNotWritable, and those of trust::VerifyManifest. On any of them nothing has changed.
+// Codes: PersonRevoked or RoleMissing (the requester), ApprovalMismatch (policy or key changed since), VersionTooLow,
+// SigningKeyNotListed, PackageExpired, LogNotWritable, and those of trust::VerifyManifest. On any of them nothing has
+// changed.
 Status Release(Core& core, const store::RequestRow& row, const std::optional<NewApproval>& approval);
 
 }  // namespace fleetseal::signer

@@ -1,6 +1,7 @@
 // A signed update as plans and orders need it.
 //
-// Source: trust model section 2: an order is for a manifest on the log, deployable, not withdrawn. Thread rule: plain value.
+// Source: trust model section 2: an order is for a manifest on the log, deployable, not withdrawn. Thread rule: plain
+// value.
 #pragma once
 
 #include <vector>

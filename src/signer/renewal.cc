@@ -11,8 +11,10 @@ namespace {
 
 using api::signing::EnrolAnswer;
 
-// Trust model section 9: an expired certificate passes while the record is active and the key unrevoked; nothing else does.
-Status CheckCurrent(const Core& core, const DeviceId& id, const pki::Certificate& current, const store::DeviceRow& device) {
+// Trust model section 9: an expired certificate passes while the record is active and the key unrevoked; nothing else
+// does.
+Status CheckCurrent(const Core& core, const DeviceId& id, const pki::Certificate& current,
+                    const store::DeviceRow& device) {
   const std::vector<pki::Certificate> cas = {core.cas().device_ca()};
   TRY(pki::VerifyChain(current, cas, pki::Purpose::kClient, core.Now(), pki::DateCheck::kIgnore));
   TRY_ASSIGN(const pki::Identity identity, pki::IdentityOf(current, core.config().organisation));
@@ -30,15 +32,18 @@ Status CheckCurrent(const Core& core, const DeviceId& id, const pki::Certificate
   return {};
 }
 
-Status CheckRequest(const Core& core, const DeviceId& id, const pki::CertificateRequest& request, const store::DeviceRow& device,
-                    const pki::Certificate& current) {
+Status CheckRequest(const Core& core, const DeviceId& id, const pki::CertificateRequest& request,
+                    const store::DeviceRow& device, const pki::Certificate& current) {
   if (Text(request.public_key.thumbprint()) != device.identity_key || !(request.public_key == current.public_key())) {
-    return Fail(ErrorCode::kEnrolmentRefused, "another key needs an approval: allow the device with the next generation");
+    return Fail(ErrorCode::kEnrolmentRefused,
+                "another key needs an approval: allow the device with the next generation");
   }
   const std::string uri = pki::IdentityUri(core.config().organisation, {pki::IdentityKind::kDevice, id.text()});
-  const bool is_name_good = request.subject_common_name.empty() || request.subject_common_name == current.subject_common_name();
+  const bool is_name_good =
+      request.subject_common_name.empty() || request.subject_common_name == current.subject_common_name();
   const bool are_uris_good = request.san_uris.empty() || request.san_uris == std::vector<std::string>{uri};
-  if (!is_name_good || !are_uris_good) return Fail(ErrorCode::kDeviceIdMismatch, "the request names something else than the certificate");
+  if (!is_name_good || !are_uris_good)
+    return Fail(ErrorCode::kDeviceIdMismatch, "the request names something else than the certificate");
   return {};
 }
 
@@ -55,10 +60,12 @@ Result<EnrolAnswer> Reenrol(Core& core, const DeviceId& id, ByteView csr, ByteVi
   TRY(CheckCurrent(core, id, current, device));
   TRY(CheckRequest(core, id, request, device, current));
   TRY_ASSIGN(const pki::Certificate certificate, core.cas().IssueDevice(id, request.public_key, core.Now()));
-  TRY_ASSIGN(const int64_t index, core.Record(manifest::CertificateLeaf{core.Now(), certificate.fingerprint(), "device"}.Build()));
+  TRY_ASSIGN(const int64_t index,
+             core.Record(manifest::CertificateLeaf{core.Now(), certificate.fingerprint(), "device"}.Build()));
   SetCertificate(device, certificate);
   const Status stored = core.database().WithTransaction([&](storage::Session& session) -> Status {
-    TRY(store::InsertCertificate(session, {Text(certificate.fingerprint()), "device", device.id, device.generation, false, index}));
+    TRY(store::InsertCertificate(
+        session, {Text(certificate.fingerprint()), "device", device.id, device.generation, false, index}));
     return store::PutDevice(session, device);
   });
   TRY(stored);

@@ -96,7 +96,8 @@ Result<LogIndexAnswer> LogIndex(Core& core, const Sha256& manifest_sha256) {
   TRY_ASSIGN(const auto stored, core.database().WithSnapshot([&](storage::Session& session) {
     return store::FindSignedByManifest(session, Text(manifest_sha256));
   }));
-  if (!stored || !stored->log_index || !stored->manifest_signature) return Fail(ErrorCode::kUpdateNotSigned, Text(manifest_sha256));
+  if (!stored || !stored->log_index || !stored->manifest_signature)
+    return Fail(ErrorCode::kUpdateNotSigned, Text(manifest_sha256));
   return LogIndexAnswer{*stored->log_index, *stored->manifest_signature};
 }
 

@@ -28,7 +28,8 @@ Status RequireEither(const Person& person, PersonRole role, const std::string& p
 }
 
 Status NotAnAction(const Revocation& revocation) {
-  return Fail(ErrorCode::kInvalidArgument, std::string(manifest::RevocationActionName(revocation.action)) + " is no action on a " +
+  return Fail(ErrorCode::kInvalidArgument, std::string(manifest::RevocationActionName(revocation.action)) +
+                                               " is no action on a " +
                                                std::string(manifest::RevocationKindName(revocation.kind)));
 }
 
@@ -51,7 +52,8 @@ Status OnDevice(storage::Session& session, const Person& person, const Revocatio
       device->state = "revoked";
       TRY(store::RevokeCertificates(session, "device", device->id));
       break;
-    default: return NotAnAction(revocation);
+    default:
+      return NotAnAction(revocation);
   }
   return store::PutDevice(session, *device);
 }
@@ -79,23 +81,32 @@ Status OnPlan(storage::Session& session, const Person& person, const Revocation&
   return store::SetPlanCancelled(session, revocation.subject);
 }
 
-Status Apply(storage::Session& session, const PersonDocument& document, const Revocation& revocation, const std::string& compact,
-             UnixSeconds now, int64_t log_index) {
+Status Apply(storage::Session& session, const PersonDocument& document, const Revocation& revocation,
+             const std::string& compact, UnixSeconds now, int64_t log_index) {
   const std::string person = document.person.id.text();
   TRY(CheckNonce(session, person, revocation.nonce));
   switch (revocation.kind) {
-    case RevocationKind::kDevice: TRY(OnDevice(session, document.person, revocation)); break;
-    case RevocationKind::kPerson: TRY(OnPerson(session, document.person, revocation)); break;
-    case RevocationKind::kManifest: TRY(OnManifest(session, document.person, revocation)); break;
-    case RevocationKind::kPlan: TRY(OnPlan(session, document.person, revocation)); break;
+    case RevocationKind::kDevice:
+      TRY(OnDevice(session, document.person, revocation));
+      break;
+    case RevocationKind::kPerson:
+      TRY(OnPerson(session, document.person, revocation));
+      break;
+    case RevocationKind::kManifest:
+      TRY(OnManifest(session, document.person, revocation));
+      break;
+    case RevocationKind::kPlan:
+      TRY(OnPlan(session, document.person, revocation));
+      break;
   }
   TRY(TakeNonce(session, person, revocation.nonce, document.sha256));
-  return store::InsertDocument(session, {document.sha256, std::string(manifest::kTypRevocation), revocation.revocation_id.text(), person,
-                                         compact, now.value, log_index});
+  return store::InsertDocument(session, {document.sha256, std::string(manifest::kTypRevocation),
+                                         revocation.revocation_id.text(), person, compact, now.value, log_index});
 }
 
 // Applies it and takes it back: what is recorded afterwards is known to apply.
-Status TryApply(const Core& core, const PersonDocument& document, const Revocation& revocation, const std::string& compact) {
+Status TryApply(const Core& core, const PersonDocument& document, const Revocation& revocation,
+                const std::string& compact) {
   const Status outcome = core.database().WithTransaction([&](storage::Session& session) -> Status {
     TRY(Apply(session, document, revocation, compact, core.Now(), 0));
     return Fail(ErrorCode::kCancelled, "only tried");
@@ -119,14 +130,16 @@ Result<RevokeAnswer> Revoke(Core& core, std::string_view text) {
   if (known) return answer;
   TRY(CheckAge(revocation.issued, core.Now()));
   TRY(TryApply(core, document, revocation, compact));
-  const manifest::PersonDocumentLeaf leaf{"revocation", core.Now(), crypto::HashSha256(compact), revocation.revocation_id.text()};
+  const manifest::PersonDocumentLeaf leaf{"revocation", core.Now(), crypto::HashSha256(compact),
+                                          revocation.revocation_id.text()};
   TRY_ASSIGN(const int64_t index, core.Record(leaf.Build()));
-  TRY(core.database().WithTransaction([&](storage::Session& session) {
-    return Apply(session, document, revocation, compact, core.Now(), index);
-  }));
+  TRY(core.database().WithTransaction(
+      [&](storage::Session& session) { return Apply(session, document, revocation, compact, core.Now(), index); }));
   core.SetCachedStatus(std::nullopt);
-  log::Event(log::Level::kInfo, "revoked", {{"kind", manifest::RevocationKindName(revocation.kind)}, {"subject", revocation.subject},
-                                            {"action", manifest::RevocationActionName(revocation.action)}});
+  log::Event(log::Level::kInfo, "revoked",
+             {{"kind", manifest::RevocationKindName(revocation.kind)},
+              {"subject", revocation.subject},
+              {"action", manifest::RevocationActionName(revocation.action)}});
   return answer;
 }
 

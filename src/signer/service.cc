@@ -34,7 +34,8 @@ Result<std::unique_ptr<SignerService>> SignerService::Open(const Config& config,
   return Open(config, clock, [](std::unique_ptr<translog::LogWriter> writer) { return writer; });
 }
 
-Result<std::unique_ptr<SignerService>> SignerService::Open(const Config& config, const sys::Clock& clock, const WrapLog& wrap) {
+Result<std::unique_ptr<SignerService>> SignerService::Open(const Config& config, const sys::Clock& clock,
+                                                           const WrapLog& wrap) {
   std::unique_ptr<SignerService> service(new SignerService(config));
   TRY(service->OpenParts(clock, wrap));
   return service;
@@ -46,7 +47,8 @@ Status SignerService::OpenParts(const sys::Clock& clock, const WrapLog& wrap) {
   }
   TRY_ASSIGN(lock_, sys::FileLock::Acquire(LockPathOf(config_)));
   TRY_ASSIGN(const SecretBytes passphrase, ReadPassphrase(config_));
-  TRY_ASSIGN_CONTEXT(const auto keystore, Keystore::Open(KeysFolderOf(config_), AsText(passphrase.reveal())), "open the keystores");
+  TRY_ASSIGN_CONTEXT(const auto keystore, Keystore::Open(KeysFolderOf(config_), AsText(passphrase.reveal())),
+                     "open the keystores");
   TRY_ASSIGN(PublisherKeys publishers, PublisherKeys::Load(*keystore));
   TRY_ASSIGN(DirectorKey director, DirectorKey::Load(*keystore));
   TRY_ASSIGN(LogKey log_key, LogKey::Load(*keystore));
@@ -58,8 +60,10 @@ Status SignerService::OpenParts(const sys::Clock& clock, const WrapLog& wrap) {
   TRY_ASSIGN_CONTEXT(database_, storage::Database::Open({.url = config_.database, .sessions = 8}), "open the database");
   TRY(storage::Migrate(*database_, store::kMigrationModule, store::Migrations()));
   TRY(storage::Migrate(*database_, translog::kMigrationModule, translog::Migrations()));
-  TRY_ASSIGN_CONTEXT(auto writer, translog::LogWriter::Open({config_.log, config_.log_origin, *database_, log_key_->checkpoint_signer()}),
-                     "open the log");
+  TRY_ASSIGN_CONTEXT(
+      auto writer,
+      translog::LogWriter::Open({config_.log, config_.log_origin, *database_, log_key_->checkpoint_signer()}),
+      "open the log");
   log_ = wrap(std::move(writer));
   TRY_ASSIGN(std::string vkey, VkeyOf(config_, *log_key_));
   TRY_ASSIGN(core_, Core::Open({config_, *database_, *log_, clock, *publishers_, *director_, *cas_, std::move(vkey)}));
@@ -80,7 +84,8 @@ Status SignerService::Listen() {
       log::Event(log::Level::kWarning, "peer.refused", {{"uid", peer.uid}});
       // The request is read first: closing over unread bytes would take the answer with it.
       (void)channel.ReceiveMessage();
-      (void)channel.SendMessage(api::signing::BuildError(ErrorCode::kPermissionDenied, "this user may not connect here"));
+      (void)channel.SendMessage(
+          api::signing::BuildError(ErrorCode::kPermissionDenied, "this user may not connect here"));
       return;
     }
     for (;;) {

@@ -1,8 +1,8 @@
 // SignerService: everything that a running fleetseal-signer consists of, in the order in which it is made and ended.
 //
-// Source: docs/protocol/processes.md sections 1 to 3. The directory's lock keeps a second signer out (Busy); the socket takes one user
-// (PermissionDenied). The keystores are opened once, with one scrypt.
-// Thread rule: Open, Listen and Stop from one thread. Ownership: owns database, keys, log writer, core and socket; config and clock outlive it.
+// Source: docs/protocol/processes.md sections 1 to 3. The directory's lock keeps a second signer out (Busy); the socket
+// takes one user (PermissionDenied). The keystores are opened once, with one scrypt. Thread rule: Open, Listen and Stop
+// from one thread. Ownership: owns database, keys, log writer, core and socket; config and clock outlive it.
 #pragma once
 
 #include <memory>
@@ -29,7 +29,8 @@ class SignerService {
   static Result<std::unique_ptr<SignerService>> Open(const Config& config, const sys::Clock& clock);
   // Tests put another writer in front of the log.
   using WrapLog = std::function<std::unique_ptr<translog::LogWriter>(std::unique_ptr<translog::LogWriter>)>;
-  static Result<std::unique_ptr<SignerService>> Open(const Config& config, const sys::Clock& clock, const WrapLog& wrap);
+  static Result<std::unique_ptr<SignerService>> Open(const Config& config, const sys::Clock& clock,
+                                                     const WrapLog& wrap);
   ~SignerService();
   SignerService(const SignerService&) = delete;
   SignerService& operator=(const SignerService&) = delete;

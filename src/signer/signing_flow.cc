@@ -36,7 +36,8 @@ Status CheckManifest(const Core& core, const Submission& submission, ByteView by
   if (request.audience != manifest::AudienceOf(core.config().organisation)) {
     return Fail(ErrorCode::kAudienceMismatch, "the request is for " + request.audience);
   }
-  if (submission.manifest.has_self_step()) return Fail(ErrorCode::kRoleNotAllowed, "a publisher key signs no agent release");
+  if (submission.manifest.has_self_step())
+    return Fail(ErrorCode::kRoleNotAllowed, "a publisher key signs no agent release");
   return {};
 }
 
@@ -44,19 +45,23 @@ Status CheckPolicy(const Core& core, Submission& submission) {
   const ProductName& product = submission.request.product;
   TRY_ASSIGN(submission.policy, FindPolicy(core, product));
   if (submission.policy.delivery != submission.request.delivery) {
-    return Fail(ErrorCode::kDeliveryNotAllowed, "the policy delivers " + std::string(manifest::DeliveryName(submission.policy.delivery)));
+    return Fail(ErrorCode::kDeliveryNotAllowed,
+                "the policy delivers " + std::string(manifest::DeliveryName(submission.policy.delivery)));
   }
   submission.key = core.publishers().Find(product);
-  if (submission.key == nullptr) return Fail(ErrorCode::kProductNotAllowed, "no publisher key is made for " + product.text());
+  if (submission.key == nullptr)
+    return Fail(ErrorCode::kProductNotAllowed, "no publisher key is made for " + product.text());
   TRY(core.Sjwk(submission.key->kid));
   return {};
 }
 
-Result<Submission> ReadSubmission(const Core& core, PersonDocument document, manifest::SignRequest request, ByteView bytes) {
+Result<Submission> ReadSubmission(const Core& core, PersonDocument document, manifest::SignRequest request,
+                                  ByteView bytes) {
   TRY_ASSIGN(manifest::UpdateManifest manifest, manifest::UpdateManifest::Parse(AsText(bytes)));
   Submission submission{std::move(document), std::move(request), std::move(manifest), {}, nullptr};
   TRY(RequireRole(submission.document.person, manifest::PersonRole::kPublisher, submission.request.product));
-  TRY(CheckDates(submission.request.issued, submission.request.expires, core.Now(), kRequestLifetimeMax, ErrorCode::kApprovalExpired));
+  TRY(CheckDates(submission.request.issued, submission.request.expires, core.Now(), kRequestLifetimeMax,
+                 ErrorCode::kApprovalExpired));
   TRY(CheckManifest(core, submission, bytes));
   TRY(CheckPolicy(core, submission));
   return submission;
@@ -71,14 +76,16 @@ Status CheckVersion(const std::vector<store::VersionRow>& versions, const Submis
     if (!is_signed && row.expires <= now.value) continue;
     if (known == version) {
       const bool is_same = row.manifest_sha256 == Text(submission.request.manifest_sha256);
-      return Fail(ErrorCode::kVersionExists, version.text() + (is_same ? " was requested already" : " exists with other bytes"));
+      return Fail(ErrorCode::kVersionExists,
+                  version.text() + (is_same ? " was requested already" : " exists with other bytes"));
     }
     if (is_signed && version < known) return Fail(ErrorCode::kVersionTooLow, known.text() + " is signed already");
   }
   return {};
 }
 
-store::RequestRow MakeRow(const Core& core, const Submission& submission, std::string_view compact, ByteView bytes, int64_t counter) {
+store::RequestRow MakeRow(const Core& core, const Submission& submission, std::string_view compact, ByteView bytes,
+                          int64_t counter) {
   manifest::ManifestSignature payload;
   payload.manifest_sha256 = submission.request.manifest_sha256;
   payload.product = submission.request.product;
@@ -120,8 +127,10 @@ Result<int64_t> NextCounter(const Core& core, storage::Session& session, const S
 
 // The same request once more: its answer, unless it is another one under the same id.
 Result<std::optional<store::RequestRow>> FindRepeated(const Core& core, const RequestId& id, std::string_view compact) {
-  TRY_ASSIGN(auto row, core.database().WithSnapshot([&](storage::Session& session) { return store::FindRequest(session, id.text()); }));
-  if (row && row->compact != compact) return Fail(ErrorCode::kAlreadyExists, "the request id " + id.text() + " is taken");
+  TRY_ASSIGN(auto row, core.database().WithSnapshot(
+                           [&](storage::Session& session) { return store::FindRequest(session, id.text()); }));
+  if (row && row->compact != compact)
+    return Fail(ErrorCode::kAlreadyExists, "the request id " + id.text() + " is taken");
   return row;
 }
 
@@ -139,11 +148,13 @@ Result<SubmitAnswer> AnswerFor(const store::RequestRow& row, UnixSeconds now) {
   return answer;
 }
 
-Result<store::RequestRow> RecordRequest(Core& core, const Submission& submission, std::string_view compact, ByteView bytes) {
+Result<store::RequestRow> RecordRequest(Core& core, const Submission& submission, std::string_view compact,
+                                        ByteView bytes) {
   const std::string person = submission.document.person.id.text();
   const ByteView nonce = submission.request.nonce;
   const auto judge = [&](storage::Session& session) -> Result<int64_t> {
-    TRY_ASSIGN(const auto versions, store::ListVersions(session, submission.request.product.text(), submission.manifest.component));
+    TRY_ASSIGN(const auto versions,
+               store::ListVersions(session, submission.request.product.text(), submission.manifest.component));
     TRY(CheckVersion(versions, submission, core.Now()));
     TRY(CheckNonce(session, person, nonce));
     return NextCounter(core, session, submission);
@@ -156,8 +167,8 @@ Result<store::RequestRow> RecordRequest(Core& core, const Submission& submission
     TRY(TakeNonce(session, person, nonce, submission.document.sha256));
     TRY(store::InsertRequest(session, row));
     TRY(store::PutCounter(session, submission.manifest.CounterName(), counter));
-    return store::InsertDocument(session, {submission.document.sha256, std::string(manifest::kTypRequest), row.id, person, std::string(compact),
-                                           core.Now().value, index});
+    return store::InsertDocument(session, {submission.document.sha256, std::string(manifest::kTypRequest), row.id,
+                                           person, std::string(compact), core.Now().value, index});
   });
   TRY(stored);
   return row;

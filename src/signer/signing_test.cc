@@ -22,7 +22,8 @@ TEST(Signing, SignsAfterTheApprovalsAndTheProofVerifies) {
   const auto second = Must(world.ApproveBy(submitted, "carol"));
   ASSERT_EQ(second.state, RequestState::kSigned);
   const auto trust = Must(world.core().Trust());
-  const trust::ManifestContext context{trust->root_package(), trust::Profile::kNative, world.config.organisation, {}, world.now()};
+  const trust::ManifestContext context{
+      trust->root_package(), trust::Profile::kNative, world.config.organisation, {}, world.now()};
   const auto verified = trust::VerifyManifest(context, manifest, *second.manifest_signature);
   ASSERT_TRUE(verified.has_value()) << verified.error().ToString();
   EXPECT_EQ(verified->signature().release_counter, 1);
@@ -54,7 +55,8 @@ TEST(Signing, S0_3_LogThatCannotBeWrittenReleasesNothing) {
   const auto approval = world.MakeApproval(submitted, "carol");
   world.is_log_failing = true;
   EXPECT_REFUSED_UNCHANGED(world, Approve(world.core(), world.Signed(approval)), kLogNotWritable);
-  EXPECT_REFUSED_UNCHANGED(world, LogIndex(world.core(), crypto::HashSha256(world.MakeManifest("1.0.0"))), kUpdateNotSigned);
+  EXPECT_REFUSED_UNCHANGED(world, LogIndex(world.core(), crypto::HashSha256(world.MakeManifest("1.0.0"))),
+                           kUpdateNotSigned);
   world.is_log_failing = false;
   EXPECT_EQ(Must(Approve(world.core(), world.Signed(approval))).state, RequestState::kSigned);
 }
@@ -101,9 +103,13 @@ TEST(Signing, RefusesDocumentsOfStrangersAndOfOthers) {
   SignerWorld world;
   const std::string manifest = world.MakeManifest("1.0.0");
   const auto request = world.MakeRequest(manifest);
-  const auto submit = [&](const std::string& compact) { return SubmitRequest(world.core(), compact, AsBytes(manifest)); };
-  EXPECT_REFUSED_UNCHANGED(world, submit(world.SignAs(WorldKey::Make(""), manifest::kTypRequest, request.Build())), kPersonUnknown);
-  EXPECT_REFUSED_UNCHANGED(world, submit(world.SignAs("paul", manifest::kTypRequest, request.Build())), kPermissionDenied);
+  const auto submit = [&](const std::string& compact) {
+    return SubmitRequest(world.core(), compact, AsBytes(manifest));
+  };
+  EXPECT_REFUSED_UNCHANGED(world, submit(world.SignAs(WorldKey::Make(""), manifest::kTypRequest, request.Build())),
+                           kPersonUnknown);
+  EXPECT_REFUSED_UNCHANGED(world, submit(world.SignAs("paul", manifest::kTypRequest, request.Build())),
+                           kPermissionDenied);
   EXPECT_REFUSED_UNCHANGED(world, submit(world.SignAs("alice", manifest::kTypApproval, request.Build())), kTypMismatch);
   std::string changed = world.SignAs("alice", manifest::kTypRequest, request.Build());
   changed[changed.size() - 10] = changed[changed.size() - 10] == 'A' ? 'B' : 'A';
@@ -165,7 +171,9 @@ TEST(Approvals, RequesterAndRepeatersDoNotCount) {
 TEST(Approvals, AreBoundToPayloadKeyPolicyAndTyp) {
   SignerWorld world;
   const auto submitted = world.Submitted("1.0.0");
-  const auto approve = [&](const manifest::Approval& approval) { return Approve(world.core(), world.Signed(approval)); };
+  const auto approve = [&](const manifest::Approval& approval) {
+    return Approve(world.core(), world.Signed(approval));
+  };
   auto approval = world.MakeApproval(submitted, "bob");
   approval.payload_sha256.bytes[0] ^= 1;
   EXPECT_REFUSED_UNCHANGED(world, approve(approval), kApprovalMismatch);

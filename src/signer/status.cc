@@ -61,7 +61,8 @@ Result<std::string> MakeStatus(Core& core, const std::optional<Bytes>& nonce) {
   });
   TRY(stored);
   TRY_ASSIGN(std::string compact, core.director().SignStatus(sjwk, status));
-  // After a nonce status the cached one is no longer the newest: whoever asks next gets one that no device calls replayed.
+  // After a nonce status the cached one is no longer the newest: whoever asks next gets one that no device calls
+  // replayed.
   core.SetCachedStatus(nonce ? std::nullopt : std::optional(CachedStatus{compact, now}));
   return compact;
 }

@@ -1,8 +1,8 @@
 // Every verb of the signer's socket as a function over Core. There is none for roots, and none that signs a digest or a
 // caller's bytes: what is signed is built here from parsed fields.
 //
-// Source: docs/protocol/processes.md section 3; trust model sections 1, 2, 5 and 6. Each checks, then records in the log, then changes the
-// database in one transaction, then answers; a refusal changes nothing. Thread rule: any thread.
+// Source: docs/protocol/processes.md section 3; trust model sections 1, 2, 5 and 6. Each checks, then records in the
+// log, then changes the database in one transaction, then answers; a refusal changes nothing. Thread rule: any thread.
 #pragma once
 
 #include <optional>
@@ -15,12 +15,13 @@
 
 namespace fleetseal::signer {
 
-// signing_flow.cc. Codes: those of VerifyPersonDocument, RoleMissing, ApprovalExpired, ManifestHashMismatch, ProductMismatch, AudienceMismatch,
-// DeliveryNotAllowed, RoleNotAllowed, PolicyMissing, ProductNotAllowed, SigningKeyNotListed, VersionExists, VersionTooLow, AlreadyExists,
-// NonceReplayed, LogNotWritable.
+// signing_flow.cc. Codes: those of VerifyPersonDocument, RoleMissing, ApprovalExpired, ManifestHashMismatch,
+// ProductMismatch, AudienceMismatch, DeliveryNotAllowed, RoleNotAllowed, PolicyMissing, ProductNotAllowed,
+// SigningKeyNotListed, VersionExists, VersionTooLow, AlreadyExists, NonceReplayed, LogNotWritable.
 Result<api::signing::SubmitAnswer> SubmitRequest(Core& core, std::string_view request, ByteView manifest);
-// approvals.cc. Codes: NotFound, RoleMissing, SelfApproval, ApprovedTwice, ApprovalMismatch, ApprovalExpired, RequestRejected, Conflict (signed
-// already), NonceReplayed, VersionTooLow, LogNotWritable, and those of trust::VerifyManifest over our own output.
+// approvals.cc. Codes: NotFound, RoleMissing, SelfApproval, ApprovedTwice, ApprovalMismatch, ApprovalExpired,
+// RequestRejected, Conflict (signed already), NonceReplayed, VersionTooLow, LogNotWritable, and those of
+// trust::VerifyManifest over our own output.
 Result<api::signing::ApproveAnswer> Approve(Core& core, std::string_view approval);
 // request_views.cc.
 Result<std::vector<api::signing::RequestRow>> ListRequests(Core& core, std::optional<api::signing::RequestState> state);
@@ -30,7 +31,8 @@ Result<api::signing::PeopleAnswer> People(Core& core);
 Result<api::signing::DevicesAnswer> Devices(Core& core, const std::string& cursor, int64_t limit);
 Result<api::signing::HelloAnswer> Hello(Core& core);
 
-// register_flow.cc. Codes: QuorumNotReached, RoleMissing, PersonUnknown, Conflict (sequence, generation), AlreadyExists, KeyAlreadyUsed, NonceReplayed.
+// register_flow.cc. Codes: QuorumNotReached, RoleMissing, PersonUnknown, Conflict (sequence, generation),
+// AlreadyExists, KeyAlreadyUsed, NonceReplayed.
 Result<api::signing::ChangeAnswer> RegisterChange(Core& core, const std::vector<std::string>& jws);
 // person_certificates.cc. PersonUnknown, PersonRevoked.
 Result<api::signing::PersonCertificateAnswer> PersonCertificate(Core& core, ByteView csr);
@@ -42,7 +44,8 @@ struct EnrolInput {
   std::optional<std::string> code;
   std::string remote;
 };
-// enrolment.cc. EnrolmentRefused, EnrolmentCodeUsed, CodeWithoutKeys, KeyAlreadyUsed, DeviceRevoked, DeviceSuspended, DeviceQuarantined.
+// enrolment.cc. EnrolmentRefused, EnrolmentCodeUsed, CodeWithoutKeys, KeyAlreadyUsed, DeviceRevoked, DeviceSuspended,
+// DeviceQuarantined.
 Result<api::signing::EnrolAnswer> Enrol(Core& core, const EnrolInput& input);
 // renewal.cc. CertificateInvalid, DeviceIdMismatch, EnrolmentRefused, and the states of a device.
 Result<api::signing::EnrolAnswer> Reenrol(Core& core, const DeviceId& id, ByteView csr, ByteView current);
@@ -50,14 +53,16 @@ Result<api::signing::EnrolAnswer> Reenrol(Core& core, const DeviceId& id, ByteVi
 // imports.cc. UpdateNotSigned, Withdrawn, UpdateNotDeployable, FileHashMismatch, Unreachable (the sealer).
 Result<api::signing::PrepareImportAnswer> PrepareImport(Core& core, const Sha256& manifest_sha256);
 Result<api::signing::CompleteImportAnswer> CompleteImport(Core& core, const Sha256& manifest_sha256);
-// plans.cc. RoleMissing, PlanExpired, UpdateNotSigned, UpdateNotDeployable, Withdrawn, ProductMismatch, DeviceUnknown, PlanInvalid.
+// plans.cc. RoleMissing, PlanExpired, UpdateNotSigned, UpdateNotDeployable, Withdrawn, ProductMismatch, DeviceUnknown,
+// PlanInvalid.
 Result<PlanId> AcceptPlan(Core& core, std::string_view plan);
-// orders.cc. NotFound, PlanExpired, PlanInvalid (cancelled), PersonRevoked, Withdrawn; by device: DeviceUnknown, DeviceRevoked, DeviceSuspended,
-// DeviceQuarantined, CodeWithoutKeys, ProductMismatch, PlanInvalid, PlanExhausted.
+// orders.cc. NotFound, PlanExpired, PlanInvalid (cancelled), PersonRevoked, Withdrawn; by device: DeviceUnknown,
+// DeviceRevoked, DeviceSuspended, DeviceQuarantined, CodeWithoutKeys, ProductMismatch, PlanInvalid, PlanExhausted.
 Result<api::signing::OrdersAnswer> MakeOrders(Core& core, const PlanId& plan, const std::vector<DeviceId>& devices);
 // status.cc.
 Result<std::string> MakeStatus(Core& core, const std::optional<Bytes>& nonce);
-// receipts.cc. By receipt: ReceiptInvalid, DeviceUnknown, DeviceRevoked, DeviceQuarantined, SignatureInvalid, and parsing codes.
+// receipts.cc. By receipt: ReceiptInvalid, DeviceUnknown, DeviceRevoked, DeviceQuarantined, SignatureInvalid, and
+// parsing codes.
 Result<api::signing::ReceiptsAnswer> TakeReceipts(Core& core, const std::vector<std::string>& receipts);
 // revocations.cc. RoleMissing, DeviceUnknown, PersonUnknown, UpdateNotSigned, NotFound, Conflict, InvalidArgument.
 Result<api::signing::RevokeAnswer> Revoke(Core& core, std::string_view revocation);

@@ -24,11 +24,13 @@ Result<Target> ParseUrl(const std::string& url) {
   if (url.starts_with(kSqlite) && url.size() > kSqlite.size()) {
     const std::string path = url.substr(kSqlite.size());
     // Of SOCI's own connection syntax; and ":memory:" would be another database in each session.
-    if (path.find_first_of("'\"") != std::string::npos || path[0] == ':') return Fail(ErrorCode::kInvalidArgument, "database path");
+    if (path.find_first_of("'\"") != std::string::npos || path[0] == ':')
+      return Fail(ErrorCode::kInvalidArgument, "database path");
     return Target{Engine::kSqlite, path};
   }
   if (url.starts_with("postgresql://")) return Target{Engine::kPostgresql, url};
-  if (url.starts_with(kPostgresql) && url.size() > kPostgresql.size()) return Target{Engine::kPostgresql, url.substr(kPostgresql.size())};
+  if (url.starts_with(kPostgresql) && url.size() > kPostgresql.size())
+    return Target{Engine::kPostgresql, url.substr(kPostgresql.size())};
   return Fail(ErrorCode::kInvalidArgument, "a database is sqlite:PATH, postgresql://... or postgresql:key=value ...");
 }
 
@@ -104,7 +106,8 @@ class PooledDatabase final : public Database {
 
 Result<std::unique_ptr<Database>> Database::Open(const Options& options) {
   TRY_ASSIGN(Target target, ParseUrl(options.url));
-  if (options.sessions < 1 || options.sessions > kSessionsMax) return Fail(ErrorCode::kInvalidArgument, "1 to 256 database sessions");
+  if (options.sessions < 1 || options.sessions > kSessionsMax)
+    return Fail(ErrorCode::kInvalidArgument, "1 to 256 database sessions");
   auto database = std::make_unique<PooledDatabase>(std::move(target), options.sessions);
   TRY_CONTEXT(database->OpenFirst(), "opening the database");
   return std::unique_ptr<Database>(std::move(database));

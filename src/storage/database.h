@@ -1,9 +1,9 @@
 // SQL on SQLite or PostgreSQL through one interface; the vendor (SOCI) stays in database.cc and session.cc.
 //
-// Source: platform trap 8: only TEXT and BIGINT columns (never INTEGER: SOCI reads it as 32 bits), no blobs, no REAL; sums are
-// written CAST(sum(x) AS BIGINT). SQL text appears in store/ folders only, as named constants with columns listed.
-// Parameters: always bound, written :name; each name once in a statement; values are given in the order of the names.
-// Transactions are serialisable. A write is durable when WithTransaction returns success (SQLite: WAL with
+// Source: platform trap 8: only TEXT and BIGINT columns (never INTEGER: SOCI reads it as 32 bits), no blobs, no REAL;
+// sums are written CAST(sum(x) AS BIGINT). SQL text appears in store/ folders only, as named constants with columns
+// listed. Parameters: always bound, written :name; each name once in a statement; values are given in the order of the
+// names. Transactions are serialisable. A write is durable when WithTransaction returns success (SQLite: WAL with
 // synchronous=FULL; PostgreSQL: synchronous_commit=on). After an error of a commit it is unknown: read again.
 // Thread rule: Database may be used from many threads; a Session belongs to one call. Database outlives its users.
 #pragma once
@@ -32,15 +32,16 @@ struct Null {
 class Value {
  public:
   Value() : value_(Null{}) {}
-  Value(Null null) : value_(null) {}                             // NOLINT(google-explicit-constructor)
-  Value(std::string text) : value_(std::move(text)) {}           // NOLINT(google-explicit-constructor)
-  Value(std::string_view text) : value_(std::string(text)) {}    // NOLINT(google-explicit-constructor)
-  Value(const char* text) : value_(std::string(text)) {}         // NOLINT(google-explicit-constructor)
+  Value(Null null) : value_(null) {}                           // NOLINT(google-explicit-constructor)
+  Value(std::string text) : value_(std::move(text)) {}         // NOLINT(google-explicit-constructor)
+  Value(std::string_view text) : value_(std::string(text)) {}  // NOLINT(google-explicit-constructor)
+  Value(const char* text) : value_(std::string(text)) {}       // NOLINT(google-explicit-constructor)
   template <typename T>
     requires(std::is_integral_v<T> && !std::is_same_v<T, uint64_t>)
-  Value(T number) : value_(static_cast<int64_t>(number)) {}      // NOLINT(google-explicit-constructor)
+  Value(T number) : value_(static_cast<int64_t>(number)) {}  // NOLINT(google-explicit-constructor)
   template <typename T>
-  Value(const std::optional<T>& value) : Value(value ? Value(*value) : Value()) {}  // NOLINT(google-explicit-constructor)
+  Value(const std::optional<T>& value)
+      : Value(value ? Value(*value) : Value()) {}  // NOLINT(google-explicit-constructor)
   // Refuses to bind silently above 2^63-1: the caller converts.
   Value(uint64_t) = delete;
 
@@ -87,8 +88,10 @@ class Session {
   virtual Result<Rows> Query(std::string_view sql, const Params& params = {}) = 0;
   // NotFound without a row; Corrupt with more than one.
   Result<Row> QueryRow(std::string_view sql, const Params& params = {});
-  // Calls `visit` for each row as it is read; an error of `visit` ends the reading and is returned. `visit` must not use the session.
-  virtual Status ForEach(std::string_view sql, const Params& params, const std::function<Status(const Row&)>& visit) = 0;
+  // Calls `visit` for each row as it is read; an error of `visit` ends the reading and is returned. `visit` must not
+  // use the session.
+  virtual Status ForEach(std::string_view sql, const Params& params,
+                         const std::function<Status(const Row&)>& visit) = 0;
 };
 
 inline constexpr size_t kRowsMax = 1'000'000;
@@ -110,9 +113,9 @@ class Database {
 
   virtual Engine engine() const = 0;
 
-  // Runs `fn(Session&)`, which returns a Result<T> or Status, in one transaction: committed if it succeeded, rolled back
-  // if it failed. On a lost race `fn` runs again (up to 8 times), so it may have no other effects than through
-  // the session. Nesting is not possible: `fn` must not call the database.
+  // Runs `fn(Session&)`, which returns a Result<T> or Status, in one transaction: committed if it succeeded, rolled
+  // back if it failed. On a lost race `fn` runs again (up to 8 times), so it may have no other effects than through the
+  // session. Nesting is not possible: `fn` must not call the database.
   template <typename Fn>
   auto WithTransaction(Fn&& fn) {
     return RunTyped(Access::kWrite, std::forward<Fn>(fn));

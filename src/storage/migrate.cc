@@ -7,8 +7,10 @@ namespace {
 
 constexpr std::string_view kCreateTable =
     "CREATE TABLE IF NOT EXISTS schema_migrations ("
-    "module TEXT NOT NULL, number BIGINT NOT NULL, name TEXT NOT NULL, checksum TEXT NOT NULL, PRIMARY KEY (module, number))";
-constexpr std::string_view kSelectApplied = "SELECT number, name, checksum FROM schema_migrations WHERE module = :module ORDER BY number";
+    "module TEXT NOT NULL, number BIGINT NOT NULL, name TEXT NOT NULL, checksum TEXT NOT NULL, PRIMARY KEY (module, "
+    "number))";
+constexpr std::string_view kSelectApplied =
+    "SELECT number, name, checksum FROM schema_migrations WHERE module = :module ORDER BY number";
 constexpr std::string_view kInsertApplied =
     "INSERT INTO schema_migrations (module, number, name, checksum) VALUES (:module, :number, :name, :checksum)";
 
@@ -34,7 +36,8 @@ Status CheckApplied(const Rows& applied, std::string_view module, std::span<cons
     if (number != expected) return corrupt(expected, "is missing in the database");
     if (number > static_cast<int64_t>(migrations.size())) return corrupt(number, "is not known to this program");
     const Migration& migration = migrations[static_cast<size_t>(number - 1)];
-    if (row.Text(1) != migration.name || row.Text(2) != ChecksumOf(migration)) return corrupt(number, "was changed after it was applied");
+    if (row.Text(1) != migration.name || row.Text(2) != ChecksumOf(migration))
+      return corrupt(number, "was changed after it was applied");
     ++expected;
   }
   return {};
@@ -44,7 +47,8 @@ Status CheckApplied(const Rows& applied, std::string_view module, std::span<cons
 
 Status Migrate(Database& database, std::string_view module, std::span<const Migration> migrations) {
   for (size_t i = 0; i < migrations.size(); ++i) {
-    if (migrations[i].number != static_cast<int>(i) + 1) return Fail(ErrorCode::kInvalidArgument, "migration numbers have gaps");
+    if (migrations[i].number != static_cast<int>(i) + 1)
+      return Fail(ErrorCode::kInvalidArgument, "migration numbers have gaps");
   }
   return database.WithTransaction([&](Session& session) -> Status {
     TRY(session.Execute(kCreateTable));

@@ -34,8 +34,8 @@ bool IsStorableText(std::string_view text) {
     const size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
     if (lead < 0xc2 || lead > 0xf4 || i + length > text.size()) return false;
     const auto second = static_cast<uint8_t>(text[i + 1]);
-    const bool is_bad_second = (lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f) || (lead == 0xf0 && second < 0x90) ||
-                               (lead == 0xf4 && second > 0x8f);
+    const bool is_bad_second = (lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f) ||
+                               (lead == 0xf0 && second < 0x90) || (lead == 0xf4 && second > 0x8f);
     if (is_bad_second) return false;
     for (size_t k = 1; k < length; ++k) {
       if ((static_cast<uint8_t>(text[i + k]) & 0xc0) != 0x80) return false;
@@ -52,7 +52,8 @@ struct Slot {
   soci::indicator indicator = soci::i_ok;
 };
 
-// A prepared statement with its slots. Integer slots and text slots are bound differently, so `signature` is part of its key.
+// A prepared statement with its slots. Integer slots and text slots are bound differently, so `signature` is part of
+// its key.
 struct Prepared {
   Prepared(soci::session& session) : statement(session) {}
   std::deque<Slot> slots;
@@ -72,7 +73,8 @@ Status Fill(Prepared& prepared, const Params& params) {
     slot.indicator = params[i].is_null() ? soci::i_null : soci::i_ok;
     if (const auto* number = std::get_if<int64_t>(&params[i].value())) slot.number = *number;
     if (const auto* text = std::get_if<std::string>(&params[i].value())) {
-      if (!IsStorableText(*text)) return Fail(ErrorCode::kInvalidArgument, "text for the database has NUL or is not UTF-8");
+      if (!IsStorableText(*text))
+        return Fail(ErrorCode::kInvalidArgument, "text for the database has NUL or is not UTF-8");
       slot.text = *text;
     }
   }
@@ -88,11 +90,18 @@ std::vector<Value> CellsOf(const soci::row& row) {
       continue;
     }
     switch (row.get_properties(i).get_data_type()) {
-      case soci::dt_string: cells.emplace_back(row.get<std::string>(i)); break;
-      case soci::dt_long_long: cells.emplace_back(static_cast<int64_t>(row.get<long long>(i))); break;
+      case soci::dt_string:
+        cells.emplace_back(row.get<std::string>(i));
+        break;
+      case soci::dt_long_long:
+        cells.emplace_back(static_cast<int64_t>(row.get<long long>(i)));
+        break;
       // A 32-bit column or expression, on PostgreSQL only: SQLite has none by the rule of the header.
-      case soci::dt_integer: cells.emplace_back(static_cast<int64_t>(row.get<int>(i))); break;
-      default: throw soci::soci_error("a column is neither TEXT nor BIGINT");
+      case soci::dt_integer:
+        cells.emplace_back(static_cast<int64_t>(row.get<int>(i)));
+        break;
+      default:
+        throw soci::soci_error("a column is neither TEXT nor BIGINT");
     }
   }
   return cells;
@@ -118,13 +127,18 @@ ErrorCode CodeOfSqlite(int result, const std::string& text) {
   if (text.find("constraint failed") != std::string::npos) return ErrorCode::kConflict;
   switch (result & 0xff) {
     case kSqliteBusy:
-    case kSqliteLocked: return ErrorCode::kBusy;
-    case kSqliteFull: return ErrorCode::kNoSpace;
-    case kSqliteCantOpen: return ErrorCode::kUnreachable;
+    case kSqliteLocked:
+      return ErrorCode::kBusy;
+    case kSqliteFull:
+      return ErrorCode::kNoSpace;
+    case kSqliteCantOpen:
+      return ErrorCode::kUnreachable;
     case kSqliteCorrupt:
-    case kSqliteNotADatabase: return ErrorCode::kCorrupt;
+    case kSqliteNotADatabase:
+      return ErrorCode::kCorrupt;
     case kSqliteReadOnly:
-    default: return ErrorCode::kStorageFailed;
+    default:
+      return ErrorCode::kStorageFailed;
   }
 }
 
@@ -135,7 +149,8 @@ ErrorCode CodeOfSqlState(std::string_view state) {
   if (state == "40001" || state == "40P01" || state == "55P03") return ErrorCode::kBusy;
   if (state == "53100" || state == "53200") return ErrorCode::kNoSpace;
   // connection exceptions, too many connections, shutdown; five spaces stand for no answer at all
-  if (state.starts_with("08") || state.starts_with("57P") || state == "53300" || state.starts_with(" ")) return ErrorCode::kUnreachable;
+  if (state.starts_with("08") || state.starts_with("57P") || state == "53300" || state.starts_with(" "))
+    return ErrorCode::kUnreachable;
   return ErrorCode::kStorageFailed;
 }
 
@@ -209,7 +224,8 @@ Result<std::unique_ptr<SociSession>> SociSession::Open(Engine engine, const std:
   try {
     if (engine == Engine::kSqlite) {
       session->impl_->session.open(soci::sqlite3, "dbname=\"" + target + "\" timeout=10");
-      for (const char* pragma : {"PRAGMA busy_timeout=10000", "PRAGMA foreign_keys=ON", "PRAGMA synchronous=FULL", "PRAGMA trusted_schema=OFF"}) {
+      for (const char* pragma : {"PRAGMA busy_timeout=10000", "PRAGMA foreign_keys=ON", "PRAGMA synchronous=FULL",
+                                 "PRAGMA trusted_schema=OFF"}) {
         session->impl_->session << pragma;
       }
       std::string mode;
@@ -217,7 +233,8 @@ Result<std::unique_ptr<SociSession>> SociSession::Open(Engine engine, const std:
       if (mode != "wal") return Fail(ErrorCode::kStorageFailed, "SQLite does not enter WAL mode");
     } else {
       session->impl_->session.open(soci::postgresql, target);
-      for (const char* setting : {"SET synchronous_commit TO on", "SET client_min_messages TO warning", "SET lock_timeout TO '10s'"}) {
+      for (const char* setting :
+           {"SET synchronous_commit TO on", "SET client_min_messages TO warning", "SET lock_timeout TO '10s'"}) {
         session->impl_->session << setting;
       }
     }
@@ -231,7 +248,8 @@ Result<std::unique_ptr<SociSession>> SociSession::Open(Engine engine, const std:
 }
 
 Result<int64_t> SociSession::Execute(std::string_view sql, const Params& params) {
-  if (CountParameters(sql) != params.size()) return Fail(ErrorCode::kInvalidArgument, "wrong number of values for a statement");
+  if (CountParameters(sql) != params.size())
+    return Fail(ErrorCode::kInvalidArgument, "wrong number of values for a statement");
   try {
     Prepared& prepared = impl_->Prepare(sql, params, false);
     TRY(Fill(prepared, params));
@@ -247,8 +265,10 @@ Status SociSession::ExecuteBatch(std::string_view sql, std::span<const Params> b
   return {};
 }
 
-Status SociSession::ForEach(std::string_view sql, const Params& params, const std::function<Status(const Row&)>& visit) {
-  if (CountParameters(sql) != params.size()) return Fail(ErrorCode::kInvalidArgument, "wrong number of values for a statement");
+Status SociSession::ForEach(std::string_view sql, const Params& params,
+                            const std::function<Status(const Row&)>& visit) {
+  if (CountParameters(sql) != params.size())
+    return Fail(ErrorCode::kInvalidArgument, "wrong number of values for a statement");
   try {
     Prepared& prepared = impl_->Prepare(sql, params, true);
     TRY(Fill(prepared, params));
@@ -287,7 +307,8 @@ Status SociSession::Begin(Access access) {
     // IMMEDIATE: a reader that turns writer late cannot wait for another writer, only fail.
     return Command(access == Access::kWrite ? "BEGIN IMMEDIATE" : "BEGIN");
   }
-  return Command(access == Access::kWrite ? "BEGIN ISOLATION LEVEL SERIALIZABLE" : "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+  return Command(access == Access::kWrite ? "BEGIN ISOLATION LEVEL SERIALIZABLE"
+                                          : "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
 }
 
 Status SociSession::Commit() {

@@ -1,7 +1,7 @@
 // The Session over one SOCI connection; internal to storage. This header keeps the vendor out by a pimpl.
 //
-// Source: platform trap 8. Statements are prepared once a session and kept (at most kStatementsMax; then all are dropped).
-// Thread rule: one thread at a time; the pool in database.cc sees to it.
+// Source: platform trap 8. Statements are prepared once a session and kept (at most kStatementsMax; then all are
+// dropped). Thread rule: one thread at a time; the pool in database.cc sees to it.
 #pragma once
 
 #include <memory>

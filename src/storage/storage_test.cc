@@ -77,14 +77,18 @@ class DatabaseContract : public ::testing::TestWithParam<Engine> {
   }
   Result<int64_t> Insert(int64_t id, const Value& name, const Value& note = {}, const Value& amount = {}) {
     return database_->WithTransaction([&](Session& session) {
-      return session.Execute("INSERT INTO item (id, name, note, amount) VALUES (:id, :name, :note, :amount)", {id, name, note, amount});
+      return session.Execute("INSERT INTO item (id, name, note, amount) VALUES (:id, :name, :note, :amount)",
+                             {id, name, note, amount});
     });
   }
   Result<Rows> All() {
-    return database_->WithSnapshot([](Session& session) { return session.Query("SELECT id, name, note, amount FROM item ORDER BY id"); });
+    return database_->WithSnapshot(
+        [](Session& session) { return session.Query("SELECT id, name, note, amount FROM item ORDER BY id"); });
   }
   int64_t Count() {
-    return database_->WithSnapshot([](Session& session) { return session.QueryRow("SELECT count(*) FROM item"); }).value().Integer(0);
+    return database_->WithSnapshot([](Session& session) { return session.QueryRow("SELECT count(*) FROM item"); })
+        .value()
+        .Integer(0);
   }
 
   std::string directory_;
@@ -115,11 +119,13 @@ TEST_P(DatabaseContract, KeepsInt64ExtremesUnicodeAndNull) {
 TEST_P(DatabaseContract, ExpressionsKeep64Bits) {
   ASSERT_TRUE(Insert(1, "a", {}, kGreatest - 1));
   ASSERT_TRUE(Insert(2, "b", {}, 1));
-  const Row row = database_
-                      ->WithSnapshot([](Session& session) {
-                        return session.QueryRow("SELECT max(amount), CAST(sum(amount) AS BIGINT), count(*), max(name), min(note) FROM item");
-                      })
-                      .value();
+  const Row row =
+      database_
+          ->WithSnapshot([](Session& session) {
+            return session.QueryRow(
+                "SELECT max(amount), CAST(sum(amount) AS BIGINT), count(*), max(name), min(note) FROM item");
+          })
+          .value();
   EXPECT_EQ(row.Integer(0), kGreatest - 1);
   EXPECT_EQ(row.Integer(1), kGreatest);
   EXPECT_EQ(row.Integer(2), 2);
@@ -128,7 +134,8 @@ TEST_P(DatabaseContract, ExpressionsKeep64Bits) {
 }
 
 TEST_P(DatabaseContract, RefusesTextWithNulOrBadUtf8) {
-  for (const std::string& bad : {std::string("a\0b", 3), std::string("\xff"), std::string("\xc0\x80"), std::string("\xed\xa0\x80"), std::string("\xe4\xb8")}) {
+  for (const std::string& bad : {std::string("a\0b", 3), std::string("\xff"), std::string("\xc0\x80"),
+                                 std::string("\xed\xa0\x80"), std::string("\xe4\xb8")}) {
     EXPECT_EQ(CodeOf(Insert(1, bad)), ErrorCode::kInvalidArgument);
   }
   EXPECT_EQ(Count(), 0);
@@ -136,7 +143,8 @@ TEST_P(DatabaseContract, RefusesTextWithNulOrBadUtf8) {
 
 TEST_P(DatabaseContract, RefusesTheWrongNumberOfValues) {
   const auto run = [&](const Params& params) {
-    return database_->WithTransaction([&](Session& session) { return session.Query("SELECT id FROM item WHERE id = :id AND name <> ':x'", params); });
+    return database_->WithTransaction(
+        [&](Session& session) { return session.Query("SELECT id FROM item WHERE id = :id AND name <> ':x'", params); });
   };
   EXPECT_TRUE(run({1}));
   EXPECT_EQ(CodeOf(run({})), ErrorCode::kInvalidArgument);
@@ -149,8 +157,9 @@ TEST_P(DatabaseContract, UniqueViolationIsAlreadyExistsAndOthersAreConflict) {
   EXPECT_EQ(CodeOf(Insert(2, "a")), ErrorCode::kAlreadyExists);
   EXPECT_EQ(CodeOf(Insert(2, Null{})), ErrorCode::kConflict);
   const auto part = [&](int64_t item, int64_t amount) {
-    return database_->WithTransaction(
-        [&](Session& session) { return session.Execute("INSERT INTO part (item, amount) VALUES (:item, :amount)", {item, amount}); });
+    return database_->WithTransaction([&](Session& session) {
+      return session.Execute("INSERT INTO part (item, amount) VALUES (:item, :amount)", {item, amount});
+    });
   };
   EXPECT_EQ(CodeOf(part(99, 1)), ErrorCode::kConflict);
   EXPECT_EQ(CodeOf(part(1, 0)), ErrorCode::kConflict);
@@ -159,7 +168,8 @@ TEST_P(DatabaseContract, UniqueViolationIsAlreadyExistsAndOthersAreConflict) {
 }
 
 TEST_P(DatabaseContract, SyntaxErrorsAreStorageFailedAndTheSessionGoesOn) {
-  EXPECT_EQ(CodeOf(database_->WithTransaction([](Session& session) { return session.Execute("INSERT INTO nowhere (x) VALUES (1)"); })),
+  EXPECT_EQ(CodeOf(database_->WithTransaction(
+                [](Session& session) { return session.Execute("INSERT INTO nowhere (x) VALUES (1)"); })),
             ErrorCode::kStorageFailed);
   EXPECT_TRUE(Insert(1, "a"));
 }
@@ -178,7 +188,11 @@ TEST_P(DatabaseContract, ExecuteTellsTheRowsChanged) {
   ASSERT_TRUE(Insert(1, "a", {}, 5));
   ASSERT_TRUE(Insert(2, "b", {}, 5));
   const auto update = [&](int64_t amount) {
-    return database_->WithTransaction([&](Session& session) { return session.Execute("UPDATE item SET note = 'x' WHERE amount = :amount", {amount}); }).value();
+    return database_
+        ->WithTransaction([&](Session& session) {
+          return session.Execute("UPDATE item SET note = 'x' WHERE amount = :amount", {amount});
+        })
+        .value();
   };
   EXPECT_EQ(update(5), 2);
   EXPECT_EQ(update(6), 0);
@@ -187,7 +201,8 @@ TEST_P(DatabaseContract, ExecuteTellsTheRowsChanged) {
 
 TEST_P(DatabaseContract, QueryRowWantsExactlyOneRow) {
   const auto row = [&](int64_t least) {
-    return database_->WithSnapshot([&](Session& session) { return session.QueryRow("SELECT name FROM item WHERE id >= :least", {least}); });
+    return database_->WithSnapshot(
+        [&](Session& session) { return session.QueryRow("SELECT name FROM item WHERE id >= :least", {least}); });
   };
   ASSERT_TRUE(Insert(1, "a"));
   ASSERT_TRUE(Insert(2, "b"));
@@ -198,7 +213,8 @@ TEST_P(DatabaseContract, QueryRowWantsExactlyOneRow) {
 
 TEST_P(DatabaseContract, OneStatementTakesNullAndValuesInTurn) {
   for (int64_t i = 0; i < 6; ++i) {
-    ASSERT_TRUE(Insert(i, "n" + std::to_string(i), i % 2 == 0 ? Value() : Value("text"), i % 3 == 0 ? Value() : Value(i)));
+    ASSERT_TRUE(
+        Insert(i, "n" + std::to_string(i), i % 2 == 0 ? Value() : Value("text"), i % 3 == 0 ? Value() : Value(i)));
   }
   const Rows rows = All().value();
   EXPECT_TRUE(rows[0].IsNull(2) && rows[0].IsNull(3));
@@ -210,7 +226,9 @@ TEST_P(DatabaseContract, BatchOfTenThousandRowsIsAllOrNothing) {
   std::vector<Params> batch;
   for (int64_t i = 0; i < 10'000; ++i) batch.push_back({i, "name-" + std::to_string(i)});
   const auto run = [&] {
-    return database_->WithTransaction([&](Session& session) { return session.ExecuteBatch("INSERT INTO item (id, name) VALUES (:id, :name)", batch); });
+    return database_->WithTransaction([&](Session& session) {
+      return session.ExecuteBatch("INSERT INTO item (id, name) VALUES (:id, :name)", batch);
+    });
   };
   batch.push_back({5, "again"});
   EXPECT_EQ(CodeOf(run()), ErrorCode::kAlreadyExists);
@@ -296,8 +314,9 @@ TEST_P(DatabaseContract, MoreCallersThanSessionsWaitTheirTurn) {
 
 class MigrateContract : public DatabaseContract {
  protected:
-  std::vector<Migration> migrations_{{1, "first", {"CREATE TABLE one (id BIGINT PRIMARY KEY)", "CREATE TABLE two (id BIGINT PRIMARY KEY)"}},
-                                     {2, "second", {"ALTER TABLE one ADD COLUMN name TEXT"}}};
+  std::vector<Migration> migrations_{
+      {1, "first", {"CREATE TABLE one (id BIGINT PRIMARY KEY)", "CREATE TABLE two (id BIGINT PRIMARY KEY)"}},
+      {2, "second", {"ALTER TABLE one ADD COLUMN name TEXT"}}};
 };
 INSTANTIATE_TEST_SUITE_P(Engines, MigrateContract, ::testing::Values(Engine::kSqlite, Engine::kPostgresql),
                          [](const auto& engine) { return engine.param == Engine::kSqlite ? "Sqlite" : "Postgresql"; });
@@ -334,12 +353,14 @@ TEST_P(MigrateContract, AFailedMigrationLeavesTheOldSchema) {
 }
 
 TEST(Database, BadUrlsAndMissingPlacesAreTold) {
-  for (const char* bad : {"", "sqlite", "sqlite:", "sqlite::memory:", "sqlite:a'b", "mysql:x", "postgresql:", "/tmp/x"}) {
+  for (const char* bad :
+       {"", "sqlite", "sqlite:", "sqlite::memory:", "sqlite:a'b", "mysql:x", "postgresql:", "/tmp/x"}) {
     EXPECT_EQ(CodeOf(Database::Open({.url = bad, .sessions = 1})), ErrorCode::kInvalidArgument) << bad;
   }
   EXPECT_EQ(CodeOf(Database::Open({.url = "sqlite:/tmp", .sessions = 0})), ErrorCode::kInvalidArgument);
   EXPECT_EQ(CodeOf(Database::Open({.url = "sqlite:/nowhere/at/all.db", .sessions = 1})), ErrorCode::kUnreachable);
-  const auto refused = Database::Open({.url = "postgresql:host=/nowhere user=x password=hunter2 dbname=x", .sessions = 1});
+  const auto refused =
+      Database::Open({.url = "postgresql:host=/nowhere user=x password=hunter2 dbname=x", .sessions = 1});
   EXPECT_EQ(CodeOf(refused), ErrorCode::kUnreachable);
   EXPECT_EQ(refused.error().ToString().find("hunter2"), std::string::npos);
 }

@@ -29,8 +29,9 @@ ChildUser ChildUserFor(uid_t uid);
 // True if the effective user is root.
 bool IsRoot();
 
-// Run as root: becomes the owner of `path`, its group, and no other groups, for good. Nothing happens if this process is not
-// root or root owns it. For programs that must not run as root, started by hand with the configuration of another user.
+// Run as root: becomes the owner of `path`, its group, and no other groups, for good. Nothing happens if this process
+// is not root or root owns it. For programs that must not run as root, started by hand with the configuration of
+// another user.
 Status BecomeOwnerOf(const std::string& path);
 
 // chown of `path` and all below it; symbolic links are changed themselves, never followed.

@@ -1,9 +1,9 @@
 // Log records (leaves): compact JSON objects that begin with "type" and "time".
 //
-// Source: docs/protocol/documents.md section 7, trust model section 6. A leaf is its exact bytes; ParseLeaf takes the canonical form only:
-// no white space, "type" first, "time" second, then the type's own members. Nothing secret or personal is in a leaf in the clear.
-// The typed leaves are in manifest/log_leaf.h; this is the envelope that all share, for readers and auditors that take any type.
-// Thread rule: plain values and pure functions.
+// Source: docs/protocol/documents.md section 7, trust model section 6. A leaf is its exact bytes; ParseLeaf takes the
+// canonical form only: no white space, "type" first, "time" second, then the type's own members. Nothing secret or
+// personal is in a leaf in the clear. The typed leaves are in manifest/log_leaf.h; this is the envelope that all share,
+// for readers and auditors that take any type. Thread rule: plain values and pure functions.
 #pragma once
 
 #include <string>
@@ -37,7 +37,8 @@ struct Leaf {
 
 // InvalidArgument (type, members not an object, or a member named type or time), DocumentTooLarge (above 65,535 bytes).
 Result<Bytes> BuildLeaf(std::string_view type, UnixSeconds time, const codec::Json& members);
-// Codes: those of codec::ParseJson, MemberMissing, MemberTypeWrong, TextInvalid (type), ValueOutOfRange (time), JsonInvalid (not canonical).
+// Codes: those of codec::ParseJson, MemberMissing, MemberTypeWrong, TextInvalid (type), ValueOutOfRange (time),
+// JsonInvalid (not canonical).
 Result<Leaf> ParseLeaf(ByteView bytes);
 
 }  // namespace fleetseal::translog

@@ -27,7 +27,9 @@ LogReader::LogReader(LogReader&&) noexcept = default;
 LogReader::~LogReader() = default;
 
 LogReader LogReader::OfDirectory(const std::string& directory) {
-  return LogReader([directory](const std::string& path) { return sys::ReadFile(sys::JoinPath(directory, path), kTileFileBytesMax); });
+  return LogReader([directory](const std::string& path) {
+    return sys::ReadFile(sys::JoinPath(directory, path), kTileFileBytesMax);
+  });
 }
 
 Result<LogReader::Head> LogReader::ReadCheckpoint(const merkle::LogPolicy& policy) const {
@@ -43,7 +45,8 @@ Result<Bytes> LogReader::FetchTile(const TileId& id) const {
   if (!bytes && bytes.error().code == ErrorCode::kNotFound && id.width < kTileWidth) {
     bytes = fetch_(merkle::TilePath({id.level, id.number, kTileWidth}));
   }
-  if (!bytes && bytes.error().code == ErrorCode::kNotFound) return Fail(ErrorCode::kCorrupt, "missing " + merkle::TilePath(id));
+  if (!bytes && bytes.error().code == ErrorCode::kNotFound)
+    return Fail(ErrorCode::kCorrupt, "missing " + merkle::TilePath(id));
   return bytes;
 }
 
@@ -88,11 +91,13 @@ Result<std::vector<Sha256>> LogReader::InclusionProof(uint64_t index, const merk
   return ProofFrom(Hashes(checkpoint.size), index, checkpoint);
 }
 
-Result<std::vector<Sha256>> LogReader::ProofFrom(const merkle::HashReader& hashes, uint64_t index, const merkle::Checkpoint& checkpoint) {
+Result<std::vector<Sha256>> LogReader::ProofFrom(const merkle::HashReader& hashes, uint64_t index,
+                                                 const merkle::Checkpoint& checkpoint) {
   TRY_ASSIGN(auto proof, merkle::InclusionProof(index, checkpoint.size, hashes));
   TRY_ASSIGN(const Sha256 leaf_hash, hashes.Node(0, index));
   const Status verified = merkle::VerifyInclusion(index, checkpoint.size, leaf_hash, proof, checkpoint.root);
-  if (!verified) return Fail(ErrorCode::kCorrupt, "the tiles above entry " + std::to_string(index) + " do not lead to the root");
+  if (!verified)
+    return Fail(ErrorCode::kCorrupt, "the tiles above entry " + std::to_string(index) + " do not lead to the root");
   return proof;
 }
 
@@ -102,11 +107,13 @@ Result<std::vector<Sha256>> LogReader::ConsistencyProof(uint64_t old_size, const
   TRY_ASSIGN(auto proof, merkle::ConsistencyProof(old_size, checkpoint.size, hashes));
   TRY_ASSIGN(const Sha256 old_root, merkle::RootAt(old_size, hashes));
   const Status verified = merkle::VerifyConsistency(old_size, checkpoint.size, old_root, checkpoint.root, proof);
-  if (!verified) return Fail(ErrorCode::kCorrupt, "the tiles do not lead from size " + std::to_string(old_size) + " to the root");
+  if (!verified)
+    return Fail(ErrorCode::kCorrupt, "the tiles do not lead from size " + std::to_string(old_size) + " to the root");
   return proof;
 }
 
-Result<std::vector<Bytes>> LogReader::ReadEntries(uint64_t from, uint64_t to, const merkle::Checkpoint& checkpoint) const {
+Result<std::vector<Bytes>> LogReader::ReadEntries(uint64_t from, uint64_t to,
+                                                  const merkle::Checkpoint& checkpoint) const {
   if (from > to || to > checkpoint.size) return Fail(ErrorCode::kInvalidArgument, "entries outside the log");
   if (to - from > kReadEntriesMax) return Fail(ErrorCode::kLimitExceeded, "more than 65,536 entries at once");
   const auto hashes = Hashes(checkpoint.size);
@@ -115,7 +122,8 @@ Result<std::vector<Bytes>> LogReader::ReadEntries(uint64_t from, uint64_t to, co
     const uint64_t number = index / kTileWidth;
     const TileId id{kEntriesLevel, number, merkle::TileWidthIn(checkpoint.size, kEntriesLevel, number)};
     TRY_ASSIGN(auto bundle, EntryBundle(id));
-    // One proof made from a hash tile shows all its hashes: the proof's hashes inside the tile are computed from the others.
+    // One proof made from a hash tile shows all its hashes: the proof's hashes inside the tile are computed from the
+    // others.
     TRY(ProofFrom(hashes, number * kTileWidth, checkpoint));
     for (; index < to && index / kTileWidth == number; ++index) {
       Bytes& entry = bundle[index % kTileWidth];
@@ -159,7 +167,8 @@ Result<LogReader::Report> LogReader::Fsck(const merkle::LogPolicy& policy) const
     const auto differing = std::ranges::mismatch(stored, file.bytes);
     const auto offset = static_cast<uint64_t>(differing.in1 - stored.begin());
     if (file.id.level != 0) return Fail(ErrorCode::kCorrupt, merkle::TilePath(file.id) + " does not fit the entries");
-    return Fail(ErrorCode::kCorrupt, "entry " + std::to_string(file.id.number * kTileWidth + offset / Sha256::kSize) + " does not fit its hash tile");
+    return Fail(ErrorCode::kCorrupt, "entry " + std::to_string(file.id.number * kTileWidth + offset / Sha256::kSize) +
+                                         " does not fit its hash tile");
   };
   std::vector<TileFile> files;
   for (uint64_t number = 0; number * kTileWidth < size; ++number) {
@@ -179,7 +188,8 @@ Result<LogReader::Report> LogReader::Fsck(const merkle::LogPolicy& policy) const
   for (const TileFile& file : files) {
     if (file.id.level != kEntriesLevel) TRY(compare(file));
   }
-  if (tree.Root() != head.checkpoint.root) return Fail(ErrorCode::kCorrupt, "the entries do not make the checkpoint's root");
+  if (tree.Root() != head.checkpoint.root)
+    return Fail(ErrorCode::kCorrupt, "the entries do not make the checkpoint's root");
   return report;
 }
 

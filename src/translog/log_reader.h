@@ -1,8 +1,9 @@
-// Reads a log from its static files, over a directory or any way to fetch them, and believes nothing that it did not verify.
+// Reads a log from its static files, over a directory or any way to fetch them, and believes nothing that it did not
+// verify.
 //
-// Source: C2SP tlog-tiles (reference/tlog.md section 2), trust model section 6. Answers are checked against the root of the
-// checkpoint given; full tiles are cached (at most kCachedTilesMax).
-// Thread rule: may be used from many threads if the fetch function may.
+// Source: C2SP tlog-tiles (reference/tlog.md section 2), trust model section 6. Answers are checked against the root of
+// the checkpoint given; full tiles are cached (at most kCachedTilesMax). Thread rule: may be used from many threads if
+// the fetch function may.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +41,8 @@ class LogReader {
   // The newest checkpoint, believed by the policy. Codes: merkle::VerifyCheckpoint and of fetch.
   Result<Head> ReadCheckpoint(const merkle::LogPolicy& policy) const;
 
-  // Codes: InvalidArgument (index or sizes), Corrupt (tiles do not lead to the root), of fetch. Consistency from size 0 is an empty proof.
+  // Codes: InvalidArgument (index or sizes), Corrupt (tiles do not lead to the root), of fetch. Consistency from size 0
+  // is an empty proof.
   Result<std::vector<Sha256>> InclusionProof(uint64_t index, const merkle::Checkpoint& checkpoint) const;
   // From the tree of `old_size`, whose root is taken from the tiles, to the checkpoint.
   Result<std::vector<Sha256>> ConsistencyProof(uint64_t old_size, const merkle::Checkpoint& checkpoint) const;
@@ -63,7 +65,8 @@ class LogReader {
   Result<std::vector<Bytes>> EntryBundle(const merkle::TileId& id) const;
   Result<std::vector<Sha256>> HashTile(const merkle::TileId& id) const;
   merkle::TileHashReader Hashes(uint64_t size) const;
-  static Result<std::vector<Sha256>> ProofFrom(const merkle::HashReader& hashes, uint64_t index, const merkle::Checkpoint& checkpoint);
+  static Result<std::vector<Sha256>> ProofFrom(const merkle::HashReader& hashes, uint64_t index,
+                                               const merkle::Checkpoint& checkpoint);
 
   Fetch fetch_;
   std::unique_ptr<Cache> cache_;

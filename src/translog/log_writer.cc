@@ -120,11 +120,11 @@ class ThreadedLogWriter final : public LogWriter {
   std::unique_ptr<Sequencer> sequencer_;  // the owner thread's, once it runs
   mutable std::mutex mutex_;
   std::condition_variable has_work_;
-  std::deque<Pending> pending_;       // guarded by mutex_
-  merkle::Checkpoint checkpoint_;     // guarded by mutex_
-  std::string checkpoint_note_;       // guarded by mutex_
-  bool is_writable_ = true;           // guarded by mutex_
-  bool is_ending_ = false;            // guarded by mutex_
+  std::deque<Pending> pending_;    // guarded by mutex_
+  merkle::Checkpoint checkpoint_;  // guarded by mutex_
+  std::string checkpoint_note_;    // guarded by mutex_
+  bool is_writable_ = true;        // guarded by mutex_
+  bool is_ending_ = false;         // guarded by mutex_
   std::thread owner_;
 };
 

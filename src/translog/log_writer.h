@@ -1,9 +1,9 @@
 // Appends to a log from many threads: adaptive group commit over one Sequencer.
 //
-// Source: reference/tlog.md section 7: the owner thread writes at once when idle; what arrives meanwhile forms the next group. A
-// record is acknowledged only when its lock row is durable and the checkpoint that covers it is published.
-// Thread rule: Append and the getters may be called from many threads; callbacks run on the owner thread and must be short.
-// Ownership: database and signer outlive the writer. The destructor finishes what is queued.
+// Source: reference/tlog.md section 7: the owner thread writes at once when idle; what arrives meanwhile forms the next
+// group. A record is acknowledged only when its lock row is durable and the checkpoint that covers it is published.
+// Thread rule: Append and the getters may be called from many threads; callbacks run on the owner thread and must be
+// short. Ownership: database and signer outlive the writer. The destructor finishes what is queued.
 #pragma once
 
 #include <cstdint>
@@ -31,12 +31,13 @@ struct Appended {
 class LogWriter {
  public:
   struct Options {
-    std::string directory;        // public files: checkpoint, tile/...
-    std::string origin;           // e.g. "example.com/log"; also the name of the key
-    storage::Database& database;  // with Migrations() applied
+    std::string directory;         // public files: checkpoint, tile/...
+    std::string origin;            // e.g. "example.com/log"; also the name of the key
+    storage::Database& database;   // with Migrations() applied
     const crypto::Signer& signer;  // Ed25519, used for nothing else
   };
-  // Makes a new, empty log: an explicit act, so that a typing error cannot start a second history. Codes: Sequencer::Create.
+  // Makes a new, empty log: an explicit act, so that a typing error cannot start a second history. Codes:
+  // Sequencer::Create.
   static Status Create(const Options& options);
   // Codes: Sequencer::Open.
   static Result<std::unique_ptr<LogWriter>> Open(const Options& options);
@@ -45,11 +46,13 @@ class LogWriter {
   virtual ~LogWriter() = default;
 
   using Done = std::function<void(const Result<Appended>&)>;
-  // `done` is called exactly once. Codes it gets: InvalidArgument (empty leaf), DocumentTooLarge (above 65,535 bytes), LimitExceeded,
-  // LogNotWritable (then it is unknown whether the leaf is on the log; nothing that depends on it may be released).
+  // `done` is called exactly once. Codes it gets: InvalidArgument (empty leaf), DocumentTooLarge (above 65,535 bytes),
+  // LimitExceeded, LogNotWritable (then it is unknown whether the leaf is on the log; nothing that depends on it may be
+  // released).
   virtual void Append(Bytes leaf, Done done) = 0;
   std::future<Result<Appended>> Append(Bytes leaf);
-  // All of them, in order, side by side unless other threads append too. The first failure, else one answer for each leaf.
+  // All of them, in order, side by side unless other threads append too. The first failure, else one answer for each
+  // leaf.
   Result<std::vector<Appended>> AppendDurable(std::vector<Bytes> leaves);
   Result<Appended> AppendDurable(Bytes leaf);
 

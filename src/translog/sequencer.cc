@@ -21,7 +21,8 @@ constexpr const char* kCheckpointName = "checkpoint";
 // Not a path of the format, so a static file server that follows it never shows these.
 constexpr const char* kTemporaryName = ".writing";
 constexpr const char* kLockName = ".writer-lock";
-// Files are fsynced after so many groups or bytes: more staged leaves cost a longer start after a crash, fewer cost fsyncs.
+// Files are fsynced after so many groups or bytes: more staged leaves cost a longer start after a crash, fewer cost
+// fsyncs.
 constexpr int kUnsyncedGroupsMax = 64;
 constexpr size_t kUnsyncedBytesMax = 8 * 1024 * 1024;
 
@@ -44,12 +45,14 @@ Status Sequencer::Create(const Options& options) {
   Sequencer sequencer(options);
   TRY_ASSIGN(const LockRow row, sequencer.SignedRow(TreeBuilder()));
   TRY_CONTEXT(options.lock.Create(row), "creating log " + options.origin);
-  return sys::WriteFileDurably(sys::JoinPath(options.directory, kCheckpointName), AsBytes(row.checkpoint_note), kFileMode);
+  return sys::WriteFileDurably(sys::JoinPath(options.directory, kCheckpointName), AsBytes(row.checkpoint_note),
+                               kFileMode);
 }
 
 Result<std::unique_ptr<Sequencer>> Sequencer::Open(const Options& options) {
   std::unique_ptr<Sequencer> sequencer(new Sequencer(options));
-  TRY_ASSIGN_CONTEXT(sequencer->writer_lock_, sys::FileLock::Acquire(sys::JoinPath(options.directory, kLockName)), "opening log " + options.origin);
+  TRY_ASSIGN_CONTEXT(sequencer->writer_lock_, sys::FileLock::Acquire(sys::JoinPath(options.directory, kLockName)),
+                     "opening log " + options.origin);
   TRY_CONTEXT(sequencer->Recover(), "opening log " + options.origin);
   return sequencer;
 }
@@ -65,7 +68,8 @@ Result<LockRow> Sequencer::SignedRow(const TreeBuilder& tree) const {
 Result<merkle::Checkpoint> Sequencer::VerifyOwn(const std::string& note) const {
   TRY_ASSIGN(const auto key, merkle::Vkey::FromEd25519(options_.origin, options_.signer.public_key().x()));
   auto checkpoint = merkle::VerifyCheckpoint(note, {options_.origin, {key}, {}, 0});
-  if (!checkpoint) return Fail(ErrorCode::kCorrupt, "a checkpoint is not by this log's key: " + checkpoint.error().ToString());
+  if (!checkpoint)
+    return Fail(ErrorCode::kCorrupt, "a checkpoint is not by this log's key: " + checkpoint.error().ToString());
   return checkpoint;
 }
 
@@ -88,7 +92,8 @@ Result<Bytes> Sequencer::ReadTile(const merkle::TileId& id) const {
   if (!bytes && bytes.error().code == ErrorCode::kNotFound && id.width < merkle::kTileWidth) {
     bytes = read({id.level, id.number, merkle::kTileWidth});
   }
-  if (!bytes && bytes.error().code == ErrorCode::kNotFound) return Fail(ErrorCode::kCorrupt, "missing " + merkle::TilePath(id));
+  if (!bytes && bytes.error().code == ErrorCode::kNotFound)
+    return Fail(ErrorCode::kCorrupt, "missing " + merkle::TilePath(id));
   return bytes;
 }
 
@@ -105,7 +110,8 @@ Status Sequencer::Recover() {
   }
   TRY_ASSIGN(const auto published, ReadPublished());
   if (published && published->size > locked.size) {
-    return Fail(ErrorCode::kLogForked, "the published checkpoint is ahead of the lock row: the database is an old copy");
+    return Fail(ErrorCode::kLogForked,
+                "the published checkpoint is ahead of the lock row: the database is an old copy");
   }
   TRY(Replay(state, published));
   row_ = state.row;
@@ -232,7 +238,8 @@ Status Sequencer::SyncFiles() {
     TRY_ASSIGN(const sys::FileDescriptor file, sys::OpenFile(path, O_RDONLY));
     TRY(sys::FsyncFile(file.get()));
     // The names on the way up may be new too.
-    for (std::string parent = sys::ParentDirectory(path); parent.size() >= options_.directory.size(); parent = sys::ParentDirectory(parent)) {
+    for (std::string parent = sys::ParentDirectory(path); parent.size() >= options_.directory.size();
+         parent = sys::ParentDirectory(parent)) {
       if (!directories.insert(parent).second) break;
     }
   }

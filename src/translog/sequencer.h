@@ -1,9 +1,11 @@
-// The log's one writer, without threads: appends groups of leaves so that a crash at any point neither loses an acknowledged leaf nor forks.
+// The log's one writer, without threads: appends groups of leaves so that a crash at any point neither loses an
+// acknowledged leaf nor forks.
 //
-// Source: reference/tlog.md sections 6 and 7. Order of a group: tiles in memory, sign, lock row with staged leaves (compare and swap; the
-// only durable write), tiles (whole files by rename), checkpoint file. Files are fsynced now and then (Maintain), and staged leaves are
-// forgotten only after that. After any failed step the sequencer recovers from the lock row before it writes again.
-// Thread rule: one thread. Ownership: lock and signer outlive it. Effects: files below `directory`, which the server may serve as they are.
+// Source: reference/tlog.md sections 6 and 7. Order of a group: tiles in memory, sign, lock row with staged leaves
+// (compare and swap; the only durable write), tiles (whole files by rename), checkpoint file. Files are fsynced now and
+// then (Maintain), and staged leaves are forgotten only after that. After any failed step the sequencer recovers from
+// the lock row before it writes again. Thread rule: one thread. Ownership: lock and signer outlive it. Effects: files
+// below `directory`, which the server may serve as they are.
 #pragma once
 
 #include <map>
@@ -33,19 +35,21 @@ class Sequencer {
     LockStore& lock;
     const crypto::Signer& signer;  // Ed25519
   };
-  // Makes an empty log with its signed checkpoint. AlreadyExists if the lock row is there, Conflict if the directory has a checkpoint: a
-  // log is never made over another. KeyInvalid, StorageFailed, NoSpace.
+  // Makes an empty log with its signed checkpoint. AlreadyExists if the lock row is there, Conflict if the directory
+  // has a checkpoint: a log is never made over another. KeyInvalid, StorageFailed, NoSpace.
   static Status Create(const Options& options);
-  // NotFound if there is no such log, Busy if another process has the directory, LogForked (the files are ahead of the lock row or show another
-  // history), Corrupt (files missing or changed), KeyInvalid, StorageFailed.
+  // NotFound if there is no such log, Busy if another process has the directory, LogForked (the files are ahead of the
+  // lock row or show another history), Corrupt (files missing or changed), KeyInvalid, StorageFailed.
   static Result<std::unique_ptr<Sequencer>> Open(const Options& options);
   Sequencer(const Sequencer&) = delete;
   Sequencer& operator=(const Sequencer&) = delete;
 
-  // Returns the index of the first leaf, after the lock row is durable and the checkpoint is published. Any failure is LogNotWritable, and it
-  // is then unknown whether the leaves are on the log. REQUIRES: 1 to kGroupLeavesMax leaves of at most 65,535 bytes.
+  // Returns the index of the first leaf, after the lock row is durable and the checkpoint is published. Any failure is
+  // LogNotWritable, and it is then unknown whether the leaves are on the log. REQUIRES: 1 to kGroupLeavesMax leaves of
+  // at most 65,535 bytes.
   Result<uint64_t> Append(std::vector<Bytes> leaves);
-  // Makes the files durable if enough was written since, or in any case with `is_forced`. A failure is met by recovery at the next Append.
+  // Makes the files durable if enough was written since, or in any case with `is_forced`. A failure is met by recovery
+  // at the next Append.
   void Maintain(bool is_forced);
 
   const merkle::Checkpoint& checkpoint() const { return checkpoint_; }

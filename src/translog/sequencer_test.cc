@@ -2,7 +2,7 @@
 
 #include "merkle/hash.h"
 #include "sys/file.h"
-#include "translog/test_log.h"
+#include "translog/testing/test_log.h"
 
 namespace fleetseal::translog {
 namespace {
@@ -83,7 +83,9 @@ TEST_F(SequencerTest, ADatabaseFromAnOldBackupIsAFork) {
   log->Close();
   ASSERT_TRUE(database_->WithTransaction([&](storage::Session& session) -> Status {
     TRY(session.Execute("DELETE FROM translog_staged"));
-    TRY(session.Execute("UPDATE translog_lock SET size = 3, root = (SELECT root FROM translog_lock), checkpoint = :note", {old.checkpoint_note}));
+    TRY(session.Execute(
+        "UPDATE translog_lock SET size = 3, root = (SELECT root FROM translog_lock), checkpoint = :note",
+        {old.checkpoint_note}));
     return {};
   }));
   EXPECT_EQ(CodeOf(log->Open()), ErrorCode::kCorrupt);  // root and note differ
@@ -103,7 +105,8 @@ TEST_F(SequencerTest, FilesOfAnotherHistoryAreAFork) {
   ASSERT_TRUE(log->Append(3));
   log->Close();
   const Sha256 root = merkle::EmptyRoot();
-  const std::string note = merkle::SignNote(merkle::BuildCheckpoint({log->origin(), 2, root}), log->origin(), log->signer()).value();
+  const std::string note =
+      merkle::SignNote(merkle::BuildCheckpoint({log->origin(), 2, root}), log->origin(), log->signer()).value();
   ASSERT_TRUE(sys::WriteFileDurably(log->Directory() + "/checkpoint", AsBytes(note), 0644));
   EXPECT_EQ(CodeOf(log->Open()), ErrorCode::kLogForked);  // inside the staged group
   // The same below the staged groups.
@@ -168,7 +171,8 @@ TEST_F(SequencerTest, PartialTilesGoOnlyWhenTheFullOneIsDurable) {
   log->Check();
 }
 
-// Fails the n-th write of the disk or the lock row, for every n, in four ways, and looks whether an acknowledged leaf was lost or the log forked.
+// Fails the n-th write of the disk or the lock row, for every n, in four ways, and looks whether an acknowledged leaf
+// was lost or the log forked.
 class CrashMatrix : public TranslogTest {
  protected:
   // Returns the number of steps of the whole run.

@@ -9,7 +9,7 @@
 #include "sys/file.h"
 #include "translog/leaf.h"
 #include "translog/log_writer.h"
-#include "translog/test_log.h"
+#include "translog/testing/test_log.h"
 
 namespace fleetseal::translog {
 namespace {
@@ -101,7 +101,8 @@ TEST_F(WriterTest, EmptyAndTooLongLeavesAreRefused) {
   EXPECT_EQ(CodeOf(writer_->AppendDurable(Bytes())), ErrorCode::kInvalidArgument);
   EXPECT_EQ(CodeOf(writer_->AppendDurable(Bytes(65'536, 1))), ErrorCode::kDocumentTooLarge);
   EXPECT_TRUE(writer_->AppendDurable(Bytes(65'535, 1)));
-  EXPECT_EQ(CodeOf(writer_->AppendDurable(std::vector<Bytes>{LeafOf(1), Bytes(), LeafOf(2)})), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(CodeOf(writer_->AppendDurable(std::vector<Bytes>{LeafOf(1), Bytes(), LeafOf(2)})),
+            ErrorCode::kInvalidArgument);
 }
 
 // Fails as often as told; the real store otherwise.
@@ -130,7 +131,9 @@ TEST_F(WriterTest, AFailedWriteReleasesNothingAndTheLogGoesOnAfterwards) {
   writer_.reset();
   std::atomic<int> failures = 1;
   std::atomic<bool> is_fatal = false;
-  writer_ = LogWriter::Open(Options(), std::make_unique<FailingStore>(MakeSqlLockStore(*database_, log_->origin()), failures, is_fatal)).value();
+  writer_ = LogWriter::Open(Options(), std::make_unique<FailingStore>(MakeSqlLockStore(*database_, log_->origin()),
+                                                                      failures, is_fatal))
+                .value();
   EXPECT_EQ(CodeOf(writer_->AppendDurable(LeafOf(1))), ErrorCode::kLogNotWritable);
   EXPECT_TRUE(writer_->is_writable());
   EXPECT_EQ(writer_->AppendDurable(LeafOf(2)).value().index, 0u);
@@ -143,7 +146,8 @@ TEST_F(WriterTest, AFailedWriteReleasesNothingAndTheLogGoesOnAfterwards) {
 }
 
 TEST_F(WriterTest, MissingLogsAreNotMadeByOpening) {
-  EXPECT_EQ(CodeOf(LogWriter::Open({directory_.File("none"), "example.com/none", *database_, log_->signer()})), ErrorCode::kNotFound);
+  EXPECT_EQ(CodeOf(LogWriter::Open({directory_.File("none"), "example.com/none", *database_, log_->signer()})),
+            ErrorCode::kNotFound);
   EXPECT_EQ(CodeOf(LogWriter::Create(Options())), ErrorCode::kConflict);
 }
 
@@ -217,7 +221,8 @@ TEST_F(ReaderTest, ConsistencyIsProvableFromEverySizeAfterPartialTilesAreGone) {
 }
 
 TEST(LeafTest, RoundTripsInCanonicalForm) {
-  const Bytes bytes = BuildLeaf("refusal", {5}, codec::Json::MakeObject().Set("code", "Withdrawn").Set("what", "order")).value();
+  const Bytes bytes =
+      BuildLeaf("refusal", {5}, codec::Json::MakeObject().Set("code", "Withdrawn").Set("what", "order")).value();
   EXPECT_EQ(AsText(bytes), "{\"type\":\"refusal\",\"time\":5,\"code\":\"Withdrawn\",\"what\":\"order\"}");
   const Leaf leaf = ParseLeaf(bytes).value();
   EXPECT_EQ(leaf.type, "refusal");
@@ -235,7 +240,9 @@ TEST(LeafTest, OtherFormsAreRefused) {
   EXPECT_EQ(code(R"({"type":"a","time":-1})"), ErrorCode::kValueOutOfRange);
   EXPECT_EQ(code(R"({"type":1,"time":1})"), ErrorCode::kMemberTypeWrong);
   EXPECT_EQ(code(R"([])"), ErrorCode::kMemberTypeWrong);
-  const auto build = [](std::string_view type, const codec::Json& members) { return CodeOf(BuildLeaf(type, {1}, members)); };
+  const auto build = [](std::string_view type, const codec::Json& members) {
+    return CodeOf(BuildLeaf(type, {1}, members));
+  };
   EXPECT_EQ(build("", codec::Json::MakeObject()), ErrorCode::kInvalidArgument);
   EXPECT_EQ(build("a", codec::Json::MakeObject().Set("time", 1)), ErrorCode::kInvalidArgument);
   EXPECT_EQ(build("a", codec::Json::MakeArray()), ErrorCode::kInvalidArgument);

@@ -42,7 +42,8 @@ Result<TreeBuilder> TreeBuilder::Load(uint64_t size, const std::function<Result<
   tree.entries_ = *std::move(leaves);
   for (size_t i = 0; i < open_count; ++i) {
     if (merkle::LeafHash(tree.entries_[i]) != tree.levels_[0][i]) {
-      return Fail(ErrorCode::kCorrupt, "entry " + std::to_string(size - open_count + i) + " does not fit its hash tile");
+      return Fail(ErrorCode::kCorrupt,
+                  "entry " + std::to_string(size - open_count + i) + " does not fit its hash tile");
     }
   }
   return tree;
@@ -73,7 +74,8 @@ void TreeBuilder::AddPartialTiles(uint64_t old_size, std::vector<TileFile>& file
   for (const TileId& id : merkle::NewTiles(old_size, size())) {
     if (id.width == kTileWidth) continue;
     const bool is_entries = id.level == kEntriesLevel;
-    files.push_back({id, is_entries ? merkle::EncodeEntries(entries_) : merkle::EncodeTile(levels_[static_cast<size_t>(id.level)])});
+    files.push_back({id, is_entries ? merkle::EncodeEntries(entries_)
+                                    : merkle::EncodeTile(levels_[static_cast<size_t>(id.level)])});
   }
 }
 

@@ -1,6 +1,7 @@
 // Builds the static files of a growing tree in memory: the right edge of every tile level and the open entry bundle.
 //
-// Source: C2SP tlog-tiles (reference/tlog.md section 2). Thread rule: a value; copies are independent (a few 100 KB at most).
+// Source: C2SP tlog-tiles (reference/tlog.md section 2). Thread rule: a value; copies are independent (a few 100 KB at
+// most).
 #pragma once
 
 #include <cstdint>
@@ -21,8 +22,9 @@ class TreeBuilder {
  public:
   // The empty tree.
   TreeBuilder() = default;
-  // A tree of `size` leaves from its tiles. `read` gets the ids of tiles that this tree has, with their widths in it; it may return more
-  // than the width asked for (a full tile where the partial one is gone). Codes: those of read, Corrupt.
+  // A tree of `size` leaves from its tiles. `read` gets the ids of tiles that this tree has, with their widths in it;
+  // it may return more than the width asked for (a full tile where the partial one is gone). Codes: those of read,
+  // Corrupt.
   static Result<TreeBuilder> Load(uint64_t size, const std::function<Result<Bytes>(const merkle::TileId&)>& read);
 
   // Adds to `files` every tile that became full by this leaf. REQUIRES: leaf.size() <= 65,535.

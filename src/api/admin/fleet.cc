@@ -103,7 +103,8 @@ Result<UpdateList> UpdateList::Parse(std::string_view text) {
   TRY_ASSIGN(const Json json, ParseAnswerText(text));
   ObjectReader reader(json, "updates");
   UpdateList list;
-  list.updates = ReadObjects<UpdateRow>(reader, "updates", kPageMax, [](const Json& element) { return UpdateRow::FromJson(element); });
+  list.updates = ReadObjects<UpdateRow>(reader, "updates", kPageMax,
+                                        [](const Json& element) { return UpdateRow::FromJson(element); });
   list.cursor = reader.OptionalString("cursor", 128);
   TRY(reader.Finish());
   return list;
@@ -184,14 +185,15 @@ Result<StartAnswer> StartAnswer::Parse(std::string_view text) {
   StartAnswer answer;
   answer.plan_id = reader.Parsed<PlanId>("planId");
   answer.orders = reader.Integer("orders");
-  answer.failed = ReadObjects<StartFailure>(reader, "failed", kFailuresMax, [](const Json& element) -> Result<StartFailure> {
-    ObjectReader inner(element, "failure");
-    StartFailure failure;
-    failure.device_id = inner.Parsed<DeviceId>("deviceId");
-    failure.code = inner.String("code", 64);
-    TRY(inner.Finish());
-    return failure;
-  });
+  answer.failed =
+      ReadObjects<StartFailure>(reader, "failed", kFailuresMax, [](const Json& element) -> Result<StartFailure> {
+        ObjectReader inner(element, "failure");
+        StartFailure failure;
+        failure.device_id = inner.Parsed<DeviceId>("deviceId");
+        failure.code = inner.String("code", 64);
+        TRY(inner.Finish());
+        return failure;
+      });
   TRY(reader.Finish());
   return answer;
 }
@@ -253,7 +255,8 @@ Result<RolloutList> RolloutList::Parse(std::string_view text) {
   TRY_ASSIGN(const Json json, ParseAnswerText(text));
   ObjectReader reader(json, "rollouts");
   RolloutList list;
-  list.rollouts = ReadObjects<RolloutRow>(reader, "rollouts", kPageMax, [](const Json& element) { return RolloutRow::FromJson(element); });
+  list.rollouts = ReadObjects<RolloutRow>(reader, "rollouts", kPageMax,
+                                          [](const Json& element) { return RolloutRow::FromJson(element); });
   list.cursor = reader.OptionalString("cursor", 128);
   TRY(reader.Finish());
   return list;
@@ -306,7 +309,8 @@ Result<DeviceList> DeviceList::Parse(std::string_view text) {
   TRY_ASSIGN(const Json json, ParseAnswerText(text));
   ObjectReader reader(json, "devices");
   DeviceList list;
-  list.devices = ReadObjects<DeviceRow>(reader, "devices", kPageMax, [](const Json& element) { return DeviceRow::FromJson(element); });
+  list.devices = ReadObjects<DeviceRow>(reader, "devices", kPageMax,
+                                        [](const Json& element) { return DeviceRow::FromJson(element); });
   list.cursor = reader.OptionalString("cursor", 128);
   TRY(reader.Finish());
   return list;
@@ -400,7 +404,8 @@ Result<GroupList> GroupList::Parse(std::string_view text) {
   TRY_ASSIGN(const Json json, ParseAnswerText(text));
   ObjectReader reader(json, "groups");
   GroupList list;
-  list.groups = ReadObjects<GroupRow>(reader, "groups", kPageMax, [](const Json& element) { return GroupRow::FromJson(element); });
+  list.groups = ReadObjects<GroupRow>(reader, "groups", kPageMax,
+                                      [](const Json& element) { return GroupRow::FromJson(element); });
   list.cursor = reader.OptionalString("cursor", 128);
   TRY(reader.Finish());
   return list;

@@ -1,8 +1,8 @@
 // Bodies of the admin API about updates, plans, rollouts, devices and groups.
 //
-// Source: docs/protocol/processes.md section 6. Strict both ways, as requests.h. An update's id is the hex of its manifest's SHA-256.
-// Lists are pages: `cursor` of an answer, given back as ?cursor=, brings the next one; without it the list has ended.
-// Thread rule: plain values.
+// Source: docs/protocol/processes.md section 6. Strict both ways, as requests.h. An update's id is the hex of its
+// manifest's SHA-256. Lists are pages: `cursor` of an answer, given back as ?cursor=, brings the next one; without it
+// the list has ended. Thread rule: plain values.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,7 @@ struct UpdateRow {
   ProductName product;
   std::string version;
   std::optional<int64_t> release_counter;  // once it is signed
-  std::string state;  // "submitted", "rejected", "expired", "signed", "deployable", "withdrawn"
+  std::string state;                       // "submitted", "rejected", "expired", "signed", "deployable", "withdrawn"
   std::vector<UpdateFile> files;
   RequestId request_id;
   UnixSeconds created;

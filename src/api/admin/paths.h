@@ -11,7 +11,8 @@ namespace fleetseal::api::admin {
 
 inline constexpr std::string_view kWhoAmIPath = "/admin/v1/whoami";
 inline constexpr std::string_view kRequestsPath = "/admin/v1/requests";  // + "/{id}" and "/{id}/approvals"
-inline constexpr std::string_view kUpdatesPath = "/admin/v1/updates";    // + "/{hex}", "/{hex}/documents", "/{hex}/files/{fileId}"
+inline constexpr std::string_view kUpdatesPath =
+    "/admin/v1/updates";  // + "/{hex}", "/{hex}/documents", "/{hex}/files/{fileId}"
 inline constexpr std::string_view kPlansPath = "/admin/v1/plans";
 inline constexpr std::string_view kRolloutsPath = "/admin/v1/rollouts";  // + "/{planId}" and "/{planId}/start"
 inline constexpr std::string_view kRegisterChangesPath = "/admin/v1/register-changes";

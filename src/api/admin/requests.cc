@@ -222,9 +222,7 @@ Result<PersonCertificateRequest> PersonCertificateRequest::Parse(std::string_vie
   return request;
 }
 
-std::string PersonCertificateRequest::Build() const {
-  return BuildSingleText("csr", codec::EncodeBase64Url(csr));
-}
+std::string PersonCertificateRequest::Build() const { return BuildSingleText("csr", codec::EncodeBase64Url(csr)); }
 
 Result<PersonCertificateAnswer> PersonCertificateAnswer::Parse(std::string_view text) {
   TRY_ASSIGN(const Json json, ParseAnswerText(text));

@@ -1,8 +1,8 @@
 // Bodies of the admin API about sign requests, register, people, revocations, packages and audit.
 //
-// Source: docs/protocol/processes.md section 6. Strict both ways: unknown, missing or mistyped members are refused with the codes of
-// ParseJson and ObjectReader. Signed documents travel as their exact text; the signer judges them.
-// Thread rule: plain values.
+// Source: docs/protocol/processes.md section 6. Strict both ways: unknown, missing or mistyped members are refused with
+// the codes of ParseJson and ObjectReader. Signed documents travel as their exact text; the signer judges them. Thread
+// rule: plain values.
 #pragma once
 
 #include <cstdint>
@@ -39,8 +39,8 @@ struct SubmitAnswer {
   Sha256 payload_sha256;
   Sha256 key_thumbprint;
   Sha256 policy_sha256;
-  int64_t approvals = 0;  // needed
-  std::string state;      // as RequestRow::state
+  int64_t approvals = 0;                          // needed
+  std::string state;                              // as RequestRow::state
   std::optional<std::string> manifest_signature;  // if the policy asks for no approvals
   std::optional<int64_t> log_index;
   static Result<SubmitAnswer> Parse(std::string_view text);

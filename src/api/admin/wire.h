@@ -20,7 +20,8 @@ Result<codec::Json> ParseAnswerText(std::string_view text);
 
 codec::Json TextsToJson(const std::vector<std::string>& texts);
 // Each 1 to `bytes_max` bytes.
-std::vector<std::string> ReadTexts(codec::ObjectReader& reader, std::string_view name, size_t count_max, size_t bytes_max);
+std::vector<std::string> ReadTexts(codec::ObjectReader& reader, std::string_view name, size_t count_max,
+                                   size_t bytes_max);
 
 // {"<name>":"<text>"}: bodies that carry one signed document.
 Result<std::string> ParseSingleText(std::string_view body, std::string_view name, size_t bytes_max);

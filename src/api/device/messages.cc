@@ -21,7 +21,8 @@ Result<Json> ParseAnswer(std::string_view text) {
 std::vector<std::string> Texts(ObjectReader& reader, std::string_view name, size_t count_max, size_t bytes_max) {
   std::vector<std::string> texts = reader.Strings(name, count_max);
   for (const std::string& text : texts) {
-    if (text.empty() || text.size() > bytes_max) reader.Stop(ErrorCode::kValueOutOfRange, name, "a text is empty or too long");
+    if (text.empty() || text.size() > bytes_max)
+      reader.Stop(ErrorCode::kValueOutOfRange, name, "a text is empty or too long");
   }
   return texts;
 }
@@ -129,7 +130,8 @@ Result<CheckInRequest> CheckInRequest::Parse(std::string_view text) {
   request.phase = reader.String("phase", 64);
   if (reader.is_good() && !IsIdText(request.phase)) reader.Stop(ErrorCode::kTextInvalid, "phase", "no phase name");
   request.agent_version = reader.String("agentVersion", 64);
-  if (!codec::IsPrintableAscii(request.agent_version)) reader.Stop(ErrorCode::kTextInvalid, "agentVersion", "not printable");
+  if (!codec::IsPrintableAscii(request.agent_version))
+    reader.Stop(ErrorCode::kTextInvalid, "agentVersion", "not printable");
   TRY(reader.Finish());
   return request;
 }

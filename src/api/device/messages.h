@@ -1,7 +1,7 @@
 // Bodies of the device API: what agent and server say to each other over HTTPS.
 //
-// Source: docs/protocol/processes.md section 5. Strict both ways: unknown, missing or mistyped members are refused with the codes of
-// ParseJson and ObjectReader. Signed documents travel as their exact text; nothing here judges them.
+// Source: docs/protocol/processes.md section 5. Strict both ways: unknown, missing or mistyped members are refused with
+// the codes of ParseJson and ObjectReader. Signed documents travel as their exact text; nothing here judges them.
 // Thread rule: plain values. Parse checks form only; ids are checked against the certificate by the server.
 #pragma once
 

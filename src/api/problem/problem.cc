@@ -17,25 +17,39 @@ std::string CleanText(std::string_view text) {
 
 ErrorCode CodeForStatus(int http_status) {
   switch (http_status) {
-    case 401: return ErrorCode::kNotAuthenticated;
-    case 403: return ErrorCode::kPermissionDenied;
+    case 401:
+      return ErrorCode::kNotAuthenticated;
+    case 403:
+      return ErrorCode::kPermissionDenied;
     case 404:
-    case 410: return ErrorCode::kNotFound;
-    case 405: return ErrorCode::kMethodNotAllowed;
+    case 410:
+      return ErrorCode::kNotFound;
+    case 405:
+      return ErrorCode::kMethodNotAllowed;
     case 408:
-    case 504: return ErrorCode::kTimedOut;
+    case 504:
+      return ErrorCode::kTimedOut;
     case 409:
-    case 412: return ErrorCode::kConflict;
-    case 413: return ErrorCode::kDocumentTooLarge;
-    case 415: return ErrorCode::kMediaTypeUnsupported;
-    case 416: return ErrorCode::kRangeNotSatisfiable;
+    case 412:
+      return ErrorCode::kConflict;
+    case 413:
+      return ErrorCode::kDocumentTooLarge;
+    case 415:
+      return ErrorCode::kMediaTypeUnsupported;
+    case 416:
+      return ErrorCode::kRangeNotSatisfiable;
     case 429:
-    case 431: return ErrorCode::kLimitExceeded;
-    case 501: return ErrorCode::kUnsupported;
+    case 431:
+      return ErrorCode::kLimitExceeded;
+    case 501:
+      return ErrorCode::kUnsupported;
     case 502:
-    case 503: return ErrorCode::kUnreachable;
-    case 507: return ErrorCode::kNoSpace;
-    default: break;
+    case 503:
+      return ErrorCode::kUnreachable;
+    case 507:
+      return ErrorCode::kNoSpace;
+    default:
+      break;
   }
   if (http_status >= 400 && http_status < 500) return ErrorCode::kInvalidArgument;
   return ErrorCode::kProtocolError;
@@ -56,8 +70,10 @@ bool MayCarryDetail(ErrorCode code) {
     case ErrorCode::kCorrupt:
     case ErrorCode::kNoSpace:
     case ErrorCode::kProcessFailed:
-    case ErrorCode::kLogNotWritable: return false;
-    default: return true;
+    case ErrorCode::kLogNotWritable:
+      return false;
+    default:
+      return true;
   }
 }
 
@@ -78,7 +94,8 @@ codec::Json BuildProblem(ErrorCode code, std::string_view request_id, const std:
 Error ParseProblem(int http_status, std::string_view body) {
   const std::string status_text = "HTTP status " + std::to_string(http_status);
   const auto json = codec::ParseJson(body);
-  if (!json || !json->is_object()) return Error{CodeForStatus(http_status), status_text + " without a problem document", {}};
+  if (!json || !json->is_object())
+    return Error{CodeForStatus(http_status), status_text + " without a problem document", {}};
 
   const auto code = ErrorCodeFromName(StringMember(*json, "code"));
   std::string text = CleanText(StringMember(*json, "detail"));

@@ -7,14 +7,16 @@ namespace {
 
 TEST(Problem, HoldsTheMembersOfRfc9457AndOurs) {
   const codec::Json problem = BuildProblem(ErrorCode::kNotFound, "r-1", "no device d1");
-  EXPECT_EQ(problem.Serialize(),
-            R"({"type":"urn:fleetseal:error:NotFound","title":"the named object does not exist","status":404,)"
-            R"("code":"NotFound","detail":"no device d1","advice":"check the id with the list command","requestId":"r-1"})");
+  EXPECT_EQ(
+      problem.Serialize(),
+      R"({"type":"urn:fleetseal:error:NotFound","title":"the named object does not exist","status":404,)"
+      R"("code":"NotFound","detail":"no device d1","advice":"check the id with the list command","requestId":"r-1"})");
 }
 
 TEST(Problem, InternalFailuresNeverCarryADetail) {
-  for (const ErrorCode code : {ErrorCode::kInternal, ErrorCode::kStorageFailed, ErrorCode::kCorrupt, ErrorCode::kNoSpace,
-                               ErrorCode::kConfigInvalid, ErrorCode::kProcessFailed, ErrorCode::kLogNotWritable}) {
+  for (const ErrorCode code :
+       {ErrorCode::kInternal, ErrorCode::kStorageFailed, ErrorCode::kCorrupt, ErrorCode::kNoSpace,
+        ErrorCode::kConfigInvalid, ErrorCode::kProcessFailed, ErrorCode::kLogNotWritable}) {
     EXPECT_EQ(BuildProblem(code, "r-1", "password=hunter2 at /var/lib").Find("detail"), nullptr) << ErrorCodeName(code);
   }
 }
@@ -34,7 +36,8 @@ TEST(Problem, AnAnswerThatIsNoProblemGetsTheCodeOfItsStatus) {
 }
 
 TEST(Problem, ForeignTextIsCleanedAndCut) {
-  const Error error = ParseProblem(403, "{\"code\":\"Withdrawn\",\"detail\":\"\\u001b[31m" + std::string(5000, 'x') + "\"}");
+  const Error error =
+      ParseProblem(403, "{\"code\":\"Withdrawn\",\"detail\":\"\\u001b[31m" + std::string(5000, 'x') + "\"}");
   EXPECT_EQ(error.code, ErrorCode::kWithdrawn);
   EXPECT_EQ(error.detail.find('\x1b'), std::string::npos);
   EXPECT_LT(error.detail.size(), 500u);

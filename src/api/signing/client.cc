@@ -166,8 +166,10 @@ Result<std::vector<std::string>> SigningClient::Packages(int64_t from) {
   codec::ObjectReader reader(answer, "packages answer");
   std::vector<std::string> texts;
   for (const Json& text : reader.Array("packages", limits::kPackageStepsMax)) {
-    if (!text.is_string()) reader.Stop(ErrorCode::kMemberTypeWrong, "packages", "not a string");
-    else texts.push_back(text.as_string());
+    if (!text.is_string())
+      reader.Stop(ErrorCode::kMemberTypeWrong, "packages", "not a string");
+    else
+      texts.push_back(text.as_string());
   }
   if (const auto status = reader.Finish(); !status) return Fail(ErrorCode::kProtocolError, status.error().ToString());
   return texts;

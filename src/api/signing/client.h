@@ -1,9 +1,9 @@
 // SigningClient: the server's side of the signer's socket, one typed method for each verb.
 //
-// Source: docs/protocol/processes.md section 3. One connection, one request at a time; a connection that was lost is made anew
-// and the request sent once more, which is safe because every verb is idempotent for the same document.
-// Errors carry the signer's own code (ApprovalMismatch, VersionExists, LogNotWritable, …); besides them Unreachable, TimedOut,
-// ProtocolError. Thread rule: one thread at a time; hold one client a thread.
+// Source: docs/protocol/processes.md section 3. One connection, one request at a time; a connection that was lost is
+// made anew and the request sent once more, which is safe because every verb is idempotent for the same document.
+// Errors carry the signer's own code (ApprovalMismatch, VersionExists, LogNotWritable, …); besides them Unreachable,
+// TimedOut, ProtocolError. Thread rule: one thread at a time; hold one client a thread.
 #pragma once
 
 #include <memory>

@@ -1,7 +1,7 @@
 // Answers of the signer about devices, imports, orders, receipts, revocations and itself. messages.h includes this.
 //
-// Source: docs/protocol/processes.md section 3. Parse() is strict and takes the member `ok` of an answer; ToJson() makes it.
-// Thread rule: plain values.
+// Source: docs/protocol/processes.md section 3. Parse() is strict and takes the member `ok` of an answer; ToJson()
+// makes it. Thread rule: plain values.
 #pragma once
 
 #include <cstdint>

@@ -16,7 +16,8 @@ constexpr std::array<std::string_view, 4> kRequestStates = {"waiting", "signed",
 constexpr std::array<std::string_view, 5> kDeviceStates = {"allowed", "active", "suspended", "revoked", "quarantined"};
 
 template <typename E, size_t kCount>
-Result<E> EnumFromName(const std::array<std::string_view, kCount>& names, std::string_view name, std::string_view what) {
+Result<E> EnumFromName(const std::array<std::string_view, kCount>& names, std::string_view name,
+                       std::string_view what) {
   for (size_t i = 0; i < kCount; ++i) {
     if (names[i] == name) return static_cast<E>(i);
   }
@@ -161,8 +162,10 @@ Result<RequestDetail> RequestDetail::Parse(const Json& json) {
   detail.policy = reader.String("policy", kTextMax);
   detail.manifest = reader.Base64Url("manifest", limits::kManifestBytesMax);
   for (const Json& approval : reader.Array("approvals", 64)) {
-    if (!approval.is_string()) reader.Stop(ErrorCode::kMemberTypeWrong, "approvals", "not a string");
-    else detail.approvals.push_back(approval.as_string());
+    if (!approval.is_string())
+      reader.Stop(ErrorCode::kMemberTypeWrong, "approvals", "not a string");
+    else
+      detail.approvals.push_back(approval.as_string());
   }
   detail.manifest_signature = reader.OptionalString("manifestSignature", kTextMax);
   detail.log_index = reader.OptionalInteger("logIndex");
@@ -186,13 +189,12 @@ Result<ChangeAnswer> ChangeAnswer::Parse(const Json& json) {
   return answer;
 }
 
-Json ChangeAnswer::ToJson() const {
-  return Json::MakeObject().Set("sequence", sequence).Set("changes", changes);
-}
+Json ChangeAnswer::ToJson() const { return Json::MakeObject().Set("sequence", sequence).Set("changes", changes); }
 
 Result<PersonCertificateAnswer> PersonCertificateAnswer::Parse(const Json& json) {
   ObjectReader reader(json, "person-certificate answer");
-  PersonCertificateAnswer answer{.id = reader.Parsed<PersonId>("id"), .certificate = reader.String("certificate", kTextMax)};
+  PersonCertificateAnswer answer{.id = reader.Parsed<PersonId>("id"),
+                                 .certificate = reader.String("certificate", kTextMax)};
   TRY(reader.Finish());
   return answer;
 }
@@ -288,8 +290,10 @@ Result<DeviceRow> ReadDevice(const Json& json) {
   const Json& properties = reader.Object("properties");
   if (properties.is_object()) {
     for (const auto& [name, value] : properties.as_object()) {
-      if (!value.is_string()) reader.Stop(ErrorCode::kMemberTypeWrong, "properties", "not a string");
-      else device.properties.emplace(name, value.as_string());
+      if (!value.is_string())
+        reader.Stop(ErrorCode::kMemberTypeWrong, "properties", "not a string");
+      else
+        device.properties.emplace(name, value.as_string());
     }
   }
   device.certificate_sha256 = reader.OptionalBase64UrlSha256("certificateSha256");
@@ -331,16 +335,17 @@ Json DevicesAnswer::ToJson() const {
 Result<PrepareImportAnswer> PrepareImportAnswer::Parse(const Json& json) {
   ObjectReader reader(json, "prepare-import answer");
   PrepareImportAnswer answer;
-  answer.files = List<ImportFile>(reader, "files", limits::kManifestFilesMax, [](const Json& element) -> Result<ImportFile> {
-    ObjectReader file(element, "file");
-    ImportFile read;
-    read.file_id = file.Parsed<FileId>("fileId");
-    read.file_name = file.String("fileName");
-    read.sha256 = file.Base64UrlSha256("sha256");
-    read.size.value = static_cast<uint64_t>(file.Integer("size"));
-    TRY(file.Finish());
-    return read;
-  });
+  answer.files =
+      List<ImportFile>(reader, "files", limits::kManifestFilesMax, [](const Json& element) -> Result<ImportFile> {
+        ObjectReader file(element, "file");
+        ImportFile read;
+        read.file_id = file.Parsed<FileId>("fileId");
+        read.file_name = file.String("fileName");
+        read.sha256 = file.Base64UrlSha256("sha256");
+        read.size.value = static_cast<uint64_t>(file.Integer("size"));
+        TRY(file.Finish());
+        return read;
+      });
   TRY(reader.Finish());
   return answer;
 }

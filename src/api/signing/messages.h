@@ -1,8 +1,8 @@
 // What the signer answers on its socket, verb by verb: built by fleetseal-signer, read by fleetseal-server.
 //
-// Source: docs/protocol/processes.md section 3. Parse() is strict (codes of codec::ObjectReader) and takes the member `ok` of an
-// answer; ToJson() makes it. Requests have few members: SigningClient writes them, the signer's verb reads them.
-// Thread rule: plain values.
+// Source: docs/protocol/processes.md section 3. Parse() is strict (codes of codec::ObjectReader) and takes the member
+// `ok` of an answer; ToJson() makes it. Requests have few members: SigningClient writes them, the signer's verb reads
+// them. Thread rule: plain values.
 #pragma once
 
 #include <cstdint>
@@ -107,7 +107,7 @@ struct PersonRow {
   PersonId id;
   std::vector<manifest::PersonRole> roles;
   manifest::ProductScope products;
-  std::string kid;  // b64u thumbprint of the key
+  std::string kid;          // b64u thumbprint of the key
   bool is_revoked = false;  // state "active" | "revoked"
 };
 struct PeopleAnswer {

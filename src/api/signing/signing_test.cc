@@ -30,12 +30,20 @@ TEST(Messages, AreReadAsTheyWereWritten) {
   ExpectRoundTrip(PersonCertificateAnswer{person, "PEM"});
   ExpectRoundTrip(PeopleAnswer{{{person, {manifest::PersonRole::kAuditor}, {true, {}}, "kid", true}}, {}, 9});
   ExpectRoundTrip(EnrolAnswer{{1, 2, 3}, 2});
-  DeviceRow device{*DeviceId::Parse("gw-1"), DeviceState::kQuarantined, 2, product, *Environment::Parse("production"),
-                   {{"model", "x"}}, Sha256{}, Sha256{}, true};
+  DeviceRow device{*DeviceId::Parse("gw-1"),
+                   DeviceState::kQuarantined,
+                   2,
+                   product,
+                   *Environment::Parse("production"),
+                   {{"model", "x"}},
+                   Sha256{},
+                   Sha256{},
+                   true};
   ExpectRoundTrip(DevicesAnswer{{device}, "gw-1"});
   ExpectRoundTrip(PrepareImportAnswer{{{*FileId::Parse("f1"), "a.img", {}, {5}}}});
   ExpectRoundTrip(CompleteImportAnswer{{{*FileId::Parse("f1"), {}, {5}}}});
-  ExpectRoundTrip(OrdersAnswer{{{device.id, "a.b.c", 5, {}}, {device.id, {}, {}, Refusal(ErrorCode::kDeviceUnknown, "x")}}});
+  ExpectRoundTrip(
+      OrdersAnswer{{{device.id, "a.b.c", 5, {}}, {device.id, {}, {}, Refusal(ErrorCode::kDeviceUnknown, "x")}}});
   ExpectRoundTrip(ReceiptsAnswer{{{true, {}, {}}, {false, ErrorCode::kReceiptInvalid, "x"}}});
   ExpectRoundTrip(RevokeAnswer{});
   ExpectRoundTrip(LogIndexAnswer{3, "a.b.c"});
@@ -45,7 +53,8 @@ TEST(Messages, AreReadAsTheyWereWritten) {
 TEST(Messages, AnswerCarriesTheSignersCode) {
   EXPECT_EQ(ParseAnswer(BuildError(ErrorCode::kSelfApproval, "x")).error().code, ErrorCode::kSelfApproval);
   EXPECT_EQ(ParseAnswer(BuildOk(codec::Json(5))).value(), codec::Json(5));
-  for (const char* bad : {"", "{}", R"({"ok":1,"error":2})", R"({"error":{"code":"Nonsense","detail":""}})", R"({"error":1})"}) {
+  for (const char* bad :
+       {"", "{}", R"({"ok":1,"error":2})", R"({"error":{"code":"Nonsense","detail":""}})", R"({"error":1})"}) {
     EXPECT_EQ(ParseAnswer(bad).error().code, ErrorCode::kProtocolError) << bad;
   }
 }

@@ -1,6 +1,6 @@
 #include <cstdlib>
 
-#include "cli/command_tree.h"
+#include "cli/cli11/command_tree.h"
 
 int main(int argc, char** argv) {
   using fleetseal::ExitCode;

@@ -1,10 +1,10 @@
 // What PublicKey and PrivateKey hold. Included by the key .cc files only.
 //
-// Elliptic keys are held as EC_KEY over one shared group, and verified by the low-level call: measured, importing a P-256
-// key this way takes an eighth of EVP_PKEY_fromdata and a fiftieth of d2i_PUBKEY, and every sjwk is such an import. The
-// calls are deprecated in OpenSSL 3 for want of provider support, which this project does not use;
-// a .cc file defines OPENSSL_SUPPRESS_DEPRECATED before its first include.
-// Thread rule: immutable once made; OpenSSL only reads these objects in verify, sign and derive.
+// Elliptic keys are held as EC_KEY over one shared group, and verified by the low-level call: measured, importing a
+// P-256 key this way takes an eighth of EVP_PKEY_fromdata and a fiftieth of d2i_PUBKEY, and every sjwk is such an
+// import. The calls are deprecated in OpenSSL 3 for want of provider support, which this project does not use; a .cc
+// file defines OPENSSL_SUPPRESS_DEPRECATED before its first include. Thread rule: immutable once made; OpenSSL only
+// reads these objects in verify, sign and derive.
 #pragma once
 
 #include <openssl/ec.h>

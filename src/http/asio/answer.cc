@@ -43,7 +43,8 @@ void Connection::Park(Parked parked) {
   state_ = State::kAwait;
   on_park_timeout_ = std::move(parked.on_timeout);
   SetDeadline(parked.timeout);
-  if (!on_park_timeout_ || !parked.subscribe) return Answer(ProblemResponse(ErrorCode::kInternal, exchange_.request_id));
+  if (!on_park_timeout_ || !parked.subscribe)
+    return Answer(ProblemResponse(ErrorCode::kInternal, exchange_.request_id));
   if (thread_.shared().is_stopping.load()) return Answer(on_park_timeout_());
   parked.subscribe(MakeResponder());
 }
@@ -52,7 +53,8 @@ void Connection::AppendResponseHead(const Response& response, uint64_t content_l
   exchange_.status = response.status;
   if (thread_.shared().is_stopping.load(std::memory_order_relaxed)) exchange_.keeps_alive = false;
   output_.clear();
-  AppendHead(output_, response, HeadFacts{response.status, content_length, thread_.Date(), exchange_.request_id, !exchange_.keeps_alive});
+  AppendHead(output_, response,
+             HeadFacts{response.status, content_length, thread_.Date(), exchange_.request_id, !exchange_.keeps_alive});
 }
 
 void Connection::PrepareText(Response& response) {
@@ -99,7 +101,8 @@ void Connection::PrepareFile(Response& response, FileBody file) {
   if (decision.kind == Kind::kPart) {
     response.status = 206;
     response.headers.Add("Content-Range", "bytes " + std::to_string(decision.first) + "-" +
-                                              std::to_string(decision.first + decision.count - 1) + "/" + std::to_string(file.size));
+                                              std::to_string(decision.first + decision.count - 1) + "/" +
+                                              std::to_string(file.size));
   } else {
     decision.count = file.size;
   }
@@ -159,7 +162,8 @@ Connection::Step Connection::Write() {
     BeginBody(*route_);
     return Step::kGoOn;
   }
-  if (!WriteOut(shared_text_ ? std::string_view(*shared_text_) : std::string_view(text_), text_done_, step)) return step;
+  if (!WriteOut(shared_text_ ? std::string_view(*shared_text_) : std::string_view(text_), text_done_, step))
+    return step;
   if (!WriteOut(file_buffer_, file_buffer_done_, step)) return step;
   if (file_left_ > 0) {
     if (!FillFileBuffer()) {
@@ -177,9 +181,10 @@ Connection::Step Connection::Write() {
 void Connection::EndExchange() {
   const auto& on_request = thread_.shared().on_request;
   if (on_request) {
-    const auto duration = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - exchange_.started);
-    on_request(RequestRecord{exchange_.request_id, exchange_.method, exchange_.path, peer_->remote_address, exchange_.status,
-                             exchange_.sent, duration});
+    const auto duration =
+        std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - exchange_.started);
+    on_request(RequestRecord{exchange_.request_id, exchange_.method, exchange_.path, peer_->remote_address,
+                             exchange_.status, exchange_.sent, duration});
   }
   file_ = nullptr;
   shared_text_ = nullptr;

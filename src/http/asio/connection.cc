@@ -48,9 +48,8 @@ class HandlerJob final : public WorkerJob {
   HandlerJob(const Route& route, Request request, Responder responder, std::shared_ptr<BodyPipe> pipe)
       : route_(route), request_(std::move(request)), responder_(std::move(responder)), pipe_(std::move(pipe)) {}
   void Run() override {
-    responder_.Send(CallHandler(request_, [this] {
-      return pipe_ ? route_.streaming_handler(request_, *pipe_) : route_.handler(request_);
-    }));
+    responder_.Send(CallHandler(
+        request_, [this] { return pipe_ ? route_.streaming_handler(request_, *pipe_) : route_.handler(request_); }));
   }
 
  private:
@@ -76,7 +75,10 @@ std::shared_ptr<Connection> Connection::Make(IoThread& thread, boost::asio::ip::
 }
 
 Connection::Connection(IoThread& thread, boost::asio::ip::tcp::socket socket, std::shared_ptr<Peer> peer)
-    : thread_(thread), socket_(std::move(socket)), peer_(std::move(peer)), parser_(thread.shared().limits.header_bytes_max) {}
+    : thread_(thread),
+      socket_(std::move(socket)),
+      peer_(std::move(peer)),
+      parser_(thread.shared().limits.header_bytes_max) {}
 
 void Connection::Start() {
   SetDeadline(thread_.shared().limits.header_timeout);
@@ -91,23 +93,38 @@ void Connection::Run() {
   for (int i = 0; i < kStepsInARowMax && step == Step::kGoOn; ++i) step = MakeStep();
   is_running_ = false;
   switch (step) {
-    case Step::kGoOn: boost::asio::post(thread_.io(), [self] { self->Run(); }); break;
-    case Step::kWaitRead: WaitFor(boost::asio::ip::tcp::socket::wait_read); break;
-    case Step::kWaitWrite: WaitFor(boost::asio::ip::tcp::socket::wait_write); break;
-    case Step::kSuspend: break;
+    case Step::kGoOn:
+      boost::asio::post(thread_.io(), [self] { self->Run(); });
+      break;
+    case Step::kWaitRead:
+      WaitFor(boost::asio::ip::tcp::socket::wait_read);
+      break;
+    case Step::kWaitWrite:
+      WaitFor(boost::asio::ip::tcp::socket::wait_write);
+      break;
+    case Step::kSuspend:
+      break;
   }
 }
 
 Connection::Step Connection::MakeStep() {
   switch (state_) {
-    case State::kHandshake: return Handshake();
-    case State::kHead: return ReadHead();
-    case State::kBody: return ReadBody();
-    case State::kStream: return ReadStream();
-    case State::kAwait: return Await();
-    case State::kWrite: return Write();
-    case State::kLinger: return Linger();
-    case State::kClosed: return Step::kSuspend;
+    case State::kHandshake:
+      return Handshake();
+    case State::kHead:
+      return ReadHead();
+    case State::kBody:
+      return ReadBody();
+    case State::kStream:
+      return ReadStream();
+    case State::kAwait:
+      return Await();
+    case State::kWrite:
+      return Write();
+    case State::kLinger:
+      return Linger();
+    case State::kClosed:
+      return Step::kSuspend;
   }
   return Step::kSuspend;
 }
@@ -127,10 +144,14 @@ void Connection::WaitFor(boost::asio::ip::tcp::socket::wait_type type) {
 
 Connection::Step Connection::After(TlsSession::Outcome outcome) {
   switch (outcome) {
-    case TlsSession::Outcome::kDone: return Step::kGoOn;
-    case TlsSession::Outcome::kWantRead: return Step::kWaitRead;
-    case TlsSession::Outcome::kWantWrite: return Step::kWaitWrite;
-    case TlsSession::Outcome::kEnd: break;
+    case TlsSession::Outcome::kDone:
+      return Step::kGoOn;
+    case TlsSession::Outcome::kWantRead:
+      return Step::kWaitRead;
+    case TlsSession::Outcome::kWantWrite:
+      return Step::kWaitWrite;
+    case TlsSession::Outcome::kEnd:
+      break;
     case TlsSession::Outcome::kFailed:
       // A peer that leaves between requests without close_notify is no fault worth a line.
       if (state_ != State::kHead || has_head_bytes_) Fault(ErrorCode::kTlsFailed, tls_->fault());
@@ -207,7 +228,8 @@ void Connection::OnBadHead(const Error& error) {
 void Connection::OnHead() {
   ServerShared& shared = thread_.shared();
   request_.peer = peer_;
-  request_.request_id = shared.request_id_prefix + std::to_string(shared.request_count.fetch_add(1, std::memory_order_relaxed));
+  request_.request_id =
+      shared.request_id_prefix + std::to_string(shared.request_count.fetch_add(1, std::memory_order_relaxed));
   exchange_.id += 1;
   exchange_.method = request_.method;
   exchange_.keeps_alive = parser_.keeps_alive() && !shared.is_stopping.load(std::memory_order_relaxed);
@@ -216,7 +238,10 @@ void Connection::OnHead() {
   if (shared.on_request) exchange_.path = request_.path;
   const auto copy = [this](std::string_view name, std::string& out) {
     const std::string* field = request_.headers.Find(name);
-    if (field != nullptr) out = *field; else out.clear();
+    if (field != nullptr)
+      out = *field;
+    else
+      out.clear();
   };
   copy("range", exchange_.range);
   copy("if-range", exchange_.if_range);
@@ -228,7 +253,8 @@ void Connection::OnHead() {
 void Connection::RouteRequest() {
   Router::Match match = thread_.shared().router->Find(request_.method, request_.path);
   if (match.route == nullptr) {
-    Response refusal = ProblemResponse(match.allow.empty() ? ErrorCode::kNotFound : ErrorCode::kMethodNotAllowed, request_.request_id);
+    Response refusal =
+        ProblemResponse(match.allow.empty() ? ErrorCode::kNotFound : ErrorCode::kMethodNotAllowed, request_.request_id);
     if (!match.allow.empty()) refusal.headers.Add("Allow", match.allow);
     return Answer(std::move(refusal));
   }
@@ -236,7 +262,8 @@ void Connection::RouteRequest() {
   route_ = match.route;
   if (auto refusal = CheckRoute(*route_, request_, thread_.WallNow())) return Answer(*std::move(refusal));
   if (route_->kind == HandlerKind::kStreaming && request_.headers.Find("content-length") == nullptr) {
-    return Answer(ProblemResponse(ErrorCode::kInvalidArgument, request_.request_id, "an upload needs Content-Length", 411));
+    return Answer(
+        ProblemResponse(ErrorCode::kInvalidArgument, request_.request_id, "an upload needs Content-Length", 411));
   }
   const bool wants_interim = parser_.expects_continue() && request_.content_length > 0 && input_.empty();
   if (!wants_interim) return BeginBody(*route_);
@@ -262,7 +289,8 @@ void Connection::BeginBody(const Route& route) {
   if (request_.content_length == 0) return Dispatch(route);
   state_ = State::kBody;
   // CheckRoute bounded the length by the route's limit.
-  const auto at_rate = static_cast<int64_t>(request_.content_length * 1000 / std::max<uint64_t>(limits.body_rate_min, 1));
+  const auto at_rate =
+      static_cast<int64_t>(request_.content_length * 1000 / std::max<uint64_t>(limits.body_rate_min, 1));
   SetDeadline(limits.header_timeout + std::chrono::milliseconds(at_rate));
 }
 
@@ -388,7 +416,8 @@ void Connection::OnDeadline() {
 }
 
 void Connection::OnStopping(bool is_final) {
-  const bool is_idle = state_ == State::kHandshake || state_ == State::kLinger || (state_ == State::kHead && !has_head_bytes_);
+  const bool is_idle =
+      state_ == State::kHandshake || state_ == State::kLinger || (state_ == State::kHead && !has_head_bytes_);
   exchange_.keeps_alive = false;
   if (is_final || is_idle) {
     if (pipe_) pipe_->Fail(Error{ErrorCode::kCancelled, "the server stops", {}});

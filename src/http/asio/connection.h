@@ -1,9 +1,10 @@
 // Connection: one TLS connection as a state machine; requests one at a time, in order.
 //
 //   handshake -> head -> (body | stream) -> await -> write -> head … -> linger -> closed
-// Run() makes steps until one must wait for the socket, a worker or an event. There is no timer a connection: each state
-// sets a deadline that IoThread's sweep looks at. The head is Beast's grammar (head_parser), TLS sits on the socket itself.
-// Thread rule: its IoThread's thread; workers reach it through the thread's mailbox only. IoThread owns it until Close.
+// Run() makes steps until one must wait for the socket, a worker or an event. There is no timer a connection: each
+// state sets a deadline that IoThread's sweep looks at. The head is Beast's grammar (head_parser), TLS sits on the
+// socket itself. Thread rule: its IoThread's thread; workers reach it through the thread's mailbox only. IoThread owns
+// it until Close.
 #pragma once
 
 #include <chrono>

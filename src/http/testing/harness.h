@@ -1,8 +1,7 @@
 // What the tests of http/ share: certificates, a running server, and a client that speaks raw bytes over TLS.
 //
-// The bodies are in harness_test.cc, which only test programs link. Nothing here waits by sleeping: sockets have a receive
-// timeout that turns a hang into a failure.
-// Thread rule: one thread a RawClient.
+// The bodies are in harness_test.cc, which only test programs link. Nothing here waits by sleeping: sockets have a
+// receive timeout that turns a hang into a failure. Thread rule: one thread a RawClient.
 #pragma once
 
 #include <memory>
@@ -62,9 +61,9 @@ struct RawResponse {
 struct RawOptions {
   const Identity* client = nullptr;  // null: shows no certificate
   int version_max = 0;               // TLS1_1_VERSION …; 0: newest
-  std::string cipher_list{};           // TLS 1.2; empty: OpenSSL's default
+  std::string cipher_list{};         // TLS 1.2; empty: OpenSSL's default
   bool weak_allowed = false;         // SECLEVEL=0, so that old versions can be tried
-  std::string alpn{};                  // one protocol name; empty: none offered
+  std::string alpn{};                // one protocol name; empty: none offered
 };
 
 class RawClient {

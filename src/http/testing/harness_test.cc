@@ -59,10 +59,15 @@ Identity Issue(const Identity* issuer, const IssueRequest& request) {
   X509_set_issuer_name(certificate.get(), X509_get_subject_name(issuer_certificate));
   AddExtension(certificate.get(), issuer_certificate, NID_subject_key_identifier, "hash");
   AddExtension(certificate.get(), issuer_certificate, NID_authority_key_identifier, "keyid");
-  AddExtension(certificate.get(), issuer_certificate, NID_basic_constraints, request.is_ca ? "critical,CA:TRUE" : "critical,CA:FALSE");
-  AddExtension(certificate.get(), issuer_certificate, NID_key_usage, request.is_ca ? "critical,keyCertSign" : "critical,digitalSignature");
-  if (!request.is_ca) AddExtension(certificate.get(), issuer_certificate, NID_ext_key_usage, request.is_server ? "serverAuth" : "clientAuth");
-  if (request.is_server) AddExtension(certificate.get(), issuer_certificate, NID_subject_alt_name, "IP:127.0.0.1,DNS:localhost");
+  AddExtension(certificate.get(), issuer_certificate, NID_basic_constraints,
+               request.is_ca ? "critical,CA:TRUE" : "critical,CA:FALSE");
+  AddExtension(certificate.get(), issuer_certificate, NID_key_usage,
+               request.is_ca ? "critical,keyCertSign" : "critical,digitalSignature");
+  if (!request.is_ca)
+    AddExtension(certificate.get(), issuer_certificate, NID_ext_key_usage,
+                 request.is_server ? "serverAuth" : "clientAuth");
+  if (request.is_server)
+    AddExtension(certificate.get(), issuer_certificate, NID_subject_alt_name, "IP:127.0.0.1,DNS:localhost");
   CHECK(X509_sign(certificate.get(), issuer != nullptr ? parent.key.get() : key.get(), EVP_sha256()) > 0);
 
   BIO* certificate_bio = BIO_new(BIO_s_mem());
@@ -87,7 +92,8 @@ TlsServerOptions World::Tls() const {
 }
 
 Identity World::ClientWithDates(int64_t begins_in_seconds, int64_t ends_in_seconds) const {
-  return Issue(&client_ca, {.common_name = "device", .begins_in_seconds = begins_in_seconds, .ends_in_seconds = ends_in_seconds});
+  return Issue(&client_ca,
+               {.common_name = "device", .begins_in_seconds = begins_in_seconds, .ends_in_seconds = ends_in_seconds});
 }
 
 const World& SharedWorld() {
@@ -176,7 +182,8 @@ RawClient::RawClient(uint16_t port, const RawOptions& options) : state_(std::mak
   state_->ssl.reset(SSL_new(context));
   if (!options.alpn.empty()) {
     const std::string wire = static_cast<char>(options.alpn.size()) + options.alpn;
-    SSL_set_alpn_protos(state_->ssl.get(), reinterpret_cast<const unsigned char*>(wire.data()), static_cast<unsigned>(wire.size()));
+    SSL_set_alpn_protos(state_->ssl.get(), reinterpret_cast<const unsigned char*>(wire.data()),
+                        static_cast<unsigned>(wire.size()));
   }
   // The server's way to write without SIGPIPE; ignoring the signal would hide a server that raises it.
   static const auto server_context = TlsServerContext::Create(SharedWorld().Tls()).value();
@@ -199,7 +206,8 @@ bool RawClient::was_resumed() const { return SSL_session_reused(state_->ssl.get(
 
 bool RawClient::Send(std::string_view bytes) {
   ERR_clear_error();
-  return state_->is_connected && SSL_write(state_->ssl.get(), bytes.data(), static_cast<int>(bytes.size())) == static_cast<int>(bytes.size());
+  return state_->is_connected &&
+         SSL_write(state_->ssl.get(), bytes.data(), static_cast<int>(bytes.size())) == static_cast<int>(bytes.size());
 }
 
 bool RawClient::Fill() {

@@ -14,7 +14,9 @@
 namespace fleetseal::http {
 namespace {
 
-struct BioDeleter { void operator()(BIO* bio) const { BIO_free(bio); } };
+struct BioDeleter {
+  void operator()(BIO* bio) const { BIO_free(bio); }
+};
 using BioPtr = std::unique_ptr<BIO, BioDeleter>;
 
 constexpr size_t kPemBytesMax = 1024 * 1024;
@@ -89,7 +91,8 @@ Result<std::string> TextOrFile(const std::string& text, const std::string& path,
   if (!text.empty() || path.empty()) return text;
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
-    return Fail(ErrorCode::kConfigInvalid, std::string(what) + ": cannot open " + path + ", errno " + std::to_string(errno));
+    return Fail(ErrorCode::kConfigInvalid,
+                std::string(what) + ": cannot open " + path + ", errno " + std::to_string(errno));
   }
   std::string contents;
   contents.reserve(kPemBytesMax / 16);
@@ -102,7 +105,8 @@ Result<std::string> TextOrFile(const std::string& text, const std::string& path,
   ::close(fd);
   if (count < 0 || contents.empty() || contents.size() > kPemBytesMax) {
     WipeText(contents);
-    return Fail(ErrorCode::kConfigInvalid, std::string(what) + ": cannot read " + path + " or it is empty or too large");
+    return Fail(ErrorCode::kConfigInvalid,
+                std::string(what) + ": cannot read " + path + " or it is empty or too large");
   }
   return contents;
 }
@@ -121,8 +125,9 @@ Status ApplyPolicy(SSL_CTX* context, bool allows_tls12) {
   const bool is_set = SSL_CTX_set_min_proto_version(context, version_min) == 1 &&
                       SSL_CTX_set_max_proto_version(context, 0) == 1 &&
                       SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20:@SECLEVEL=2") == 1 &&
-                      SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
-                                                        "TLS_CHACHA20_POLY1305_SHA256") == 1 &&
+                      SSL_CTX_set_ciphersuites(context,
+                                               "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
+                                               "TLS_CHACHA20_POLY1305_SHA256") == 1 &&
                       SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384") == 1;
   if (!is_set) return Fail(ErrorCode::kInternal, "the TLS policy cannot be set: " + TakeOpensslErrors());
   return {};

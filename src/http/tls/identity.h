@@ -15,10 +15,18 @@
 
 namespace fleetseal::http {
 
-struct X509Deleter { void operator()(X509* certificate) const { X509_free(certificate); } };
-struct PkeyDeleter { void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); } };
-struct SslContextDeleter { void operator()(SSL_CTX* context) const { SSL_CTX_free(context); } };
-struct SslDeleter { void operator()(SSL* ssl) const { SSL_free(ssl); } };
+struct X509Deleter {
+  void operator()(X509* certificate) const { X509_free(certificate); }
+};
+struct PkeyDeleter {
+  void operator()(EVP_PKEY* key) const { EVP_PKEY_free(key); }
+};
+struct SslContextDeleter {
+  void operator()(SSL_CTX* context) const { SSL_CTX_free(context); }
+};
+struct SslDeleter {
+  void operator()(SSL* ssl) const { SSL_free(ssl); }
+};
 using X509Ptr = std::unique_ptr<X509, X509Deleter>;
 using PkeyPtr = std::unique_ptr<EVP_PKEY, PkeyDeleter>;
 using SslContextPtr = std::unique_ptr<SSL_CTX, SslContextDeleter>;

@@ -46,15 +46,16 @@ int SocketDestroy(BIO*) { return 1; }
 // accepts_expired_client). An expired CA certificate stays a fault.
 int AcceptExpiredLeaf(int is_good, X509_STORE_CTX* store) {
   if (is_good == 1) return 1;
-  const bool is_expired_leaf = X509_STORE_CTX_get_error(store) == X509_V_ERR_CERT_HAS_EXPIRED && X509_STORE_CTX_get_error_depth(store) == 0;
+  const bool is_expired_leaf =
+      X509_STORE_CTX_get_error(store) == X509_V_ERR_CERT_HAS_EXPIRED && X509_STORE_CTX_get_error_depth(store) == 0;
   if (!is_expired_leaf) return 0;
   X509_STORE_CTX_set_error(store, X509_V_OK);
   return 1;
 }
 
 // We speak HTTP/1.1 only; a client that offers other protocols only is in the wrong place (RFC 7301 section 3.2).
-int SelectHttp11(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* offered, unsigned offered_size,
-                 void*) {
+int SelectHttp11(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* offered,
+                 unsigned offered_size, void*) {
   static constexpr unsigned char kHttp11[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
   unsigned char* chosen = nullptr;
   const int found = SSL_select_next_proto(&chosen, out_size, kHttp11, sizeof kHttp11, offered, offered_size);
@@ -95,7 +96,8 @@ Status TlsServerContext::Configure(const TlsServerOptions& options) {
   SSL_CTX* context = context_.get();
   TRY(ApplyPolicy(context, options.allows_tls12));
   // Fewer bytes held by an idle connection; a whole record is read with one call.
-  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_set_mode(context,
+                   SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_read_ahead(context, 1);
   SSL_CTX_set_alpn_select_cb(context, SelectHttp11, nullptr);
 
@@ -133,7 +135,8 @@ Status TlsServerContext::TrustClients(const TlsServerOptions& options) {
   }
   // Exactly the given certificates are anchors, an intermediate as well as a root.
   X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
-  const int mode = SSL_VERIFY_PEER | (options.client_auth == ClientAuth::kRequired ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
+  const int mode =
+      SSL_VERIFY_PEER | (options.client_auth == ClientAuth::kRequired ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
   SSL_CTX_set_verify(context_.get(), mode, options.accepts_expired_client ? AcceptExpiredLeaf : nullptr);
   SSL_CTX_set_verify_depth(context_.get(), kClientChainDepthMax);
   return {};
@@ -154,12 +157,20 @@ std::unique_ptr<TlsSession> TlsSession::Make(std::shared_ptr<const TlsServerCont
 
 TlsSession::Outcome TlsSession::Judge(int result) {
   switch (SSL_get_error(ssl_.get(), result)) {
-    case SSL_ERROR_NONE: return Outcome::kDone;
-    case SSL_ERROR_WANT_READ: return Outcome::kWantRead;
-    case SSL_ERROR_WANT_WRITE: return Outcome::kWantWrite;
-    case SSL_ERROR_ZERO_RETURN: return Outcome::kEnd;
-    case SSL_ERROR_SYSCALL: fault_ = "the peer ended the connection"; break;
-    default: fault_ = TakeOpensslErrors(); break;
+    case SSL_ERROR_NONE:
+      return Outcome::kDone;
+    case SSL_ERROR_WANT_READ:
+      return Outcome::kWantRead;
+    case SSL_ERROR_WANT_WRITE:
+      return Outcome::kWantWrite;
+    case SSL_ERROR_ZERO_RETURN:
+      return Outcome::kEnd;
+    case SSL_ERROR_SYSCALL:
+      fault_ = "the peer ended the connection";
+      break;
+    default:
+      fault_ = TakeOpensslErrors();
+      break;
   }
   const long verified = SSL_get_verify_result(ssl_.get());
   if (verified != X509_V_OK) {

@@ -26,7 +26,9 @@ class TlsServerContext {
   const BIO_METHOD* socket_method() const { return socket_method_.get(); }
 
  private:
-  struct MethodDeleter { void operator()(BIO_METHOD* method) const { BIO_meth_free(method); } };
+  struct MethodDeleter {
+    void operator()(BIO_METHOD* method) const { BIO_meth_free(method); }
+  };
 
   TlsServerContext() = default;
   Status Configure(const TlsServerOptions& options);
@@ -61,7 +63,8 @@ class TlsSession {
   void Describe(Peer& peer) const;
 
  private:
-  TlsSession(std::shared_ptr<const TlsServerContext> context, SslPtr ssl) : context_(std::move(context)), ssl_(std::move(ssl)) {}
+  TlsSession(std::shared_ptr<const TlsServerContext> context, SslPtr ssl)
+      : context_(std::move(context)), ssl_(std::move(ssl)) {}
   Outcome Judge(int result);
 
   std::shared_ptr<const TlsServerContext> context_;

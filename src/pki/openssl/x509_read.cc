@@ -17,7 +17,8 @@ ByteView ViewOf(const ASN1_STRING* text) {
 
 Result<std::string> AddressText(ByteView address) {
   char text[INET6_ADDRSTRLEN] = {};
-  if (address.size() != 4 && address.size() != 16) return Fail(ErrorCode::kDerInvalid, "SAN: an address of another length");
+  if (address.size() != 4 && address.size() != 16)
+    return Fail(ErrorCode::kDerInvalid, "SAN: an address of another length");
   const int family = address.size() == 4 ? AF_INET : AF_INET6;
   CHECK(inet_ntop(family, address.data(), text, sizeof text) != nullptr);
   return std::string(text);
@@ -81,8 +82,8 @@ Result<std::string> ReadCommonName(const X509_NAME* name) {
   if (size < 0) return Fail(ErrorCode::kDerInvalid, "CN: " + crypto::TakeOpensslError());
   std::string common_name(reinterpret_cast<const char*>(text), static_cast<size_t>(size));
   OPENSSL_free(text);
-  const bool has_control =
-      std::any_of(common_name.begin(), common_name.end(), [](char c) { return static_cast<uint8_t>(c) < 0x20 || c == 0x7f; });
+  const bool has_control = std::any_of(common_name.begin(), common_name.end(),
+                                       [](char c) { return static_cast<uint8_t>(c) < 0x20 || c == 0x7f; });
   if (has_control) return Fail(ErrorCode::kDerInvalid, "CN: holds control characters");
   return common_name;
 }
@@ -97,7 +98,8 @@ Result<crypto::PublicKey> ReadPublicKey(X509_PUBKEY* key) {
 }
 
 Status CheckSignatureDigest(int digest_nid, int key_nid) {
-  if (digest_nid == NID_sha256 || digest_nid == NID_sha384 || digest_nid == NID_sha512 || key_nid == NID_ED25519) return {};
+  if (digest_nid == NID_sha256 || digest_nid == NID_sha384 || digest_nid == NID_sha512 || key_nid == NID_ED25519)
+    return {};
   return Fail(ErrorCode::kKeyWeak, "signed with less than SHA-256 or an unknown algorithm");
 }
 

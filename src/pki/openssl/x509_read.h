@@ -30,8 +30,8 @@ struct AlternativeNames {
 
 // DerInvalid if an extension is there twice or its content is not canonical DER.
 Status CheckExtensions(const STACK_OF(X509_EXTENSION) * extensions);
-// Empty if there is no SAN. DerInvalid if a URI or DNS name is not printable ASCII (a NUL ends the name in other readers),
-// or an address is not 4 or 16 bytes.
+// Empty if there is no SAN. DerInvalid if a URI or DNS name is not printable ASCII (a NUL ends the name in other
+// readers), or an address is not 4 or 16 bytes.
 Result<AlternativeNames> ReadAlternativeNames(const STACK_OF(X509_EXTENSION) * extensions);
 // The last CN as UTF-8, or empty. DerInvalid if it holds control characters.
 Result<std::string> ReadCommonName(const X509_NAME* name);

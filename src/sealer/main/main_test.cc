@@ -11,10 +11,12 @@ namespace {
 
 TEST(SealerProgram, CreatesOnceServesAndStops) {
   sys::TempDirectory folder;
-  ASSERT_TRUE(sys::WriteFileDurably(folder.File("sealer.toml"),
-                                    AsBytes("data = \"sealer\"\nseal_socket = \"seal.sock\"\nwrap_socket = \"wrap.sock\"\nlog_file = \"log\"\n"),
-                                    0600)
-                  .has_value());
+  ASSERT_TRUE(
+      sys::WriteFileDurably(
+          folder.File("sealer.toml"),
+          AsBytes("data = \"sealer\"\nseal_socket = \"seal.sock\"\nwrap_socket = \"wrap.sock\"\nlog_file = \"log\"\n"),
+          0600)
+          .has_value());
   sys::SpawnOptions options;
   options.program = std::string(FLEETSEAL_BIN) + "/fleetseal-sealer";
   options.arguments = {"--config", folder.File("sealer.toml"), "--create"};

@@ -56,20 +56,22 @@ Status OnPerson(http::Router& router, Core& core, Method method, const std::stri
   http::RouteOptions options;
   options.body_bytes_max = kBodyMax;
   options.media_types = {"application/json"};
-  return router.OnWorker(method, pattern,
-                         [&core, handler = std::move(handler)](const Request& request) {
-                           const Result<Person> person = PersonOf(core, request);
-                           if (!person) return Problem(person.error(), request);
-                           return AnswerJson(handler(*person, request), request);
-                         },
-                         options);
+  return router.OnWorker(
+      method, pattern,
+      [&core, handler = std::move(handler)](const Request& request) {
+        const Result<Person> person = PersonOf(core, request);
+        if (!person) return Problem(person.error(), request);
+        return AnswerJson(handler(*person, request), request);
+      },
+      options);
 }
 
 Status AddRegisterRoutes(http::Router& router, const AdminApiParts& parts) {
   using namespace api::admin;
   Core& core = parts.core;
   DeviceService& devices = parts.devices;
-  TRY(OnPerson(router, core, Method::kGet, std::string(kWhoAmIPath), [](const Person& person, const Request&) { return server::WhoAmI(person); }));
+  TRY(OnPerson(router, core, Method::kGet, std::string(kWhoAmIPath),
+               [](const Person& person, const Request&) { return server::WhoAmI(person); }));
   TRY(OnPerson(router, core, Method::kPost, std::string(kRegisterChangesPath),
                [&devices](const Person& person, const Request& request) -> Result<std::string> {
                  TRY_ASSIGN(const auto body, RegisterChangeRequest::Parse(request.body));

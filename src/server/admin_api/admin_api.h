@@ -1,8 +1,8 @@
 // The admin API: routes of the admin listener.
 //
-// Source: docs/protocol/processes.md section 6. Every request is judged anew: the certificate's person must be in the register, not revoked,
-// and have a role that the call asks for. The signer checks again what is signed.
-// Thread rule: as http::Router. Core and services outlive the router.
+// Source: docs/protocol/processes.md section 6. Every request is judged anew: the certificate's person must be in the
+// register, not revoked, and have a role that the call asks for. The signer checks again what is signed. Thread rule:
+// as http::Router. Core and services outlive the router.
 #pragma once
 
 #include "http/router.h"
@@ -34,6 +34,7 @@ Status AddDeviceListRoutes(http::Router& router, const AdminApiParts& parts);
 
 // A handler that knows who asks.
 using PersonHandler = std::function<Result<std::string>(const Person&, const http::Request&)>;
-Status OnPerson(http::Router& router, Core& core, http::Method method, const std::string& pattern, PersonHandler handler);
+Status OnPerson(http::Router& router, Core& core, http::Method method, const std::string& pattern,
+                PersonHandler handler);
 
 }  // namespace fleetseal::server

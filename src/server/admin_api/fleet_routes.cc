@@ -87,11 +87,12 @@ Status AddUpdateRoutes(http::Router& router, const AdminApiParts& parts) {
                [&core](const Person&, const Request& request) { return ShowDocuments(core, request); }));
   http::RouteOptions stream;
   stream.body_bytes_max = limits::kFileBytesMax;
-  return router.OnStream(Method::kPut, Path(kUpdatesPath, "/{hex}/files/{file}"),
-                         [&core, &imports](const Request& request, http::BodyReader& body) {
-                           return AnswerJson(Upload(core, imports, request, body), request);
-                         },
-                         stream);
+  return router.OnStream(
+      Method::kPut, Path(kUpdatesPath, "/{hex}/files/{file}"),
+      [&core, &imports](const Request& request, http::BodyReader& body) {
+        return AnswerJson(Upload(core, imports, request, body), request);
+      },
+      stream);
 }
 
 Status AddRolloutRoutes(http::Router& router, const AdminApiParts& parts) {

@@ -15,13 +15,15 @@ constexpr int kTileSegmentsMax = 8;
 http::Response ServeLogFile(const std::string& directory, const http::Request& request) {
   const std::string name = request.path.substr(std::string_view("/log/").size());
   const bool is_checkpoint = name == "checkpoint";
-  if (!is_checkpoint && !merkle::ParseTilePath(name)) return http::ProblemResponse(ErrorCode::kNotFound, request.request_id);
+  if (!is_checkpoint && !merkle::ParseTilePath(name))
+    return http::ProblemResponse(ErrorCode::kNotFound, request.request_id);
   auto file = http::OpenedFile::Open(sys::JoinPath(directory, name));
   if (!file) return Problem(file.error(), request);
   http::FileBody body;
   body.size = (*file)->size();
   body.file = *std::move(file);
-  http::Response response = http::FileResponse(is_checkpoint ? "text/plain; charset=utf-8" : "application/octet-stream", std::move(body));
+  http::Response response =
+      http::FileResponse(is_checkpoint ? "text/plain; charset=utf-8" : "application/octet-stream", std::move(body));
   response.headers.Add("Cache-Control", is_checkpoint ? "no-cache" : "public, max-age=31536000, immutable");
   return response;
 }
@@ -31,10 +33,12 @@ http::Response ServeLogFile(const std::string& directory, const http::Request& r
 http::Response Problem(const Error& error, const http::Request& request) {
   const bool is_refusal = InfoOf(error.code).exit == ExitCode::kRefused;
   if (!is_refusal) {
-    log::ErrorEvent(log::Level::kWarning, "request.failed", error, {{"requestId", request.request_id}, {"path", request.path}});
+    log::ErrorEvent(log::Level::kWarning, "request.failed", error,
+                    {{"requestId", request.request_id}, {"path", request.path}});
     return http::ErrorResponse(error, request.request_id);
   }
-  log::ErrorEvent(log::Level::kInfo, "request.refused", error, {{"requestId", request.request_id}, {"path", request.path}});
+  log::ErrorEvent(log::Level::kInfo, "request.refused", error,
+                  {{"requestId", request.request_id}, {"path", request.path}});
   const std::optional<std::string> detail = error.detail.empty() ? std::nullopt : std::optional(error.detail);
   return http::ProblemResponse(error.code, request.request_id, detail);
 }
@@ -70,12 +74,14 @@ Status AddPublicRoutes(http::Router& router, const std::string& log_directory, h
   std::string pattern = "/log";
   for (int i = 0; i < kTileSegmentsMax; ++i) {
     pattern.append("/{p").append(std::to_string(i)).append("}");
-    TRY(router.OnWorker(http::Method::kGet, pattern,
-                        [log_directory](const http::Request& request) { return ServeLogFile(log_directory, request); }, options));
+    TRY(router.OnWorker(
+        http::Method::kGet, pattern,
+        [log_directory](const http::Request& request) { return ServeLogFile(log_directory, request); }, options));
   }
   const auto healthy = std::make_shared<const std::string>(R"({"status":"ok"})");
-  return router.OnIoThread(http::Method::kGet, "/healthz",
-                           [healthy](const http::Request&) { return http::SharedResponse(200, "application/json", healthy); }, options);
+  return router.OnIoThread(
+      http::Method::kGet, "/healthz",
+      [healthy](const http::Request&) { return http::SharedResponse(200, "application/json", healthy); }, options);
 }
 
 }  // namespace fleetseal::server

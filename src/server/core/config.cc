@@ -55,7 +55,8 @@ void ReadDatabase(TomlReader& reader, const std::string& path, ServerConfig& con
   config.database_url = reader.StringOr("database", std::string(kSqlite) + sys::JoinPath(config.data, "server.db"));
   if (config.database_url.starts_with(kSqlite)) {
     const std::string base = sys::ParentDirectory(path);
-    config.database_url = std::string(kSqlite) + sys::ResolvePath(base, std::string_view(config.database_url).substr(kSqlite.size()));
+    config.database_url =
+        std::string(kSqlite) + sys::ResolvePath(base, std::string_view(config.database_url).substr(kSqlite.size()));
   }
 }
 
@@ -78,8 +79,10 @@ Result<ServerConfig> LoadServerConfig(const std::string& path) {
   config.is_adu_readable = reader.BoolOr("adu_readable", false);
   const std::string level = reader.StringOr("log_level", "info");
   const Result<log::Level> parsed = log::ParseLevel(level);
-  if (parsed) config.log_level = *parsed;
-  else reader.Stop("log_level", "expected debug, info, warning or error");
+  if (parsed)
+    config.log_level = *parsed;
+  else
+    reader.Stop("log_level", "expected debug, info, warning or error");
   config.log_file = reader.OptionalPath("log_file").value_or("");
   // A missing table is an empty one: every key in it has a default.
   TRY_ASSIGN(const auto nothing, config::TomlFile::Parse("", path));

@@ -1,7 +1,7 @@
 // server.toml.
 //
-// Source: docs/reference/configuration.md. Strict: unknown keys are refused; there is no key for plain HTTP or for fewer checks.
-// Thread rule: plain value.
+// Source: docs/reference/configuration.md. Strict: unknown keys are refused; there is no key for plain HTTP or for
+// fewer checks. Thread rule: plain value.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ namespace fleetseal::server {
 
 struct ListenerConfig {
   std::string address;
-  uint16_t port = 0;  // 0: any free one
+  uint16_t port = 0;      // 0: any free one
   std::string client_ca;  // path, PEM
   unsigned io_threads = 1;
   unsigned worker_threads = 2;

@@ -1,7 +1,8 @@
 // Core: what the use cases of the server share: stores, copies of the signer's lists, cached documents.
 //
-// Source: design section 3: the server holds no key but its TLS key; everything signed comes from the signer and is checked again by
-// whoever relies on it. Thread rule: the members' own. Ownership: Core owns all of it and outlives the edges and services.
+// Source: design section 3: the server holds no key but its TLS key; everything signed comes from the signer and is
+// checked again by whoever relies on it. Thread rule: the members' own. Ownership: Core owns all of it and outlives the
+// edges and services.
 #pragma once
 
 #include <memory>

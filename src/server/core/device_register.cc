@@ -32,11 +32,16 @@ namespace {
 
 Verdict<void> JudgeState(DeviceState state) {
   switch (state) {
-    case DeviceState::kActive: return {};
-    case DeviceState::kAllowed: return Refuse(ErrorCode::kDeviceUnknown, "the device has not enrolled");
-    case DeviceState::kSuspended: return Refuse(ErrorCode::kDeviceSuspended, "the device is suspended");
-    case DeviceState::kRevoked: return Refuse(ErrorCode::kDeviceRevoked, "the device was revoked");
-    case DeviceState::kQuarantined: return Refuse(ErrorCode::kDeviceQuarantined, "the device is quarantined");
+    case DeviceState::kActive:
+      return {};
+    case DeviceState::kAllowed:
+      return Refuse(ErrorCode::kDeviceUnknown, "the device has not enrolled");
+    case DeviceState::kSuspended:
+      return Refuse(ErrorCode::kDeviceSuspended, "the device is suspended");
+    case DeviceState::kRevoked:
+      return Refuse(ErrorCode::kDeviceRevoked, "the device was revoked");
+    case DeviceState::kQuarantined:
+      return Refuse(ErrorCode::kDeviceQuarantined, "the device is quarantined");
   }
   return Refuse(ErrorCode::kDeviceUnknown, "no state");
 }
@@ -152,8 +157,8 @@ DeviceRecord DeviceRegister::RecordOf(const std::string& id, const Entry& entry)
   record.row.identity_key = entry.identity_key;
   record.row.has_keys = entry.has_keys;
   if (entry.is_seen) {
-    record.seen = SeenDevice{record.row.id,  entry.seen,  entry.release_counter,
-                             entry.manifest, entry.phase, entry.agent_version};
+    record.seen =
+        SeenDevice{record.row.id, entry.seen, entry.release_counter, entry.manifest, entry.phase, entry.agent_version};
   }
   return record;
 }
@@ -227,7 +232,8 @@ size_t DeviceRegister::ClearPendingIf(const std::function<bool(const OfferSet&)>
   return count;
 }
 
-std::vector<DeviceId> DeviceRegister::Select(const ProductName& product, const Environment& environment, int64_t count) const {
+std::vector<DeviceId> DeviceRegister::Select(const ProductName& product, const Environment& environment,
+                                             int64_t count) const {
   const std::lock_guard lock(mutex_);
   std::vector<DeviceId> devices;
   for (const auto& [id, entry] : entries_) {
@@ -260,7 +266,8 @@ std::vector<SeenDevice> DeviceRegister::TakeSeen() {
   for (const std::string& id : dirty_) {
     Entry& entry = entries_.find(id)->second;
     entry.is_dirty = false;
-    seen.push_back({*DeviceId::Parse(id), entry.seen, entry.release_counter, entry.manifest, entry.phase, entry.agent_version});
+    seen.push_back(
+        {*DeviceId::Parse(id), entry.seen, entry.release_counter, entry.manifest, entry.phase, entry.agent_version});
   }
   dirty_.clear();
   return seen;

@@ -1,8 +1,9 @@
-// DeviceRegister: every device in memory, so that a check-in needs no database and a revoked device is refused at its next request.
+// DeviceRegister: every device in memory, so that a check-in needs no database and a revoked device is refused at its
+// next request.
 //
-// Source: trust model sections 2 and 9; design section 9 (a million devices). The signer's list is the truth; this is its copy, with
-// what check-ins say (written to the database in batches) and the newest order of each device.
-// Thread rule: any thread; one lock, held for look-ups and copies only.
+// Source: trust model sections 2 and 9; design section 9 (a million devices). The signer's list is the truth; this is
+// its copy, with what check-ins say (written to the database in batches) and the newest order of each device. Thread
+// rule: any thread; one lock, held for look-ups and copies only.
 #pragma once
 
 #include <functional>
@@ -48,8 +49,8 @@ class DeviceRegister {
   DeviceRegister();
   ~DeviceRegister();
 
-  // Takes the signer's rows over; pending orders and last-seen times stay. `since` is what BeginSync() gave before the rows were
-  // asked for: devices that changed here after that are left alone.
+  // Takes the signer's rows over; pending orders and last-seen times stay. `since` is what BeginSync() gave before the
+  // rows were asked for: devices that changed here after that are left alone.
   uint64_t BeginSync() const;
   void Put(const std::vector<api::signing::DeviceRow>& rows, uint64_t since);
   // A device that was allowed (again): its earlier keys and certificates are void.
@@ -66,9 +67,9 @@ class DeviceRegister {
   // At the start.
   void PutSeen(const SeenDevice& seen);
 
-  // May this certificate act for this device now? It must be the newest one, or one of the same key: a renewal never changes the
-  // key, and a device that missed the answer to its renewal still holds the certificate before. DeviceUnknown, DeviceSuspended,
-  // DeviceRevoked, DeviceQuarantined, CertificateInvalid.
+  // May this certificate act for this device now? It must be the newest one, or one of the same key: a renewal never
+  // changes the key, and a device that missed the answer to its renewal still holds the certificate before.
+  // DeviceUnknown, DeviceSuspended, DeviceRevoked, DeviceQuarantined, CertificateInvalid.
   Verdict<void> Authenticate(const DeviceId& id, const Sha256& certificate, const Sha256& key) const;
   // As Authenticate without the certificate: for EST.
   Verdict<void> CheckState(const DeviceId& id) const;
@@ -95,7 +96,7 @@ class DeviceRegister {
   void PutBack(const std::vector<SeenDevice>& seen);
 
  private:
-  struct Kind;   // product, environment, properties: shared by many devices
+  struct Kind;  // product, environment, properties: shared by many devices
   struct Entry;
   std::shared_ptr<const Kind> InternKind(const api::signing::DeviceRow& row);
   DeviceRecord RecordOf(const std::string& id, const Entry& entry) const;

@@ -63,8 +63,9 @@ Status DocumentCache::SetStatus(std::string_view compact, UnixSeconds now, bool 
   TRY_ASSIGN(manifest::StatusDocument status, manifest::StatusDocument::Parse(AsText(jws.unverified_payload())));
   const std::lock_guard writer(writer_);
   Documents documents = *Get();
-  const bool is_older = !documents.status.empty() && std::pair(status.epoch, status.version) <
-                                                         std::pair(documents.status_payload.epoch, documents.status_payload.version);
+  const bool is_older =
+      !documents.status.empty() && std::pair(status.epoch, status.version) <
+                                       std::pair(documents.status_payload.epoch, documents.status_payload.version);
   if (is_older) return {};  // two answers of the signer may overtake each other
   if (!is_forced && !documents.status.empty() && SaysTheSame(documents.status_payload, status) &&
       !IsHalfOver(documents.status_payload, now)) {

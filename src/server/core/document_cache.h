@@ -1,8 +1,9 @@
-// DocumentCache: the signed documents that every device gets: root-key packages and the status, with ready-made answers.
+// DocumentCache: the signed documents that every device gets: root-key packages and the status, with ready-made
+// answers.
 //
-// Source: docs/protocol/processes.md section 5. A new status takes the place of the old one only if it says something else or half of the
-// old one's life is over: else every check-in would carry a status that changes nothing.
-// Thread rule: any thread; readers take an immutable snapshot.
+// Source: docs/protocol/processes.md section 5. A new status takes the place of the old one only if it says something
+// else or half of the old one's life is over: else every check-in would carry a status that changes nothing. Thread
+// rule: any thread; readers take an immutable snapshot.
 #pragma once
 
 #include <cstdint>
@@ -46,7 +47,8 @@ class DocumentCache {
 
   // Never null.
   std::shared_ptr<const Documents> Get() const;
-  // Appends packages; versions go on where the cache ends, known ones are skipped. Codes: those of RootPackageDocument::Parse; ProtocolError.
+  // Appends packages; versions go on where the cache ends, known ones are skipped. Codes: those of
+  // RootPackageDocument::Parse; ProtocolError.
   Status AddPackages(const std::vector<std::string>& texts);
   // Codes: those of UnverifiedJws::Parse and StatusDocument::Parse. `is_forced`: takes it whatever
   // it says. One that is older than the held one is dropped.

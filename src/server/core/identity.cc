@@ -21,8 +21,8 @@ Result<std::shared_ptr<const CertificateFacts>> FactsOf(const Core& core, const 
   if (request.peer->attachment) return std::static_pointer_cast<const CertificateFacts>(request.peer->attachment);
   TRY_ASSIGN(const pki::Certificate certificate, pki::Certificate::FromDer(*der));
   TRY_ASSIGN(const pki::Identity identity, pki::IdentityOf(certificate, core.config.organisation));
-  auto facts = std::make_shared<const CertificateFacts>(
-      CertificateFacts{identity, certificate.fingerprint(), certificate.public_key().thumbprint(), certificate.public_key().key_id()});
+  auto facts = std::make_shared<const CertificateFacts>(CertificateFacts{
+      identity, certificate.fingerprint(), certificate.public_key().thumbprint(), certificate.public_key().key_id()});
   request.peer->attachment = facts;
   return std::shared_ptr<const CertificateFacts>(std::move(facts));
 }

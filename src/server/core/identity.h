@@ -1,8 +1,8 @@
 // Who asks: the certificate of a connection as a device or a person that the register knows now.
 //
-// Source: trust model section 9: the id is the single SAN URI; resumption and kept-alive connections are judged at every request, so a
-// revoked identity is refused at once. TLS has verified the chain; the certificate is read once a connection (Peer::attachment).
-// Thread rule: as http::Peer.
+// Source: trust model section 9: the id is the single SAN URI; resumption and kept-alive connections are judged at
+// every request, so a revoked identity is refused at once. TLS has verified the chain; the certificate is read once a
+// connection (Peer::attachment). Thread rule: as http::Peer.
 #pragma once
 
 #include "base/result.h"

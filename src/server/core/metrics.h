@@ -12,8 +12,8 @@ namespace fleetseal::server {
 struct Metrics {
   std::atomic<uint64_t> device_requests{0};
   std::atomic<uint64_t> admin_requests{0};
-  std::atomic<uint64_t> client_errors{0};   // answers 400 to 499
-  std::atomic<uint64_t> server_errors{0};   // answers 500 and up
+  std::atomic<uint64_t> client_errors{0};  // answers 400 to 499
+  std::atomic<uint64_t> server_errors{0};  // answers 500 and up
   std::atomic<uint64_t> connection_faults{0};
   std::atomic<uint64_t> check_ins{0};
   std::atomic<uint64_t> orders_offered{0};  // answers that held an order

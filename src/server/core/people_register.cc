@@ -23,7 +23,8 @@ Verdict<Person> PeopleRegister::Authenticate(const PersonId& id, std::string_vie
   for (const api::signing::PersonRow& row : known->people) {
     if (row.id != id) continue;
     if (row.is_revoked) return Refuse(ErrorCode::kPersonRevoked, "the person was revoked");
-    if (row.kid != key_id) return Refuse(ErrorCode::kCertificateInvalid, "the certificate is for another key than the registered one");
+    if (row.kid != key_id)
+      return Refuse(ErrorCode::kCertificateInvalid, "the certificate is for another key than the registered one");
     return Person{row.id, row.roles, row.products};
   }
   return Refuse(ErrorCode::kPersonUnknown, "no such person");

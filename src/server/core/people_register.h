@@ -1,7 +1,7 @@
 // PeopleRegister: who may use the admin API, copied from the signer's register.
 //
-// Source: trust model sections 2 and 9. Refreshed every 30 s and after each change. The signer checks every signed document again;
-// this copy lets the server refuse early. Thread rule: any thread.
+// Source: trust model sections 2 and 9. Refreshed every 30 s and after each change. The signer checks every signed
+// document again; this copy lets the server refuse early. Thread rule: any thread.
 #pragma once
 
 #include <memory>

@@ -33,7 +33,8 @@ Result<translog::LogReader::Head> ProofCache::Head(const manifest::RootPackage& 
   return reader_.ReadCheckpoint(policy);
 }
 
-Result<std::shared_ptr<const ProofCache::Proof>> ProofCache::Prove(const manifest::RootPackage& package, int64_t log_index) {
+Result<std::shared_ptr<const ProofCache::Proof>> ProofCache::Prove(const manifest::RootPackage& package,
+                                                                   int64_t log_index) {
   TRY_ASSIGN(const auto head, Head(package));
   {
     const std::lock_guard lock(mutex_);

@@ -1,4 +1,5 @@
-// TaskPool: threads for what an I/O thread may not do itself (an answer that needs the database, the log or the signer).
+// TaskPool: threads for what an I/O thread may not do itself (an answer that needs the database, the log or the
+// signer).
 //
 // Thread rule: Submit from any thread; tasks run on the pool's threads. Stop runs what is queued, then joins.
 #pragma once

@@ -25,7 +25,9 @@ constexpr std::chrono::milliseconds kTaskTimeout{30'000};
 Response Later(Core& core, const std::string& request_id, std::function<Response()> make) {
   http::Parked parked;
   parked.timeout = kTaskTimeout;
-  parked.on_timeout = [request_id] { return http::ProblemResponse(ErrorCode::kTimedOut, request_id, std::nullopt, 503); };
+  parked.on_timeout = [request_id] {
+    return http::ProblemResponse(ErrorCode::kTimedOut, request_id, std::nullopt, 503);
+  };
   parked.subscribe = [&core, request_id, make = std::move(make)](http::Responder responder) {
     const auto shared = std::make_shared<http::Responder>(std::move(responder));
     if (core.tasks.Submit([shared, make] { shared->Send(make()); })) return;
@@ -65,7 +67,8 @@ Response StatusRoute(Core& core, const Request& request) {
 Result<api::device::CheckInRequest> ReadCheckIn(const Core& core, const Request& request) {
   TRY_ASSIGN(const DeviceIdentity device, ActiveDeviceOf(core, request));
   TRY_ASSIGN(api::device::CheckInRequest body, api::device::CheckInRequest::Parse(request.body));
-  if (body.device_id != device.id) return Fail(ErrorCode::kDeviceIdMismatch, "the certificate is of " + device.id.text());
+  if (body.device_id != device.id)
+    return Fail(ErrorCode::kDeviceIdMismatch, "the certificate is of " + device.id.text());
   return body;
 }
 
@@ -86,7 +89,8 @@ Response CheckIn(Core& core, OfferService& offers, const Request& request) {
   if (!documents->answer) return http::ProblemResponse(ErrorCode::kUnreachable, request.request_id);
   if (body->package_version >= documents->newest_version()) {
     const bool lacks_status = documents->HasNewerStatus(body->status);
-    return http::SharedResponse(200, "application/json", lacks_status ? documents->answer_with_status : documents->answer);
+    return http::SharedResponse(200, "application/json",
+                                lacks_status ? documents->answer_with_status : documents->answer);
   }
   return http::JsonResponse(200, AnswerWithoutOrder(*documents, *body, core.config.check_in_seconds).Build());
 }
@@ -126,19 +130,24 @@ Status AddDeviceRoutes(http::Router& router, const DeviceApiParts& parts) {
   json.media_types = {"application/json"};
   http::RouteOptions large = json;
   large.body_bytes_max = kReceiptsBodyMax;
-  TRY(router.OnIoThread(Method::kGet, std::string(api::device::kPackagesPath),
-                        [&core](const Request& request) { return Packages(core, request); }, open));
-  TRY(router.OnIoThread(Method::kGet, std::string(api::device::kStatusPath),
-                        [&core](const Request& request) { return StatusRoute(core, request); }, open));
-  TRY(router.OnIoThread(Method::kPost, std::string(api::device::kCheckInPath),
-                        [&core, &offers](const Request& request) { return CheckIn(core, offers, request); }, json));
-  TRY(router.OnWorker(Method::kPost, std::string(api::device::kReceiptsPath),
-                      [&core, &receipts](const Request& request) { return AnswerJson(Receipts(core, receipts, request), request); },
-                      large));
-  TRY(router.OnWorker(Method::kGet, std::string(api::device::kContentPrefix) + "{sha256}", [&core](const Request& request) {
-    Result<Response> answer = Content(core, request);
-    return answer ? *std::move(answer) : Problem(answer.error(), request);
-  }));
+  TRY(router.OnIoThread(
+      Method::kGet, std::string(api::device::kPackagesPath),
+      [&core](const Request& request) { return Packages(core, request); }, open));
+  TRY(router.OnIoThread(
+      Method::kGet, std::string(api::device::kStatusPath),
+      [&core](const Request& request) { return StatusRoute(core, request); }, open));
+  TRY(router.OnIoThread(
+      Method::kPost, std::string(api::device::kCheckInPath),
+      [&core, &offers](const Request& request) { return CheckIn(core, offers, request); }, json));
+  TRY(router.OnWorker(
+      Method::kPost, std::string(api::device::kReceiptsPath),
+      [&core, &receipts](const Request& request) { return AnswerJson(Receipts(core, receipts, request), request); },
+      large));
+  TRY(router.OnWorker(Method::kGet, std::string(api::device::kContentPrefix) + "{sha256}",
+                      [&core](const Request& request) {
+                        Result<Response> answer = Content(core, request);
+                        return answer ? *std::move(answer) : Problem(answer.error(), request);
+                      }));
   return AddPublicRoutes(router, core.config.log_directory, PeerRule::kNone);
 }
 

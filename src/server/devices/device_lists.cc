@@ -40,7 +40,8 @@ api::admin::PersonRow ToAdmin(const api::signing::PersonRow& person) {
 
 api::admin::DeviceList DeviceService::List(std::string_view cursor, int64_t limit) {
   api::admin::DeviceList list;
-  for (const DeviceRecord& record : core_.devices.List(cursor, static_cast<size_t>(limit))) list.devices.push_back(ToAdmin(record));
+  for (const DeviceRecord& record : core_.devices.List(cursor, static_cast<size_t>(limit)))
+    list.devices.push_back(ToAdmin(record));
   if (static_cast<int64_t>(list.devices.size()) == limit) list.cursor = list.devices.back().id.text();
   return list;
 }
@@ -51,7 +52,8 @@ Result<api::admin::DeviceRow> DeviceService::Show(const DeviceId& device) {
   return ToAdmin(*record);
 }
 
-Result<api::admin::TimelineAnswer> DeviceService::Timeline(const DeviceId& device, std::optional<int64_t> cursor, int64_t limit) {
+Result<api::admin::TimelineAnswer> DeviceService::Timeline(const DeviceId& device, std::optional<int64_t> cursor,
+                                                           int64_t limit) {
   if (!core_.devices.Find(device)) return Fail(ErrorCode::kNotFound, "no device " + device.text());
   TRY_ASSIGN(const EventPage page, core_.device_store.ListEvents(device, cursor, limit));
   api::admin::TimelineAnswer answer;

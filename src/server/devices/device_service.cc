@@ -19,9 +19,11 @@ Result<Document> Payload(const std::string& compact) {
 // What the signer will demand; it has the last word.
 Status DemandRevoker(const Person& person, const manifest::Revocation& revocation) {
   switch (revocation.kind) {
-    case manifest::RevocationKind::kPerson: return DemandRole(person, {PersonRole::kSecurity});
+    case manifest::RevocationKind::kPerson:
+      return DemandRole(person, {PersonRole::kSecurity});
     case manifest::RevocationKind::kDevice:
-    case manifest::RevocationKind::kPlan: return DemandRole(person, {PersonRole::kOperator, PersonRole::kSecurity});
+    case manifest::RevocationKind::kPlan:
+      return DemandRole(person, {PersonRole::kOperator, PersonRole::kSecurity});
     case manifest::RevocationKind::kManifest:
       return DemandRole(person, {PersonRole::kSecurity, PersonRole::kPublisher});
   }
@@ -38,8 +40,8 @@ void DeviceService::Note(const DeviceId& device, std::string_view event) {
 
 Result<Bytes> DeviceService::Enrolled(const DeviceId& device, const api::signing::EnrolAnswer& answer, bool has_keys) {
   TRY_ASSIGN(const pki::Certificate certificate, pki::Certificate::FromDer(answer.certificate));
-  const DeviceRegister::Enrolment enrolment{certificate.fingerprint(), certificate.public_key().thumbprint(), answer.generation,
-                                            has_keys};
+  const DeviceRegister::Enrolment enrolment{certificate.fingerprint(), certificate.public_key().thumbprint(),
+                                            answer.generation, has_keys};
   if (!core_.devices.SetEnrolled(device, enrolment)) {
     // Allowed through another server: the signer knows more than this one.
     TRY(core_.RefreshDevices());
@@ -103,15 +105,17 @@ Result<api::admin::RegisterChangeAnswer> DeviceService::ChangeRegister(const Per
   } else {
     TRY(DemandRole(person, {PersonRole::kSecurity}));
   }
-  TRY_ASSIGN(const auto taken, core_.signer.With([&](SignerPool::Client& client) { return client.RegisterChange(body.jws); }));
+  TRY_ASSIGN(const auto taken,
+             core_.signer.With([&](SignerPool::Client& client) { return client.RegisterChange(body.jws); }));
   ApplyChanges(change);
   return api::admin::RegisterChangeAnswer{taken.sequence, taken.changes};
 }
 
-Result<api::admin::PersonCertificateAnswer> DeviceService::CertifyPerson(const Person& person,
-                                                                         const api::admin::PersonCertificateRequest& body) {
+Result<api::admin::PersonCertificateAnswer> DeviceService::CertifyPerson(
+    const Person& person, const api::admin::PersonCertificateRequest& body) {
   TRY(DemandRole(person, {PersonRole::kSecurity}));
-  TRY_ASSIGN(const auto made, core_.signer.With([&](SignerPool::Client& client) { return client.PersonCertificate(body.csr); }));
+  TRY_ASSIGN(const auto made,
+             core_.signer.With([&](SignerPool::Client& client) { return client.PersonCertificate(body.csr); }));
   return api::admin::PersonCertificateAnswer{made.id, made.certificate};
 }
 
@@ -128,7 +132,8 @@ Status DeviceService::ApplyRevocation(const manifest::Revocation& revocation) {
       // Whether it is active or only allowed again, the signer knows.
       return revocation.action == RevocationAction::kResume ? core_.RefreshDevices() : Status{};
     }
-    case manifest::RevocationKind::kPerson: return core_.RefreshPeople();
+    case manifest::RevocationKind::kPerson:
+      return core_.RefreshPeople();
     case manifest::RevocationKind::kManifest: {
       TRY_ASSIGN(const Sha256 manifest, codec::DecodeBase64UrlSha256(revocation.subject));
       TRY(rollouts_.Withdrawn(manifest));
@@ -143,11 +148,14 @@ Status DeviceService::ApplyRevocation(const manifest::Revocation& revocation) {
   return {};
 }
 
-Result<api::admin::RevocationAnswer> DeviceService::Revoke(const Person& person, const api::admin::RevocationRequest& body) {
+Result<api::admin::RevocationAnswer> DeviceService::Revoke(const Person& person,
+                                                           const api::admin::RevocationRequest& body) {
   TRY_ASSIGN(const auto revocation, Payload<manifest::Revocation>(body.revocation));
-  if (revocation.person != person.id) return Fail(ErrorCode::kPermissionDenied, "the revocation is signed for another person");
+  if (revocation.person != person.id)
+    return Fail(ErrorCode::kPermissionDenied, "the revocation is signed for another person");
   TRY(DemandRevoker(person, revocation));
-  TRY_ASSIGN(const auto taken, core_.signer.With([&](SignerPool::Client& client) { return client.Revoke(body.revocation); }));
+  TRY_ASSIGN(const auto taken,
+             core_.signer.With([&](SignerPool::Client& client) { return client.Revoke(body.revocation); }));
   const Status applied = ApplyRevocation(revocation);
   // It is on the log and the signer goes by it; the copies here follow within half a minute.
   if (!applied) LogFailure("revocation.apply-failed", applied.error());
@@ -158,9 +166,11 @@ Result<api::admin::RevocationAnswer> DeviceService::Revoke(const Person& person,
   return answer;
 }
 
-Result<api::admin::PackageAnswer> DeviceService::PublishPackage(const Person& person, const api::admin::PackageRequest& body) {
+Result<api::admin::PackageAnswer> DeviceService::PublishPackage(const Person& person,
+                                                                const api::admin::PackageRequest& body) {
   TRY(DemandRole(person, {PersonRole::kSecurity}));
-  TRY_ASSIGN(const int64_t version, core_.signer.With([&](SignerPool::Client& client) { return client.PublishPackage(body.package); }));
+  TRY_ASSIGN(const int64_t version,
+             core_.signer.With([&](SignerPool::Client& client) { return client.PublishPackage(body.package); }));
   Status refreshed = core_.RefreshPackages();
   if (refreshed) refreshed = core_.RefreshStatus(true);
   if (!refreshed) LogFailure("package.refresh-failed", refreshed.error());

@@ -1,7 +1,8 @@
 // Devices and people: enrolment, register changes, revocations, packages; lists, timelines and groups.
 //
-// Source: processes.md sections 5 and 6; trust model sections 2 and 9. The signer decides and records; the copies here follow at once, so
-// that a revoked device or person is refused at its next request. Thread rule: any thread that may block.
+// Source: processes.md sections 5 and 6; trust model sections 2 and 9. The signer decides and records; the copies here
+// follow at once, so that a revoked device or person is refused at its next request. Thread rule: any thread that may
+// block.
 #pragma once
 
 #include <optional>
@@ -19,13 +20,16 @@ class DeviceService {
  public:
   DeviceService(Core& core, RolloutService& rollouts) : core_(core), rollouts_(rollouts) {}
 
-  // Returns the certificate's DER. `password`: the enrolment document, or the bare code of a plain EST client. The signer's codes.
+  // Returns the certificate's DER. `password`: the enrolment document, or the bare code of a plain EST client. The
+  // signer's codes.
   Result<Bytes> Enrol(const DeviceId& device, const Bytes& csr, const std::string& password, const std::string& remote);
   Result<Bytes> Reenrol(const DeviceId& device, const Bytes& csr, const Bytes& current);
 
   // RoleMissing, parsers' and the signer's codes.
-  Result<api::admin::RegisterChangeAnswer> ChangeRegister(const Person& person, const api::admin::RegisterChangeRequest& body);
-  Result<api::admin::PersonCertificateAnswer> CertifyPerson(const Person& person, const api::admin::PersonCertificateRequest& body);
+  Result<api::admin::RegisterChangeAnswer> ChangeRegister(const Person& person,
+                                                          const api::admin::RegisterChangeRequest& body);
+  Result<api::admin::PersonCertificateAnswer> CertifyPerson(const Person& person,
+                                                            const api::admin::PersonCertificateRequest& body);
   Result<api::admin::RevocationAnswer> Revoke(const Person& person, const api::admin::RevocationRequest& body);
   Result<api::admin::PackageAnswer> PublishPackage(const Person& person, const api::admin::PackageRequest& body);
 
@@ -35,7 +39,8 @@ class DeviceService {
   Result<api::admin::PeopleAnswer> People(std::string_view cursor, int64_t limit);
 
   Result<api::admin::GroupRow> PutGroup(const Person& person, const api::admin::GroupRequest& body);
-  Result<api::admin::GroupRow> SetMembers(const Person& person, const GroupName& name, const api::admin::GroupMembersRequest& body);
+  Result<api::admin::GroupRow> SetMembers(const Person& person, const GroupName& name,
+                                          const api::admin::GroupMembersRequest& body);
   Result<api::admin::GroupRow> ShowGroup(const GroupName& name);
   Result<api::admin::GroupList> ListGroups(std::string_view cursor, int64_t limit);
 

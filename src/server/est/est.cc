@@ -60,7 +60,8 @@ Response CertsResponse(std::span<const pki::Certificate> certificates) {
 
 Response EstProblem(const Error& error, const Request& request) {
   Response response = Problem(error, request);
-  if (response.status == 401) response.headers.Add("WWW-Authenticate", "Basic realm=\"fleetseal-est\", charset=\"UTF-8\"");
+  if (response.status == 401)
+    response.headers.Add("WWW-Authenticate", "Basic realm=\"fleetseal-est\", charset=\"UTF-8\"");
   return response;
 }
 
@@ -89,25 +90,28 @@ Status AddAt(http::Router& router, const EstParts& parts, const std::shared_ptr<
   DeviceService& devices = parts.devices;
   http::RouteOptions open;
   open.peer = PeerRule::kNone;
-  TRY(router.OnIoThread(Method::kGet, prefix + "cacerts",
-                        [cacerts](const Request&) { return http::SharedResponse(200, std::string(kCertsOnly), cacerts); }, open));
+  TRY(router.OnIoThread(
+      Method::kGet, prefix + "cacerts",
+      [cacerts](const Request&) { return http::SharedResponse(200, std::string(kCertsOnly), cacerts); }, open));
   http::RouteOptions enrol = open;
   enrol.body_bytes_max = limits::kEstBodyBytesMax;
   enrol.media_types = {"application/pkcs10"};
-  TRY(router.OnWorker(Method::kPost, prefix + "simpleenroll",
-                      [&devices](const Request& request) {
-                        Result<Response> answer = SimpleEnrol(devices, request);
-                        return answer ? *std::move(answer) : EstProblem(answer.error(), request);
-                      },
-                      enrol));
+  TRY(router.OnWorker(
+      Method::kPost, prefix + "simpleenroll",
+      [&devices](const Request& request) {
+        Result<Response> answer = SimpleEnrol(devices, request);
+        return answer ? *std::move(answer) : EstProblem(answer.error(), request);
+      },
+      enrol));
   http::RouteOptions reenrol = enrol;
   reenrol.peer = PeerRule::kMayBeExpired;
-  return router.OnWorker(Method::kPost, prefix + "simplereenroll",
-                         [&core, &devices](const Request& request) {
-                           Result<Response> answer = SimpleReenrol(core, devices, request);
-                           return answer ? *std::move(answer) : EstProblem(answer.error(), request);
-                         },
-                         reenrol);
+  return router.OnWorker(
+      Method::kPost, prefix + "simplereenroll",
+      [&core, &devices](const Request& request) {
+        Result<Response> answer = SimpleReenrol(core, devices, request);
+        return answer ? *std::move(answer) : EstProblem(answer.error(), request);
+      },
+      reenrol);
 }
 
 }  // namespace

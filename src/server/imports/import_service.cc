@@ -44,8 +44,8 @@ Status ImportService::JudgeAsDevice(const StoredUpdate& update) {
   const auto documents = core_.documents.Get();
   if (!documents->newest) return Fail(ErrorCode::kUnreachable, "the signer has not answered yet");
   const manifest::RootPackage& package = documents->newest->package;
-  const trust::ManifestContext context{package, core_.profile(), core_.config.organisation, documents->status_payload.withdrawn,
-                                       core_.clock.Now()};
+  const trust::ManifestContext context{package, core_.profile(), core_.config.organisation,
+                                       documents->status_payload.withdrawn, core_.clock.Now()};
   const auto verified = trust::VerifyManifest(context, update.manifest, update.signature.value_or(""));
   if (!verified) return Fail(verified.error());
   if (verified->signature().delivery != manifest::Delivery::kSealed) {
@@ -57,7 +57,8 @@ Status ImportService::JudgeAsDevice(const StoredUpdate& update) {
   return {};
 }
 
-Result<UpdateStore::Sealed> ImportService::Seal(const StoredUpdate& update, const StoredFile& file, http::BodyReader& body) {
+Result<UpdateStore::Sealed> ImportService::Seal(const StoredUpdate& update, const StoredFile& file,
+                                                http::BodyReader& body) {
   sealer::SealRequest request;
   request.manifest_sha256 = update.manifest_sha256;
   request.file_id = file.file_id;
@@ -85,13 +86,15 @@ Result<UpdateStore::Sealed> ImportService::Seal(const StoredUpdate& update, cons
 Status ImportService::Complete(const Sha256& manifest) {
   TRY_ASSIGN(const StoredUpdate update, core_.updates.Find(manifest));
   if (update.state == UpdateState::kDeployable || !update.has_all_files()) return {};
-  TRY_ASSIGN(const auto answer, core_.signer.With([&](SignerPool::Client& client) { return client.CompleteImport(manifest); }));
+  TRY_ASSIGN(const auto answer,
+             core_.signer.With([&](SignerPool::Client& client) { return client.CompleteImport(manifest); }));
   for (const manifest::OrderContent& content : answer.contents) {
     const StoredFile* file = update.FindFile(content.file_id.text());
     if (file != nullptr && file->sealed_sha256 == content.sealed_sha256) continue;
     // The sealer knows a newer sealing than this server holds: it must come again.
     if (file != nullptr) TRY(core_.updates.SetSealed(manifest, file->file_id, std::nullopt));
-    return Fail(ErrorCode::kConflict, "the sealed file of " + content.file_id.text() + " is not the newest; upload it again");
+    return Fail(ErrorCode::kConflict,
+                "the sealed file of " + content.file_id.text() + " is not the newest; upload it again");
   }
   TRY(core_.updates.Move(manifest, UpdateState::kDeployable));
   log::Event(log::Level::kInfo, "update.deployable", {{"product", update.product.text()}, {"version", update.version}});
@@ -114,8 +117,10 @@ Result<api::admin::UploadAnswer> ImportService::Upload(const Person& person, con
   const StoredFile* file = update->FindFile(file_id);
   if (file == nullptr) return Fail(ErrorCode::kFileNotInManifest, "the manifest does not name this file");
   const auto size = static_cast<int64_t>(body.size());
-  if (size > file->size) return Fail(ErrorCode::kFileTooLarge, "the manifest says " + std::to_string(file->size) + " bytes");
-  if (size < file->size) return Fail(ErrorCode::kFileHashMismatch, "the manifest says " + std::to_string(file->size) + " bytes");
+  if (size > file->size)
+    return Fail(ErrorCode::kFileTooLarge, "the manifest says " + std::to_string(file->size) + " bytes");
+  if (size < file->size)
+    return Fail(ErrorCode::kFileHashMismatch, "the manifest says " + std::to_string(file->size) + " bytes");
 
   TRY_ASSIGN(const auto claim, Claim::Take(*this, manifest, file_id));
   std::optional<UpdateStore::Sealed> sealed;
@@ -123,7 +128,8 @@ Result<api::admin::UploadAnswer> ImportService::Upload(const Person& person, con
     sealed = UpdateStore::Sealed{*file->sealed_sha256, *file->sealed_size};
   } else {
     // Orders name the sealed hash: sealing anew would not bring back what they name.
-    if (update->state == UpdateState::kDeployable) return Fail(ErrorCode::kCorrupt, "sealed content is missing from the store");
+    if (update->state == UpdateState::kDeployable)
+      return Fail(ErrorCode::kCorrupt, "sealed content is missing from the store");
     TRY(JudgeAsDevice(*update));
     TRY(core_.signer.With([&](SignerPool::Client& client) { return client.PrepareImport(manifest); }));
     TRY_ASSIGN(sealed, Seal(*update, *file, body));

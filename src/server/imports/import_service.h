@@ -1,9 +1,9 @@
 // Taking content: only bytes that a signed manifest names, sealed on their way, kept by hash.
 //
-// Source: design section 5.3; trust model section 7 (the plain file is never on the server's disk). Order: identity, state, file, size
-// (all before a byte is read), what a device would say, then stream through the sealer, commit, record. Whatever fails leaves no
-// object behind. After the last file the signer compares with the sealer and the update becomes deployable.
-// Thread rule: any thread that may block.
+// Source: design section 5.3; trust model section 7 (the plain file is never on the server's disk). Order: identity,
+// state, file, size (all before a byte is read), what a device would say, then stream through the sealer, commit,
+// record. Whatever fails leaves no object behind. After the last file the signer compares with the sealer and the
+// update becomes deployable. Thread rule: any thread that may block.
 #pragma once
 
 #include <mutex>
@@ -21,9 +21,9 @@ class ImportService {
  public:
   explicit ImportService(Core& core) : core_(core) {}
 
-  // RoleMissing, FileNotInManifest (no manifest here names it), UpdateNotSigned, FileTooLarge / FileHashMismatch (another size or other
-  // bytes), Withdrawn and the other codes of trust::VerifyManifest, Unsupported (delivery clear), Busy (the same file is on its way),
-  // LimitExceeded (uploads at once), the sealer's and the signer's codes.
+  // RoleMissing, FileNotInManifest (no manifest here names it), UpdateNotSigned, FileTooLarge / FileHashMismatch
+  // (another size or other bytes), Withdrawn and the other codes of trust::VerifyManifest, Unsupported (delivery
+  // clear), Busy (the same file is on its way), LimitExceeded (uploads at once), the sealer's and the signer's codes.
   Result<api::admin::UploadAnswer> Upload(const Person& person, const Sha256& manifest, const std::string& file_id,
                                           http::BodyReader& body);
 

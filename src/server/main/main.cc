@@ -41,7 +41,8 @@ Result<Arguments> Read(const std::vector<std::string_view>& words) {
       return Fail(ErrorCode::kInvalidArgument, std::string(words[i]));
     }
   }
-  if (words.size() % 2 != 0 || arguments.config.empty()) return Fail(ErrorCode::kInvalidArgument, "--config FILE is needed");
+  if (words.size() % 2 != 0 || arguments.config.empty())
+    return Fail(ErrorCode::kInvalidArgument, "--config FILE is needed");
   return arguments;
 }
 

@@ -39,12 +39,13 @@ Status OfferService::NoteOffered(const DeviceId& device, const PendingOrder& pen
                                            pending.set->manifest_sha256, std::nullopt, std::nullopt}});
 }
 
-Status OfferService::AddOrder(const api::device::CheckInRequest& request, const PendingOrder& pending, const Documents& documents,
-                              api::device::CheckInAnswer& answer) {
+Status OfferService::AddOrder(const api::device::CheckInRequest& request, const PendingOrder& pending,
+                              const Documents& documents, api::device::CheckInAnswer& answer) {
   const DeviceId& device = request.device_id;
   TRY_ASSIGN(const StoredOrder stored, core_.rollouts.FindOrder(pending.set->plan_id, device));
   // The register is a copy: what the database says of the outcome counts.
-  if (stored.state == OrderState::kInstalled || stored.state == OrderState::kFailed || stored.order_id != pending.order_id) {
+  if (stored.state == OrderState::kInstalled || stored.state == OrderState::kFailed ||
+      stored.order_id != pending.order_id) {
     core_.devices.ClearPending(device, pending.order_id);
     return {};
   }
@@ -58,7 +59,8 @@ Status OfferService::AddOrder(const api::device::CheckInRequest& request, const 
   TRY_ASSIGN(const auto proof, core_.proofs.Prove(documents.newest->package, (*shared)->log_index));
   // A checkpoint of another log (the package named a new one) has no consistency with this.
   const bool is_same_log = request.checkpoint && request.checkpoint->origin == proof->checkpoint.origin;
-  TRY_ASSIGN(answer.consistency, core_.proofs.Consistency(is_same_log ? request.checkpoint->size : 0, proof->checkpoint));
+  TRY_ASSIGN(answer.consistency,
+             core_.proofs.Consistency(is_same_log ? request.checkpoint->size : 0, proof->checkpoint));
   if (!pending.is_offered) TRY(NoteOffered(device, pending));
   answer.order = stored.order;
   answer.manifest = (*shared)->manifest;
@@ -68,7 +70,8 @@ Status OfferService::AddOrder(const api::device::CheckInRequest& request, const 
   return {};
 }
 
-Result<api::device::CheckInAnswer> OfferService::Offer(const api::device::CheckInRequest& request, const PendingOrder& pending) {
+Result<api::device::CheckInAnswer> OfferService::Offer(const api::device::CheckInRequest& request,
+                                                       const PendingOrder& pending) {
   const auto documents = core_.documents.Get();
   api::device::CheckInAnswer answer = AnswerWithoutOrder(*documents, request, core_.config.check_in_seconds);
   TRY(AddOrder(request, pending, *documents, answer));

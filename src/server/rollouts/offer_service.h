@@ -1,7 +1,7 @@
 // What a device with an order gets at its check-in: the order, manifest, signature, log proof and consistency proof.
 //
-// Source: processes.md section 5; trust model section 6. Runs where files and the database may be read, never on an I/O thread. What the
-// devices of one update share is read once. Thread rule: any thread that may block.
+// Source: processes.md section 5; trust model section 6. Runs where files and the database may be read, never on an I/O
+// thread. What the devices of one update share is read once. Thread rule: any thread that may block.
 #pragma once
 
 #include <map>
@@ -18,8 +18,8 @@ class OfferService {
  public:
   explicit OfferService(Core& core) : core_(core) {}
 
-  // The whole answer; without the order if there is nothing to offer after all (finished, withdrawn). The first offer of an order is
-  // noted in rollout and timeline. Codes: those of the stores and ProofCache::Prove.
+  // The whole answer; without the order if there is nothing to offer after all (finished, withdrawn). The first offer
+  // of an order is noted in rollout and timeline. Codes: those of the stores and ProofCache::Prove.
   Result<api::device::CheckInAnswer> Offer(const api::device::CheckInRequest& request, const PendingOrder& pending);
 
  private:

@@ -7,18 +7,22 @@ namespace {
 
 OrderState StateAfter(manifest::Outcome outcome) {
   switch (outcome) {
-    case manifest::Outcome::kInstalled: return OrderState::kInstalled;
-    case manifest::Outcome::kRefused: return OrderState::kRefused;
+    case manifest::Outcome::kInstalled:
+      return OrderState::kInstalled;
+    case manifest::Outcome::kRefused:
+      return OrderState::kRefused;
     case manifest::Outcome::kFailed:
     case manifest::Outcome::kRolledBack:
-    case manifest::Outcome::kCancelled: return OrderState::kFailed;
+    case manifest::Outcome::kCancelled:
+      return OrderState::kFailed;
   }
   return OrderState::kFailed;
 }
 
 }  // namespace
 
-Status ReceiptService::ApplyToOrder(const DeviceId& device, const manifest::Receipt& receipt, const StoredOrder& order) {
+Status ReceiptService::ApplyToOrder(const DeviceId& device, const manifest::Receipt& receipt,
+                                    const StoredOrder& order) {
   const OrderState state = StateAfter(receipt.outcome);
   TRY(core_.rollouts.SetOrderState(order.plan_id, device, state, receipt.code));
   // A refused order may be taken later (window, space, status); an installed or failed one never runs again.
@@ -51,8 +55,8 @@ Status ReceiptService::Apply(const DeviceId& device, const manifest::Receipt& re
   return core_.device_store.AppendEvents({event});
 }
 
-// A receipt that does not follow from the last one may have put the device into quarantine: the list says so. A device that sends bad
-// receipts on purpose must not make the server fetch the list each time.
+// A receipt that does not follow from the last one may have put the device into quarantine: the list says so. A device
+// that sends bad receipts on purpose must not make the server fetch the list each time.
 void ReceiptService::FollowQuarantine(const DeviceId& device, ErrorCode code) {
   constexpr int64_t kPauseMs = 10'000;
   if (code == ErrorCode::kDeviceQuarantined) core_.devices.SetState(device, DeviceState::kQuarantined);
@@ -64,7 +68,8 @@ void ReceiptService::FollowQuarantine(const DeviceId& device, ErrorCode code) {
   if (!refreshed) LogFailure("devices.refresh-failed", refreshed.error());
 }
 
-Result<api::device::ReceiptsAnswer> ReceiptService::Take(const DeviceId& device, const api::device::ReceiptsRequest& body) {
+Result<api::device::ReceiptsAnswer> ReceiptService::Take(const DeviceId& device,
+                                                         const api::device::ReceiptsRequest& body) {
   std::vector<manifest::Receipt> receipts;
   for (const std::string& compact : body.receipts) {
     TRY_ASSIGN(const auto jws, jose::UnverifiedJws::Parse(compact));
@@ -72,8 +77,10 @@ Result<api::device::ReceiptsAnswer> ReceiptService::Take(const DeviceId& device,
     if (receipt.device_id != device) return Fail(ErrorCode::kDeviceIdMismatch, "a receipt names another device");
     receipts.push_back(std::move(receipt));
   }
-  TRY_ASSIGN(const auto taken, core_.signer.With([&](SignerPool::Client& client) { return client.Receipts(body.receipts); }));
-  if (taken.results.size() != receipts.size()) return Fail(ErrorCode::kProtocolError, "the signer answered another number");
+  TRY_ASSIGN(const auto taken,
+             core_.signer.With([&](SignerPool::Client& client) { return client.Receipts(body.receipts); }));
+  if (taken.results.size() != receipts.size())
+    return Fail(ErrorCode::kProtocolError, "the signer answered another number");
   api::device::ReceiptsAnswer answer;
   for (size_t i = 0; i < receipts.size(); ++i) {
     const api::signing::ReceiptResult& result = taken.results[i];
@@ -82,7 +89,8 @@ Result<api::device::ReceiptsAnswer> ReceiptService::Take(const DeviceId& device,
     if (result.code) out.code = std::string(ErrorCodeName(*result.code));
     out.detail = result.detail;
     answer.results.push_back(std::move(out));
-    (result.is_accepted ? core_.metrics.receipts_accepted : core_.metrics.receipts_refused).fetch_add(1, std::memory_order_relaxed);
+    (result.is_accepted ? core_.metrics.receipts_accepted : core_.metrics.receipts_refused)
+        .fetch_add(1, std::memory_order_relaxed);
     if (result.code) FollowQuarantine(device, *result.code);
     if (!result.is_accepted) continue;
     // The receipt is on the log whatever happens here: the device must not send it again.

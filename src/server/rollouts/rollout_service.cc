@@ -54,7 +54,8 @@ Status RolloutService::LoadPending() {
   return core_.rollouts.ForEachPending([&](const StoredOrder& order, const Sha256&) -> Status {
     TRY_ASSIGN(PendingOrder pending, PendingFromOrder(order.plan_id, order.order));
     // Devices of one plan share their contents: a million orders, one list.
-    if (last && last->plan_id == order.plan_id && last->manifest_sha256 == pending.set->manifest_sha256) pending.set = last;
+    if (last && last->plan_id == order.plan_id && last->manifest_sha256 == pending.set->manifest_sha256)
+      pending.set = last;
     last = pending.set;
     pending.is_offered = order.state != OrderState::kWaiting;
     core_.devices.SetPending(order.device_id, std::move(pending));
@@ -73,15 +74,19 @@ Result<RolloutService::Checked> RolloutService::Check(const Person& person, cons
   }
   TRY(update);
   switch (update->state) {
-    case UpdateState::kDeployable: break;
-    case UpdateState::kSigned: return Fail(ErrorCode::kUpdateNotDeployable, "content is missing");
-    case UpdateState::kWithdrawn: return Fail(ErrorCode::kWithdrawn, "the update was withdrawn");
+    case UpdateState::kDeployable:
+      break;
+    case UpdateState::kSigned:
+      return Fail(ErrorCode::kUpdateNotDeployable, "content is missing");
+    case UpdateState::kWithdrawn:
+      return Fail(ErrorCode::kWithdrawn, "the update was withdrawn");
     case UpdateState::kSubmitted:
     case UpdateState::kRejected:
     case UpdateState::kExpired:
       return Fail(ErrorCode::kUpdateNotSigned, "the update is " + std::string(UpdateStateName(update->state)));
   }
-  if (update->product != plan.product) return Fail(ErrorCode::kProductMismatch, "the update is for " + update->product.text());
+  if (update->product != plan.product)
+    return Fail(ErrorCode::kProductMismatch, "the update is for " + update->product.text());
   return Checked{std::move(plan), *std::move(update)};
 }
 
@@ -103,7 +108,8 @@ std::vector<DeviceId> RolloutService::Candidates(const manifest::Plan& plan, con
 
 Result<api::admin::PlanAnswer> RolloutService::Plan(const Person& person, const api::admin::PlanRequest& body) {
   TRY_ASSIGN(const Checked checked, Check(person, body.plan));
-  TRY_ASSIGN(const PlanId plan_id, core_.signer.With([&](SignerPool::Client& client) { return client.Plan(body.plan); }));
+  TRY_ASSIGN(const PlanId plan_id,
+             core_.signer.With([&](SignerPool::Client& client) { return client.Plan(body.plan); }));
   StoredRollout rollout;
   rollout.plan_id = plan_id;
   rollout.plan = body.plan;
@@ -117,8 +123,10 @@ Result<api::admin::PlanAnswer> RolloutService::Plan(const Person& person, const 
   return answer;
 }
 
-Status RolloutService::OrderBatch(const PlanId& plan, const std::vector<DeviceId>& devices, api::admin::StartAnswer& answer) {
-  TRY_ASSIGN(const auto batch, core_.signer.With([&](SignerPool::Client& client) { return client.Orders(plan, devices); }));
+Status RolloutService::OrderBatch(const PlanId& plan, const std::vector<DeviceId>& devices,
+                                  api::admin::StartAnswer& answer) {
+  TRY_ASSIGN(const auto batch,
+             core_.signer.With([&](SignerPool::Client& client) { return client.Orders(plan, devices); }));
   std::vector<StoredOrder> orders;
   std::vector<PendingOrder> pending;
   std::vector<DeviceEvent> events;
@@ -126,7 +134,8 @@ Status RolloutService::OrderBatch(const PlanId& plan, const std::vector<DeviceId
   for (const auto& result : batch.orders) {
     if (!result.order) {
       const ErrorCode code = result.error ? result.error->code : ErrorCode::kInternal;
-      if (answer.failed.size() < kFailuresMax) answer.failed.push_back({result.device_id, std::string(ErrorCodeName(code))});
+      if (answer.failed.size() < kFailuresMax)
+        answer.failed.push_back({result.device_id, std::string(ErrorCodeName(code))});
       continue;
     }
     TRY_ASSIGN(PendingOrder entry, PendingFromOrder(plan, *result.order));
@@ -139,7 +148,8 @@ Status RolloutService::OrderBatch(const PlanId& plan, const std::vector<DeviceId
     order.sequence = entry.sequence;
     orders.push_back(std::move(order));
     pending.push_back(std::move(entry));
-    events.push_back({result.device_id, now, "ordered", plan, pending.back().set->manifest_sha256, std::nullopt, std::nullopt});
+    events.push_back(
+        {result.device_id, now, "ordered", plan, pending.back().set->manifest_sha256, std::nullopt, std::nullopt});
   }
   TRY(core_.rollouts.AddOrders(orders));
   const Status noted = core_.device_store.AppendEvents(events);
@@ -182,7 +192,10 @@ Result<api::admin::StartAnswer> RolloutService::Start(const Person& person, cons
   }
   TRY(started);
   log::Event(log::Level::kInfo, "rollout.started",
-             {{"plan", plan.text()}, {"person", person.id.text()}, {"orders", answer.orders}, {"failed", answer.failed.size()}});
+             {{"plan", plan.text()},
+              {"person", person.id.text()},
+              {"orders", answer.orders},
+              {"failed", answer.failed.size()}});
   return answer;
 }
 

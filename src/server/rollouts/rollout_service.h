@@ -1,7 +1,7 @@
 // Rollouts: plans, their orders, and what devices made of them.
 //
-// Source: design section 5.4 and 5.5; processes.md section 6. The signer checks every plan and signs every order; an order is stored before
-// it can be offered. Thread rule: any thread that may block.
+// Source: design section 5.4 and 5.5; processes.md section 6. The signer checks every plan and signs every order; an
+// order is stored before it can be offered. Thread rule: any thread that may block.
 #pragma once
 
 #include <mutex>
@@ -20,10 +20,11 @@ class RolloutService {
   // At the start: pending orders of running rollouts into the register.
   Status LoadPending();
 
-  // RoleMissing, PermissionDenied (another person's plan), UpdateNotSigned (unknown or waiting), UpdateNotDeployable, Withdrawn,
-  // ProductMismatch, the signer's codes.
+  // RoleMissing, PermissionDenied (another person's plan), UpdateNotSigned (unknown or waiting), UpdateNotDeployable,
+  // Withdrawn, ProductMismatch, the signer's codes.
   Result<api::admin::PlanAnswer> Plan(const Person& person, const api::admin::PlanRequest& body);
-  // Orders for every device that has none yet, in batches. RoleMissing, NotFound, Conflict (cancelled), Busy, the signer's codes.
+  // Orders for every device that has none yet, in batches. RoleMissing, NotFound, Conflict (cancelled), Busy, the
+  // signer's codes.
   Result<api::admin::StartAnswer> Start(const Person& person, const PlanId& plan);
   Result<api::admin::RolloutList> List(std::optional<int64_t> cursor, int64_t limit);
   Result<api::admin::RolloutRow> Show(const PlanId& plan, std::string_view cursor, int64_t limit);

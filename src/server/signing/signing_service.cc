@@ -61,7 +61,8 @@ Result<api::admin::SubmitAnswer> SigningService::Submit(const Person& person, co
   TRY(DemandRole(person, {PersonRole::kPublisher}));
   TRY_ASSIGN(const auto jws, jose::UnverifiedJws::Parse(body.request));
   TRY_ASSIGN(const auto request, manifest::SignRequest::Parse(AsText(jws.unverified_payload())));
-  if (request.requester != person.id) return Fail(ErrorCode::kPermissionDenied, "the request is signed for another person");
+  if (request.requester != person.id)
+    return Fail(ErrorCode::kPermissionDenied, "the request is signed for another person");
   TRY(DemandProduct(person, request.product));
   TRY_ASSIGN(const StoredUpdate update, NewUpdate(request.request_id, person.id, core_.clock.Now(), body.manifest));
   if (update.manifest_sha256 != request.manifest_sha256) {
@@ -93,8 +94,10 @@ Result<api::admin::ApproveAnswer> SigningService::Approve(const Person& person, 
   TRY_ASSIGN(const auto jws, jose::UnverifiedJws::Parse(body.approval));
   TRY_ASSIGN(const auto approval, manifest::Approval::Parse(AsText(jws.unverified_payload())));
   if (approval.request_id != id) return Fail(ErrorCode::kInvalidArgument, "the approval is for another request");
-  if (approval.approver != person.id) return Fail(ErrorCode::kPermissionDenied, "the approval is signed for another person");
-  TRY_ASSIGN(const auto outcome, core_.signer.With([&](SignerPool::Client& client) { return client.Approve(body.approval); }));
+  if (approval.approver != person.id)
+    return Fail(ErrorCode::kPermissionDenied, "the approval is signed for another person");
+  TRY_ASSIGN(const auto outcome,
+             core_.signer.With([&](SignerPool::Client& client) { return client.Approve(body.approval); }));
   Result<StoredUpdate> update = core_.updates.FindByRequest(id);
   if (!update && update.error().code == ErrorCode::kNotFound) {
     TRY(Adopt(id));
@@ -104,7 +107,8 @@ Result<api::admin::ApproveAnswer> SigningService::Approve(const Person& person, 
   if (outcome.state == RequestState::kSigned && outcome.manifest_signature && outcome.log_index) {
     TRY(RecordSigned(update->manifest_sha256, *outcome.manifest_signature, *outcome.log_index));
   }
-  if (outcome.state == RequestState::kRejected) TRY(core_.updates.Move(update->manifest_sha256, UpdateState::kRejected));
+  if (outcome.state == RequestState::kRejected)
+    TRY(core_.updates.Move(update->manifest_sha256, UpdateState::kRejected));
   api::admin::ApproveAnswer answer;
   answer.request_id = outcome.request_id;
   answer.state = api::signing::RequestStateName(outcome.state);
@@ -116,7 +120,8 @@ Result<api::admin::ApproveAnswer> SigningService::Approve(const Person& person, 
 }
 
 Result<api::admin::RequestList> SigningService::List(std::optional<RequestState> state) {
-  TRY_ASSIGN(const auto rows, core_.signer.With([&](SignerPool::Client& client) { return client.ListRequests(state); }));
+  TRY_ASSIGN(const auto rows,
+             core_.signer.With([&](SignerPool::Client& client) { return client.ListRequests(state); }));
   api::admin::RequestList list;
   for (const auto& row : rows) list.requests.push_back(ToAdmin(row));
   return list;
@@ -141,7 +146,8 @@ Result<api::admin::RequestDetail> SigningService::Show(const RequestId& id) {
 
 Status SigningService::Adopt(const RequestId& id) {
   TRY_ASSIGN(const auto detail, core_.signer.With([&](SignerPool::Client& client) { return client.ShowRequest(id); }));
-  TRY_ASSIGN(const StoredUpdate update, NewUpdate(id, detail.row.requester, detail.row.issued, AsText(detail.manifest)));
+  TRY_ASSIGN(const StoredUpdate update,
+             NewUpdate(id, detail.row.requester, detail.row.issued, AsText(detail.manifest)));
   TRY(core_.updates.Submit(update));
   if (detail.manifest_signature && detail.log_index) {
     return RecordSigned(update.manifest_sha256, *detail.manifest_signature, *detail.log_index);

@@ -1,7 +1,7 @@
 // Sign requests: carries them to the signer and keeps the list of updates in step with what the signer says.
 //
-// Source: design section 5.1 and 5.2; processes.md section 6. The signer decides; the server refuses early what it can see is wrong.
-// Thread rule: any thread that may block.
+// Source: design section 5.1 and 5.2; processes.md section 6. The signer decides; the server refuses early what it can
+// see is wrong. Thread rule: any thread that may block.
 #pragma once
 
 #include <optional>
@@ -16,10 +16,12 @@ class SigningService {
  public:
   explicit SigningService(Core& core) : core_(core) {}
 
-  // RoleMissing, PermissionDenied (the request is another person's), ManifestHashMismatch, parsers' and the signer's codes.
+  // RoleMissing, PermissionDenied (the request is another person's), ManifestHashMismatch, parsers' and the signer's
+  // codes.
   Result<api::admin::SubmitAnswer> Submit(const Person& person, const api::admin::SubmitRequest& body);
   // RoleMissing, PermissionDenied, InvalidArgument (the approval is for another request), the signer's codes.
-  Result<api::admin::ApproveAnswer> Approve(const Person& person, const RequestId& id, const api::admin::ApproveRequest& body);
+  Result<api::admin::ApproveAnswer> Approve(const Person& person, const RequestId& id,
+                                            const api::admin::ApproveRequest& body);
   Result<api::admin::RequestList> List(std::optional<api::signing::RequestState> state);
   Result<api::admin::RequestDetail> Show(const RequestId& id);
 

@@ -40,13 +40,12 @@ constexpr std::string_view kSelectGroups =
     "FROM device_groups g WHERE g.name > :cursor ORDER BY g.name LIMIT :limit";
 constexpr std::string_view kInsertGroup = "INSERT INTO device_groups (name, description) VALUES (:name, :description)";
 constexpr std::string_view kDeleteMembers = "DELETE FROM device_group_members WHERE name = :name";
-constexpr std::string_view kInsertMember = "INSERT INTO device_group_members (name, device_id) VALUES (:name, :device_id)";
+constexpr std::string_view kInsertMember =
+    "INSERT INTO device_group_members (name, device_id) VALUES (:name, :device_id)";
 constexpr std::string_view kSelectMembers =
     "SELECT device_id FROM device_group_members WHERE name = :name ORDER BY device_id";
 
-Value HashValue(const std::optional<Sha256>& digest) {
-  return digest ? Value(codec::EncodeHex(*digest)) : Value();
-}
+Value HashValue(const std::optional<Sha256>& digest) { return digest ? Value(codec::EncodeHex(*digest)) : Value(); }
 
 Status ReadHash(const Row& row, size_t column, std::optional<Sha256>& out) {
   const auto text = row.OptionalText(column);
@@ -110,8 +109,8 @@ Status DeviceStore::PutSeen(const std::vector<SeenDevice>& devices) {
   if (devices.empty()) return {};
   std::vector<Params> batch;
   for (const SeenDevice& device : devices) {
-    batch.push_back({device.device_id.text(), device.seen.value, device.release_counter, HashValue(device.manifest_sha256),
-                     device.phase, device.agent_version});
+    batch.push_back({device.device_id.text(), device.seen.value, device.release_counter,
+                     HashValue(device.manifest_sha256), device.phase, device.agent_version});
   }
   return database_.WithTransaction([&](Session& session) { return session.ExecuteBatch(kPutSeen, batch); });
 }

@@ -1,8 +1,8 @@
 // What happened to devices (timeline), when they were last seen, and the groups people put them into.
 //
-// Source: docs/protocol/processes.md section 6. Device states are the signer's, not here. Nothing is written at a check-in: last-seen
-// rows come in batches. Each call is one transaction, durable when it returns.
-// Thread rule: any thread. Codes besides those named: those of storage::Session.
+// Source: docs/protocol/processes.md section 6. Device states are the signer's, not here. Nothing is written at a
+// check-in: last-seen rows come in batches. Each call is one transaction, durable when it returns. Thread rule: any
+// thread. Codes besides those named: those of storage::Session.
 #pragma once
 
 #include <functional>
@@ -55,8 +55,8 @@ class DeviceStore {
  public:
   explicit DeviceStore(storage::Database& database) : database_(database) {}
 
-  // An event that the device's timeline holds already (time, event, outcome and code are equal) is not written twice: a device repeats
-  // a receipt whose answer it missed.
+  // An event that the device's timeline holds already (time, event, outcome and code are equal) is not written twice: a
+  // device repeats a receipt whose answer it missed.
   Status AppendEvents(const std::vector<DeviceEvent>& events);
   Result<EventPage> ListEvents(const DeviceId& device, std::optional<int64_t> cursor, int64_t limit);
 

@@ -25,7 +25,8 @@ constexpr std::string_view kInsertRollout =
 constexpr std::string_view kSetRolloutState = "UPDATE rollouts SET state = :state WHERE plan_id = :plan_id";
 constexpr std::string_view kInsertOrder =
     "INSERT INTO rollout_devices (plan_id, device_id, state, order_text, order_id, sequence) "
-    "VALUES (:plan_id, :device_id, :state, :order_text, :order_id, :sequence) ON CONFLICT (plan_id, device_id) DO NOTHING";
+    "VALUES (:plan_id, :device_id, :state, :order_text, :order_id, :sequence) ON CONFLICT (plan_id, device_id) DO "
+    "NOTHING";
 constexpr std::string_view kSelectOrder =
     "SELECT plan_id, device_id, state, code, order_text, order_id, sequence FROM rollout_devices "
     "WHERE plan_id = :plan_id AND device_id = :device_id";
@@ -86,10 +87,14 @@ Result<StoredOrder> ReadOrder(const Row& row) {
 
 bool IsStepAllowed(RolloutState from, RolloutState to) {
   switch (to) {
-    case RolloutState::kPlanned: return false;
-    case RolloutState::kRunning: return from == RolloutState::kPlanned || from == RolloutState::kFinished;
-    case RolloutState::kFinished: return from == RolloutState::kRunning;
-    case RolloutState::kCancelled: return true;
+    case RolloutState::kPlanned:
+      return false;
+    case RolloutState::kRunning:
+      return from == RolloutState::kPlanned || from == RolloutState::kFinished;
+    case RolloutState::kFinished:
+      return from == RolloutState::kRunning;
+    case RolloutState::kCancelled:
+      return true;
   }
   return false;
 }
@@ -113,9 +118,9 @@ Status RolloutStore::Put(const StoredRollout& rollout) {
     }
     if (known.error().code != ErrorCode::kNotFound) return tl::unexpected(known.error());
     TRY_ASSIGN(const Row next, session.QueryRow(kNextNumber));
-    TRY(session.Execute(kInsertRollout,
-                        {rollout.plan_id.text(), next.Integer(0), rollout.plan, codec::EncodeHex(rollout.manifest_sha256),
-                         RolloutStateName(RolloutState::kPlanned), rollout.created.value}));
+    TRY(session.Execute(kInsertRollout, {rollout.plan_id.text(), next.Integer(0), rollout.plan,
+                                         codec::EncodeHex(rollout.manifest_sha256),
+                                         RolloutStateName(RolloutState::kPlanned), rollout.created.value}));
     return {};
   });
 }

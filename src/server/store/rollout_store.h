@@ -1,7 +1,8 @@
 // Rollouts: the plan, its state, and one order for each device it covers.
 //
-// Source: design section 5.4, docs/protocol/processes.md section 6. An order is stored before it can be offered. Each call is one
-// transaction, durable when it returns. Thread rule: any thread. Codes besides those named: those of storage::Session.
+// Source: design section 5.4, docs/protocol/processes.md section 6. An order is stored before it can be offered. Each
+// call is one transaction, durable when it returns. Thread rule: any thread. Codes besides those named: those of
+// storage::Session.
 #pragma once
 
 #include <functional>
@@ -69,17 +70,19 @@ class RolloutStore {
   Status Put(const StoredRollout& rollout);
   Result<StoredRollout> Find(const PlanId& plan);  // NotFound
   Result<RolloutPage> List(std::optional<int64_t> cursor, int64_t limit);
-  // planned -> running -> finished | cancelled, planned -> cancelled; no change if it is there already. NotFound, Conflict.
+  // planned -> running -> finished | cancelled, planned -> cancelled; no change if it is there already. NotFound,
+  // Conflict.
   Status Move(const PlanId& plan, RolloutState to);
 
   // All or nothing. An order that the plan has for that device already stays as it is.
   Status AddOrders(const std::vector<StoredOrder>& orders);
-  Result<StoredOrder> FindOrder(const PlanId& plan, const DeviceId& device);  // NotFound
+  Result<StoredOrder> FindOrder(const PlanId& plan, const DeviceId& device);        // NotFound
   Result<StoredOrder> FindOrderById(const DeviceId& device, const OrderId& order);  // NotFound
   // The newest of all plans: for `documents?device=`. NotFound.
   Result<StoredOrder> FindNewestOrder(const Sha256& manifest, const DeviceId& device);
   // Installed is final; offered does not replace an outcome. NotFound.
-  Status SetOrderState(const PlanId& plan, const DeviceId& device, OrderState state, const std::optional<std::string>& code);
+  Status SetOrderState(const PlanId& plan, const DeviceId& device, OrderState state,
+                       const std::optional<std::string>& code);
   Result<OrderPage> ListOrders(const PlanId& plan, std::string_view cursor, int64_t limit);
   Result<OrderCounts> Count(const PlanId& plan);
   // Devices of the plan that have an order.

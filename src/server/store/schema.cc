@@ -11,8 +11,10 @@ std::vector<storage::Migration> Migrations() {
   return {
       {1,
        "updates",
-       {"CREATE TABLE updates (manifest_sha256 TEXT PRIMARY KEY, number BIGINT NOT NULL UNIQUE, request_id TEXT NOT NULL, "
-        "product TEXT NOT NULL, version TEXT NOT NULL, state TEXT NOT NULL, requester TEXT NOT NULL, created BIGINT NOT NULL, "
+       {"CREATE TABLE updates (manifest_sha256 TEXT PRIMARY KEY, number BIGINT NOT NULL UNIQUE, request_id TEXT NOT "
+        "NULL, "
+        "product TEXT NOT NULL, version TEXT NOT NULL, state TEXT NOT NULL, requester TEXT NOT NULL, created BIGINT "
+        "NOT NULL, "
         "manifest TEXT NOT NULL, signature TEXT, log_index BIGINT, release_counter BIGINT)",
         "CREATE INDEX updates_request ON updates (request_id)",
         "CREATE TABLE update_files (manifest_sha256 TEXT NOT NULL, position BIGINT NOT NULL, file_id TEXT NOT NULL, "
@@ -27,14 +29,16 @@ std::vector<storage::Migration> Migrations() {
         "CREATE INDEX rollout_devices_device ON rollout_devices (device_id, sequence)"}},
       {3,
        "devices",
-       {"CREATE TABLE timeline (device_id TEXT NOT NULL, number BIGINT NOT NULL, time BIGINT NOT NULL, event TEXT NOT NULL, "
+       {"CREATE TABLE timeline (device_id TEXT NOT NULL, number BIGINT NOT NULL, time BIGINT NOT NULL, event TEXT NOT "
+        "NULL, "
         "plan_id TEXT, manifest_sha256 TEXT, outcome TEXT, code TEXT, PRIMARY KEY (device_id, number))",
         "CREATE TABLE device_seen (device_id TEXT PRIMARY KEY, seen BIGINT NOT NULL, release_counter BIGINT, "
         "manifest_sha256 TEXT, phase TEXT, agent_version TEXT)"}},
       {4,
        "groups",
        {"CREATE TABLE device_groups (name TEXT PRIMARY KEY, description TEXT)",
-        "CREATE TABLE device_group_members (name TEXT NOT NULL, device_id TEXT NOT NULL, PRIMARY KEY (name, device_id))"}},
+        "CREATE TABLE device_group_members (name TEXT NOT NULL, device_id TEXT NOT NULL, PRIMARY KEY (name, "
+        "device_id))"}},
   };
 }
 

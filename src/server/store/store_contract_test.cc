@@ -11,11 +11,11 @@
 namespace fleetseal::server {
 namespace {
 
-#define EXPECT_CODE(expression, expected)                                                 \
-  do {                                                                                    \
-    const auto outcome_ = (expression);                                                   \
-    ASSERT_FALSE(outcome_.has_value()) << "succeeded";                                    \
-    EXPECT_EQ(ErrorCodeName(outcome_.error().code), ErrorCodeName(ErrorCode::expected));  \
+#define EXPECT_CODE(expression, expected)                                                \
+  do {                                                                                   \
+    const auto outcome_ = (expression);                                                  \
+    ASSERT_FALSE(outcome_.has_value()) << "succeeded";                                   \
+    EXPECT_EQ(ErrorCodeName(outcome_.error().code), ErrorCodeName(ErrorCode::expected)); \
   } while (false)
 
 template <typename T>
@@ -50,8 +50,9 @@ class StoreContract : public ::testing::TestWithParam<storage::Engine> {
   }
   void DropTables() {
     const Status dropped = database->WithTransaction([](storage::Session& session) -> Status {
-      for (const std::string_view table : {"schema_migrations", "updates", "update_files", "rollouts", "rollout_devices",
-                                           "timeline", "device_seen", "device_groups", "device_group_members"}) {
+      for (const std::string_view table :
+           {"schema_migrations", "updates", "update_files", "rollouts", "rollout_devices", "timeline", "device_seen",
+            "device_groups", "device_group_members"}) {
         TRY(session.Execute("DROP TABLE IF EXISTS " + std::string(table)));
       }
       return {};
@@ -78,11 +79,17 @@ class StoreContract : public ::testing::TestWithParam<storage::Engine> {
     return update;
   }
   StoredOrder MakeOrder(const std::string& plan, const std::string& device, int64_t sequence) {
-    return {IdOf<PlanId>(plan), IdOf<DeviceId>(device), OrderState::kWaiting, std::nullopt, "order of " + device,
-            IdOf<OrderId>("order-" + std::to_string(sequence)), sequence};
+    return {IdOf<PlanId>(plan),
+            IdOf<DeviceId>(device),
+            OrderState::kWaiting,
+            std::nullopt,
+            "order of " + device,
+            IdOf<OrderId>("order-" + std::to_string(sequence)),
+            sequence};
   }
   void PutRollout(const std::string& plan, uint8_t manifest) {
-    ASSERT_TRUE(rollouts->Put({IdOf<PlanId>(plan), "plan text", Hash(manifest), RolloutState::kPlanned, {5}, 0}).has_value());
+    ASSERT_TRUE(
+        rollouts->Put({IdOf<PlanId>(plan), "plan text", Hash(manifest), RolloutState::kPlanned, {5}, 0}).has_value());
   }
 
   static std::unique_ptr<storage::testing::PrivatePostgresql> postgresql;
@@ -149,7 +156,8 @@ TEST_P(StoreContract, SealedFilesComeAndGo) {
 }
 
 TEST_P(StoreContract, PagesHoldEachUpdateOnceNewestFirst) {
-  for (uint8_t i = 1; i <= 5; ++i) ASSERT_TRUE(updates->Submit(MakeUpdate(i, "request-" + std::to_string(i))).has_value());
+  for (uint8_t i = 1; i <= 5; ++i)
+    ASSERT_TRUE(updates->Submit(MakeUpdate(i, "request-" + std::to_string(i))).has_value());
   std::vector<int> seen;
   std::optional<int64_t> cursor;
   do {
@@ -164,7 +172,8 @@ TEST_P(StoreContract, PagesHoldEachUpdateOnceNewestFirst) {
 TEST_P(StoreContract, APlanKeepsItsFirstText) {
   PutRollout("plan-1", 7);
   PutRollout("plan-1", 7);
-  EXPECT_CODE(rollouts->Put({IdOf<PlanId>("plan-1"), "other text", Hash(7), RolloutState::kPlanned, {5}, 0}), kAlreadyExists);
+  EXPECT_CODE(rollouts->Put({IdOf<PlanId>("plan-1"), "other text", Hash(7), RolloutState::kPlanned, {5}, 0}),
+              kAlreadyExists);
   EXPECT_CODE(rollouts->Move(IdOf<PlanId>("plan-1"), RolloutState::kFinished), kConflict);
   ASSERT_TRUE(rollouts->Move(IdOf<PlanId>("plan-1"), RolloutState::kCancelled).has_value());
   EXPECT_CODE(rollouts->Move(IdOf<PlanId>("plan-1"), RolloutState::kRunning), kConflict);
@@ -197,16 +206,21 @@ TEST_P(StoreContract, OrdersKeepTheirOutcome) {
 TEST_P(StoreContract, OnlyOpenOrdersOfRunningRolloutsArePending) {
   PutRollout("plan-1", 7);
   PutRollout("plan-2", 8);
-  ASSERT_TRUE(rollouts->AddOrders({MakeOrder("plan-1", "d1", 10), MakeOrder("plan-1", "d2", 11), MakeOrder("plan-2", "d3", 12)})
-                  .has_value());
+  ASSERT_TRUE(
+      rollouts->AddOrders({MakeOrder("plan-1", "d1", 10), MakeOrder("plan-1", "d2", 11), MakeOrder("plan-2", "d3", 12)})
+          .has_value());
   ASSERT_TRUE(rollouts->Move(IdOf<PlanId>("plan-1"), RolloutState::kRunning).has_value());
-  ASSERT_TRUE(rollouts->SetOrderState(IdOf<PlanId>("plan-1"), IdOf<DeviceId>("d2"), OrderState::kInstalled, std::nullopt).has_value());
+  ASSERT_TRUE(
+      rollouts->SetOrderState(IdOf<PlanId>("plan-1"), IdOf<DeviceId>("d2"), OrderState::kInstalled, std::nullopt)
+          .has_value());
   std::vector<std::string> pending;
-  ASSERT_TRUE(rollouts->ForEachPending([&](const StoredOrder& order, const Sha256& manifest) -> Status {
-    EXPECT_EQ(manifest, Hash(7));
-    pending.push_back(order.device_id.text());
-    return {};
-  }).has_value());
+  ASSERT_TRUE(rollouts
+                  ->ForEachPending([&](const StoredOrder& order, const Sha256& manifest) -> Status {
+                    EXPECT_EQ(manifest, Hash(7));
+                    pending.push_back(order.device_id.text());
+                    return {};
+                  })
+                  .has_value());
   EXPECT_EQ(pending, std::vector<std::string>{"d1"});
   EXPECT_EQ(rollouts->FindNewestOrder(Hash(7), IdOf<DeviceId>("d1"))->sequence, 10);
   EXPECT_CODE(rollouts->FindNewestOrder(Hash(8), IdOf<DeviceId>("d1")), kNotFound);
@@ -215,8 +229,10 @@ TEST_P(StoreContract, OnlyOpenOrdersOfRunningRolloutsArePending) {
 TEST_P(StoreContract, ATimelineIsNewestFirstAndTakesARepeatOnce) {
   const DeviceId device = IdOf<DeviceId>("d1");
   const DeviceEvent receipt{device, {50}, "receipt", IdOf<PlanId>("plan-1"), Hash(7), "refused", "NoSpace"};
-  ASSERT_TRUE(devices->AppendEvents({{device, {40}, "enrolled", std::nullopt, std::nullopt, std::nullopt, std::nullopt}, receipt})
-                  .has_value());
+  ASSERT_TRUE(
+      devices
+          ->AppendEvents({{device, {40}, "enrolled", std::nullopt, std::nullopt, std::nullopt, std::nullopt}, receipt})
+          .has_value());
   ASSERT_TRUE(devices->AppendEvents({receipt}).has_value());
   const auto page = devices->ListEvents(device, std::nullopt, 10);
   ASSERT_EQ(page->events.size(), 2u);
@@ -230,13 +246,15 @@ TEST_P(StoreContract, LastSeenIsReplaced) {
   ASSERT_TRUE(devices->PutSeen({{IdOf<DeviceId>("d1"), {10}, std::nullopt, std::nullopt, "idle", "1"}}).has_value());
   ASSERT_TRUE(devices->PutSeen({{IdOf<DeviceId>("d1"), {20}, 4, Hash(7), "idle", "2"}}).has_value());
   int count = 0;
-  ASSERT_TRUE(devices->ForEachSeen([&](const SeenDevice& seen) -> Status {
-    ++count;
-    EXPECT_EQ(seen.seen.value, 20);
-    EXPECT_EQ(seen.release_counter, 4);
-    EXPECT_EQ(seen.agent_version, "2");
-    return {};
-  }).has_value());
+  ASSERT_TRUE(devices
+                  ->ForEachSeen([&](const SeenDevice& seen) -> Status {
+                    ++count;
+                    EXPECT_EQ(seen.seen.value, 20);
+                    EXPECT_EQ(seen.release_counter, 4);
+                    EXPECT_EQ(seen.agent_version, "2");
+                    return {};
+                  })
+                  .has_value());
   EXPECT_EQ(count, 1);
 }
 
@@ -245,7 +263,8 @@ TEST_P(StoreContract, GroupsHoldTheirMembers) {
   ASSERT_TRUE(devices->PutGroup(name, "first ones").has_value());
   ASSERT_TRUE(devices->PutGroup(name, "first ones").has_value());
   EXPECT_CODE(devices->PutGroup(name, std::nullopt), kAlreadyExists);
-  ASSERT_TRUE(devices->SetMembers(name, {IdOf<DeviceId>("d2"), IdOf<DeviceId>("d1"), IdOf<DeviceId>("d2")}).has_value());
+  ASSERT_TRUE(
+      devices->SetMembers(name, {IdOf<DeviceId>("d2"), IdOf<DeviceId>("d1"), IdOf<DeviceId>("d2")}).has_value());
   EXPECT_EQ(devices->FindGroup(name)->count, 2);
   ASSERT_TRUE(devices->SetMembers(name, {IdOf<DeviceId>("d3")}).has_value());
   EXPECT_EQ(devices->Members(name)->at(0).text(), "d3");
@@ -253,9 +272,11 @@ TEST_P(StoreContract, GroupsHoldTheirMembers) {
   EXPECT_EQ(devices->ListGroups("", 10)->groups.size(), 1u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, StoreContract, ::testing::Values(storage::Engine::kSqlite, storage::Engine::kPostgresql),
+INSTANTIATE_TEST_SUITE_P(Engines, StoreContract,
+                         ::testing::Values(storage::Engine::kSqlite, storage::Engine::kPostgresql),
                          [](const auto& engine) {
-                           return engine.param == storage::Engine::kSqlite ? std::string("Sqlite") : std::string("Postgresql");
+                           return engine.param == storage::Engine::kSqlite ? std::string("Sqlite")
+                                                                           : std::string("Postgresql");
                          });
 
 }  // namespace

@@ -21,7 +21,8 @@ constexpr std::string_view kSelectPage =
     "SELECT manifest_sha256, request_id, product, version, state, requester, created, manifest, signature, log_index, "
     "release_counter, number FROM updates WHERE number < :cursor ORDER BY number DESC LIMIT :limit";
 constexpr std::string_view kSelectFiles =
-    "SELECT file_id, file_name, size, sha256, sealed_sha256, sealed_size FROM update_files WHERE manifest_sha256 = :manifest "
+    "SELECT file_id, file_name, size, sha256, sealed_sha256, sealed_size FROM update_files WHERE manifest_sha256 = "
+    ":manifest "
     "ORDER BY position";
 constexpr std::string_view kNextNumber = "SELECT CAST(COALESCE(MAX(number), 0) + 1 AS BIGINT) FROM updates";
 constexpr std::string_view kInsertUpdate =
@@ -34,7 +35,8 @@ constexpr std::string_view kResubmit =
     "UPDATE updates SET request_id = :request_id, state = :state, requester = :requester, created = :created "
     "WHERE manifest_sha256 = :manifest";
 constexpr std::string_view kSetSigned =
-    "UPDATE updates SET state = :state, signature = :signature, log_index = :log_index, release_counter = :release_counter "
+    "UPDATE updates SET state = :state, signature = :signature, log_index = :log_index, release_counter = "
+    ":release_counter "
     "WHERE manifest_sha256 = :manifest";
 constexpr std::string_view kSetState = "UPDATE updates SET state = :state WHERE manifest_sha256 = :manifest";
 constexpr std::string_view kSetSealed =
@@ -104,10 +106,9 @@ bool IsStepAllowed(UpdateState from, UpdateState to) {
 Status InsertUpdate(Session& session, const StoredUpdate& update) {
   TRY_ASSIGN(const Row next, session.QueryRow(kNextNumber));
   const std::string manifest = codec::EncodeHex(update.manifest_sha256);
-  TRY(session.Execute(kInsertUpdate,
-                      {manifest, next.Integer(0), update.request_id.text(), update.product.text(), update.version,
-                       UpdateStateName(UpdateState::kSubmitted), update.requester.text(), update.created.value,
-                       update.manifest}));
+  TRY(session.Execute(kInsertUpdate, {manifest, next.Integer(0), update.request_id.text(), update.product.text(),
+                                      update.version, UpdateStateName(UpdateState::kSubmitted), update.requester.text(),
+                                      update.created.value, update.manifest}));
   std::vector<Params> files;
   for (const StoredFile& file : update.files) {
     files.push_back({manifest, static_cast<int64_t>(files.size()), file.file_id.text(), file.file_name, file.size,
@@ -146,9 +147,9 @@ Status UpdateStore::Submit(const StoredUpdate& update) {
     if (known->state != UpdateState::kRejected && known->state != UpdateState::kExpired) {
       return Fail(ErrorCode::kConflict, "the manifest is known under another request");
     }
-    TRY(session.Execute(kResubmit, {update.request_id.text(), UpdateStateName(UpdateState::kSubmitted),
-                                    update.requester.text(), update.created.value,
-                                    codec::EncodeHex(update.manifest_sha256)}));
+    TRY(session.Execute(kResubmit,
+                        {update.request_id.text(), UpdateStateName(UpdateState::kSubmitted), update.requester.text(),
+                         update.created.value, codec::EncodeHex(update.manifest_sha256)}));
     return {};
   });
 }
@@ -158,7 +159,8 @@ Status UpdateStore::SetSigned(const Sha256& manifest, std::string_view signature
   return database_.WithTransaction([&](Session& session) -> Status {
     TRY_ASSIGN(const StoredUpdate known, FindIn(session, manifest));
     if (known.signature && *known.signature == signature) return {};
-    if (known.state != UpdateState::kSubmitted) return Fail(ErrorCode::kConflict, "the update is not waiting for a signature");
+    if (known.state != UpdateState::kSubmitted)
+      return Fail(ErrorCode::kConflict, "the update is not waiting for a signature");
     TRY(session.Execute(kSetSigned, {UpdateStateName(UpdateState::kSigned), signature, log_index, release_counter,
                                      codec::EncodeHex(manifest)}));
     return {};
@@ -170,8 +172,8 @@ Status UpdateStore::Move(const Sha256& manifest, UpdateState to) {
     TRY_ASSIGN(const StoredUpdate known, FindIn(session, manifest));
     if (known.state == to) return {};
     if (!IsStepAllowed(known.state, to)) {
-      return Fail(ErrorCode::kConflict, "an update cannot go from " + std::string(UpdateStateName(known.state)) + " to " +
-                                            std::string(UpdateStateName(to)));
+      return Fail(ErrorCode::kConflict, "an update cannot go from " + std::string(UpdateStateName(known.state)) +
+                                            " to " + std::string(UpdateStateName(to)));
     }
     TRY(session.Execute(kSetState, {UpdateStateName(to), codec::EncodeHex(manifest)}));
     return {};
@@ -186,7 +188,8 @@ Status UpdateStore::SetSealed(const Sha256& manifest, const FileId& file, const 
       hash = codec::EncodeHex(sealed->sha256);
       size = sealed->size;
     }
-    TRY_ASSIGN(const int64_t changed, session.Execute(kSetSealed, {hash, size, codec::EncodeHex(manifest), file.text()}));
+    TRY_ASSIGN(const int64_t changed,
+               session.Execute(kSetSealed, {hash, size, codec::EncodeHex(manifest), file.text()}));
     if (changed == 0) return Fail(ErrorCode::kNotFound, "the update has no such file");
     return {};
   });

@@ -1,7 +1,7 @@
 // Updates as the server knows them: the manifest, who asked, what was signed, which files are sealed.
 //
-// Source: design section 5. States: submitted -> signed -> deployable -> withdrawn, or submitted -> rejected | expired; none is
-// skipped. Rows follow the signer, who alone decides. Each call is one transaction, durable when it returns.
+// Source: design section 5. States: submitted -> signed -> deployable -> withdrawn, or submitted -> rejected | expired;
+// none is skipped. Rows follow the signer, who alone decides. Each call is one transaction, durable when it returns.
 // Thread rule: any thread. Codes besides those named: those of storage::Session.
 #pragma once
 
@@ -58,8 +58,8 @@ class UpdateStore {
  public:
   explicit UpdateStore(storage::Database& database) : database_(database) {}
 
-  // A new row in state submitted; a rejected or expired one is submitted anew with the new request. No change for the same
-  // request. Conflict if the row is in another state under another request.
+  // A new row in state submitted; a rejected or expired one is submitted anew with the new request. No change for the
+  // same request. Conflict if the row is in another state under another request.
   Status Submit(const StoredUpdate& update);
   // submitted -> signed. No change if it is signed already with this signature. NotFound, Conflict.
   Status SetSigned(const Sha256& manifest, std::string_view signature, int64_t log_index, int64_t release_counter);
@@ -72,7 +72,7 @@ class UpdateStore {
   };
   Status SetSealed(const Sha256& manifest, const FileId& file, const std::optional<Sealed>& sealed);
 
-  Result<StoredUpdate> Find(const Sha256& manifest);  // NotFound
+  Result<StoredUpdate> Find(const Sha256& manifest);             // NotFound
   Result<StoredUpdate> FindByRequest(const RequestId& request);  // NotFound
   Result<UpdatePage> List(std::optional<int64_t> cursor, int64_t limit);
 

@@ -1,7 +1,7 @@
 // FakeSigner: a signer's socket that answers as a test says; each verb is one function that the test may replace.
 //
-// A scripted double for tests of the server alone: it decides nothing. Header only. Thread rule: On() before the server asks, or
-// between its requests; handlers run on connection threads, under one lock.
+// A scripted double for tests of the server alone: it decides nothing. Header only. Thread rule: On() before the server
+// asks, or between its requests; handlers run on connection threads, under one lock.
 #pragma once
 
 #include <functional>

@@ -1,7 +1,8 @@
-// LabOrganisation: an organisation's CAs, identities, signed documents of people and log files, for tests of the server.
+// LabOrganisation: an organisation's CAs, identities, signed documents of people and log files, for tests of the
+// server.
 //
-// Header only. `world` makes packages, manifests, orders. Nobody but the (scripted) signer verifies the signatures of people here.
-// Thread rule: one thread.
+// Header only. `world` makes packages, manifests, orders. Nobody but the (scripted) signer verifies the signatures of
+// people here. Thread rule: one thread.
 #pragma once
 
 #include <map>
@@ -37,8 +38,14 @@ class LabOrganisation {
   LabIdentity Issue(const pki::Certificate& ca, const WorldKey& ca_key, pki::IdentityKind kind, const std::string& id,
                     int64_t ends_in_seconds = 3600) {
     const auto key = Must(crypto::PrivateKey::Generate(crypto::KeyKind::kP256));
-    pki::IssueOptions options{key.public_key(), id, {pki::IdentityUri(world.organisation, {kind, id})}, {}, {},
-                              pki::Purpose::kClient, Now() - 7200, Now() + ends_in_seconds};
+    pki::IssueOptions options{key.public_key(),
+                              id,
+                              {pki::IdentityUri(world.organisation, {kind, id})},
+                              {},
+                              {},
+                              pki::Purpose::kClient,
+                              Now() - 7200,
+                              Now() + ends_in_seconds};
     const auto certificate = Must(pki::Issue(ca, *ca_key.signer, options));
     return {certificate.ToPem(), key.ToPem(), certificate.fingerprint(), key.public_key().thumbprint(),
             key.public_key().key_id()};
@@ -71,7 +78,8 @@ class LabOrganisation {
     const jose::JwsHeader header{crypto::SignatureAlgorithm::kEs256, std::string(typ), "person-key", std::nullopt};
     return Must(jose::SignCompact(*world.publisher.signer, header, AsBytes(payload)));
   }
-  std::string SignRequest(const trust::testing::Release& release, const std::string& id, const std::string& requester) const {
+  std::string SignRequest(const trust::testing::Release& release, const std::string& id,
+                          const std::string& requester) const {
     manifest::SignRequest request;
     request.request_id = Must(RequestId::Parse(id));
     request.product = world.product;
@@ -132,13 +140,16 @@ class LabOrganisation {
   // Files that the server reads, before anything starts.
   std::string PrepareFiles() {
     const auto key = Must(crypto::PrivateKey::Generate(crypto::KeyKind::kP256));
-    pki::IssueOptions options{key.public_key(), "server", {}, {"localhost"}, {"127.0.0.1"}, pki::Purpose::kServer,
-                              Now() - 3600, Now() + 3600};
+    pki::IssueOptions options{key.public_key(),      "server",     {},          {"localhost"}, {"127.0.0.1"},
+                              pki::Purpose::kServer, Now() - 3600, Now() + 3600};
     const auto certificate = Must(pki::Issue(server_ca_, *server_key_.signer, options));
-    const std::map<std::string, std::string> files = {{"server.crt", certificate.ToPem()}, {"server.key", key.ToPem()},
-                                                      {"server-ca.crt", server_ca_.ToPem()}, {"device.crt", device_ca_.ToPem()},
+    const std::map<std::string, std::string> files = {{"server.crt", certificate.ToPem()},
+                                                      {"server.key", key.ToPem()},
+                                                      {"server-ca.crt", server_ca_.ToPem()},
+                                                      {"device.crt", device_ca_.ToPem()},
                                                       {"people.crt", people_ca_.ToPem()}};
-    for (const auto& [name, text] : files) CHECK(sys::WriteFileDurably(directory.File(name), AsBytes(text), 0600).has_value());
+    for (const auto& [name, text] : files)
+      CHECK(sys::WriteFileDurably(directory.File(name), AsBytes(text), 0600).has_value());
     world.log.Append(R"({"type":"state","time":1})");
     return directory.File("signer.sock");
   }

@@ -10,15 +10,15 @@
 #include "api/admin/fleet.h"
 #include "api/admin/requests.h"
 #include "api/device/messages.h"
+#include "codec/base64.h"
 #include "codec/hex.h"
 #include "http/client.h"
-#include "codec/base64.h"
-#include "storage/database.h"
 #include "sealer/service.h"
 #include "sealer/wrap_client.h"
 #include "server/server.h"
 #include "server/testing/fake_signer.h"
 #include "server/testing/lab_organisation.h"
+#include "storage/database.h"
 
 namespace fleetseal::server::testing {
 
@@ -118,7 +118,8 @@ class ServerLab : public LabOrganisation {
     const auto database = Must(storage::Database::Open({.url = config.database_url, .sessions = 1}));
     for (const std::string_view sql :
          {"SELECT manifest_sha256, state, request_id FROM updates ORDER BY number",
-          "SELECT manifest_sha256, file_id, COALESCE(sealed_sha256, '') FROM update_files ORDER BY manifest_sha256, file_id",
+          "SELECT manifest_sha256, file_id, COALESCE(sealed_sha256, '') FROM update_files ORDER BY manifest_sha256, "
+          "file_id",
           "SELECT plan_id, state, manifest_sha256 FROM rollouts ORDER BY number",
           "SELECT plan_id, device_id, state FROM rollout_devices ORDER BY plan_id, device_id",
           "SELECT device_id, event, COALESCE(code, '') FROM timeline ORDER BY device_id, number"}) {

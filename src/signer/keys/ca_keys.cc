@@ -73,7 +73,8 @@ Result<pki::Certificate> CaKeys::IssuePerson(const PersonId& id, const crypto::P
   return pki::Issue(people_.certificate, *people_.key.signer, options);
 }
 
-Result<pki::Certificate> CaKeys::IssueServer(const ServerNames& names, const crypto::PublicKey& key, UnixSeconds now) const {
+Result<pki::Certificate> CaKeys::IssueServer(const ServerNames& names, const crypto::PublicKey& key,
+                                             UnixSeconds now) const {
   pki::IssueOptions options = LeafFor(key, now, kServerLifetime);
   // For people who read it; verifiers look at the SAN only.
   options.common_name = organisation_.text().substr(0, 48) + " server";

@@ -1,7 +1,7 @@
 // The three CAs: server, device, people. Each signs certificates of its own kind and nothing else.
 //
-// Source: trust model sections 1 and 9. What a certificate says comes from the register, never from a request: the id is the
-// single SAN URI (server: DNS names and addresses). Certificates of the CAs are public files in the store `ca`.
+// Source: trust model sections 1 and 9. What a certificate says comes from the register, never from a request: the id
+// is the single SAN URI (server: DNS names and addresses). Certificates of the CAs are public files in the store `ca`.
 // Thread rule: immutable after Load.
 #pragma once
 
@@ -44,7 +44,10 @@ class CaKeys {
     pki::Certificate certificate;
   };
   CaKeys(Organisation organisation, Ca server, Ca device, Ca people)
-      : organisation_(std::move(organisation)), server_(std::move(server)), device_(std::move(device)), people_(std::move(people)) {}
+      : organisation_(std::move(organisation)),
+        server_(std::move(server)),
+        device_(std::move(device)),
+        people_(std::move(people)) {}
 
   Organisation organisation_;
   Ca server_;

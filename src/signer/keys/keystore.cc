@@ -21,7 +21,8 @@ constexpr size_t kSaltBytes = 16;
 constexpr size_t kFileBytesMax = 64 * 1024;
 constexpr crypto::ScryptCost kCost{};
 constexpr std::array<std::string_view, 4> kStores = {"publisher", "online", "log", "ca"};
-constexpr std::array<std::string_view, 6> kPurposes = {"publisher", "director", "log", "server-ca", "device-ca", "people-ca"};
+constexpr std::array<std::string_view, 6> kPurposes = {"publisher", "director",  "log",
+                                                       "server-ca", "device-ca", "people-ca"};
 
 Result<SecretBytes> MasterKey(std::string_view passphrase, ByteView salt) {
   if (passphrase.empty()) return Fail(ErrorCode::kValueOutOfRange, "the passphrase is empty");
@@ -47,10 +48,14 @@ Json HeaderJson(const Header& header) {
 
 Result<crypto::KeyKind> KindFor(crypto::SignatureAlgorithm alg) {
   switch (alg) {
-    case crypto::SignatureAlgorithm::kEs256: return crypto::KeyKind::kP256;
-    case crypto::SignatureAlgorithm::kRs256: return crypto::KeyKind::kRsa3072;
-    case crypto::SignatureAlgorithm::kEdDsa: return crypto::KeyKind::kEd25519;
-    default: return Fail(ErrorCode::kAlgorithmNotAllowed, "keys are made for ES256, RS256 and EdDSA");
+    case crypto::SignatureAlgorithm::kEs256:
+      return crypto::KeyKind::kP256;
+    case crypto::SignatureAlgorithm::kRs256:
+      return crypto::KeyKind::kRsa3072;
+    case crypto::SignatureAlgorithm::kEdDsa:
+      return crypto::KeyKind::kEd25519;
+    default:
+      return Fail(ErrorCode::kAlgorithmNotAllowed, "keys are made for ES256, RS256 and EdDSA");
   }
 }
 
@@ -96,10 +101,14 @@ std::string_view PurposeText(Purpose purpose) { return kPurposes[static_cast<siz
 
 StoreName StoreOf(Purpose purpose) {
   switch (purpose) {
-    case Purpose::kPublisher: return StoreName::kPublisher;
-    case Purpose::kDirector: return StoreName::kOnline;
-    case Purpose::kLog: return StoreName::kLog;
-    default: return StoreName::kCa;
+    case Purpose::kPublisher:
+      return StoreName::kPublisher;
+    case Purpose::kDirector:
+      return StoreName::kOnline;
+    case Purpose::kLog:
+      return StoreName::kLog;
+    default:
+      return StoreName::kCa;
   }
 }
 
@@ -137,11 +146,13 @@ Result<std::unique_ptr<Keystore>> Keystore::Open(const std::string& folder, std:
   return std::unique_ptr<Keystore>(new Keystore(folder, std::move(master)));
 }
 
-Result<KeyFacts> Keystore::Generate(Purpose purpose, crypto::SignatureAlgorithm alg, const std::vector<ProductName>& products) {
+Result<KeyFacts> Keystore::Generate(Purpose purpose, crypto::SignatureAlgorithm alg,
+                                    const std::vector<ProductName>& products) {
   TRY_ASSIGN(const crypto::KeyKind kind, KindFor(alg));
   TRY_ASSIGN(const crypto::PrivateKey key, crypto::PrivateKey::Generate(kind));
   const std::string digits = codec::EncodeHex(key.public_key().thumbprint()).substr(0, 16);
-  Header header{{std::string(PurposeText(purpose)) + "-" + digits, purpose, products, alg, key.public_key()}, StoreOf(purpose)};
+  Header header{{std::string(PurposeText(purpose)) + "-" + digits, purpose, products, alg, key.public_key()},
+                StoreOf(purpose)};
   Json json = HeaderJson(header);
   const std::string aad = json.Serialize();
   const Bytes salt = crypto::RandomBytes(kSaltBytes);

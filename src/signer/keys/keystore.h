@@ -1,10 +1,10 @@
 // Keystore: private keys on disk, encrypted, one purpose each.
 //
-// Source: trust model section 1; platform trap 9 (one scrypt a start). passphrase -> scrypt -> master key; each store folder
-// (publisher, online, log, ca) has its own HKDF key below it, each key file one below that. A file is JSON {version, kid, role, store,
-// products, alg, jwk, salt, nonce, sealed}: AES-256-GCM over PKCS#8 with AAD = every other fact, so that no key can be
-// moved to another purpose, store or product.
-// Thread rule: Create and Open before other threads start. What is loaded is immutable.
+// Source: trust model section 1; platform trap 9 (one scrypt a start). passphrase -> scrypt -> master key; each store
+// folder (publisher, online, log, ca) has its own HKDF key below it, each key file one below that. A file is JSON
+// {version, kid, role, store, products, alg, jwk, salt, nonce, sealed}: AES-256-GCM over PKCS#8 with AAD = every other
+// fact, so that no key can be moved to another purpose, store or product. Thread rule: Create and Open before other
+// threads start. What is loaded is immutable.
 #pragma once
 
 #include <memory>
@@ -48,8 +48,10 @@ class Keystore {
   static Result<std::unique_ptr<Keystore>> Open(const std::string& folder, std::string_view passphrase);
 
   // Makes a key and writes its file durably. The kid is the purpose and 16 hex digits of the thumbprint.
-  Result<KeyFacts> Generate(Purpose purpose, crypto::SignatureAlgorithm alg, const std::vector<ProductName>& products = {});
-  // Every key of the store. Codes: PassphraseWrong (or the file was changed), KeyPurposeWrong (a file of another store), Corrupt.
+  Result<KeyFacts> Generate(Purpose purpose, crypto::SignatureAlgorithm alg,
+                            const std::vector<ProductName>& products = {});
+  // Every key of the store. Codes: PassphraseWrong (or the file was changed), KeyPurposeWrong (a file of another
+  // store), Corrupt.
   Result<std::vector<LoadedKey>> Load(StoreName store) const;
   // A public file beside the keys of a store ("device.crt").
   Status WritePublicFile(StoreName store, std::string_view name, std::string_view text) const;

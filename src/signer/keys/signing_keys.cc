@@ -8,7 +8,8 @@
 namespace fleetseal::signer {
 namespace {
 
-Result<std::string> SignDocument(const DocumentKey& key, std::string_view typ, const std::string& sjwk, const std::string& payload) {
+Result<std::string> SignDocument(const DocumentKey& key, std::string_view typ, const std::string& sjwk,
+                                 const std::string& payload) {
   jose::JwsHeader header;
   header.alg = key.facts.alg;
   header.typ = typ;
@@ -27,8 +28,10 @@ Result<std::vector<DocumentKey>> LoadStore(const Keystore& keystore, StoreName s
 
 Result<DocumentKey> LoadOnly(const Keystore& keystore, StoreName store) {
   TRY_ASSIGN(auto keys, LoadStore(keystore, store));
-  if (keys.empty()) return Fail(ErrorCode::kNotFound, "there is no key in the store " + std::string(StoreNameText(store)));
-  if (keys.size() > 1) return Fail(ErrorCode::kConflict, "several keys in the store " + std::string(StoreNameText(store)));
+  if (keys.empty())
+    return Fail(ErrorCode::kNotFound, "there is no key in the store " + std::string(StoreNameText(store)));
+  if (keys.size() > 1)
+    return Fail(ErrorCode::kConflict, "several keys in the store " + std::string(StoreNameText(store)));
   return std::move(keys.front());
 }
 
@@ -42,7 +45,8 @@ Result<PublisherKeys> PublisherKeys::Load(const Keystore& keystore) {
 
 const KeyFacts* PublisherKeys::Find(const ProductName& product) const {
   for (const auto& key : keys_) {
-    if (std::find(key.facts.products.begin(), key.facts.products.end(), product) != key.facts.products.end()) return &key.facts;
+    if (std::find(key.facts.products.begin(), key.facts.products.end(), product) != key.facts.products.end())
+      return &key.facts;
   }
   return nullptr;
 }

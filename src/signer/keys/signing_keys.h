@@ -1,9 +1,9 @@
 // The keys by what they may sign: publisher, director, log. There is no function here that signs bytes of a caller.
 //
-// Source: trust model section 1: "sign only bytes that the signer itself builds from parsed fields: no digest interface reaches
-// them". A document is built from its struct, typ and header are fixed here. LogKey alone hands out a crypto::Signer, to the log
-// writer, which signs checkpoints; main() wires it and nothing else gets it.
-// Thread rule: immutable after Load; signing may run on many threads.
+// Source: trust model section 1: "sign only bytes that the signer itself builds from parsed fields: no digest interface
+// reaches them". A document is built from its struct, typ and header are fixed here. LogKey alone hands out a
+// crypto::Signer, to the log writer, which signs checkpoints; main() wires it and nothing else gets it. Thread rule:
+// immutable after Load; signing may run on many threads.
 #pragma once
 
 #include <map>
@@ -34,7 +34,8 @@ class PublisherKeys {
   const KeyFacts* FindKid(std::string_view kid) const;
   std::vector<const KeyFacts*> All() const;
   // The compact manifest signature. KeyPurposeWrong unless the key of that kid is made for payload.product.
-  Result<std::string> SignManifest(std::string_view kid, const std::string& sjwk, const manifest::ManifestSignature& payload) const;
+  Result<std::string> SignManifest(std::string_view kid, const std::string& sjwk,
+                                   const manifest::ManifestSignature& payload) const;
 
  private:
   std::vector<DocumentKey> keys_;

@@ -1,4 +1,5 @@
-// fleetseal-signer: keys, register, approvals, CAs, director and log of one organisation. Source: trust model sections 1, 2, 5, 6, 9.
+// fleetseal-signer: keys, register, approvals, CAs, director and log of one organisation. Source: trust model sections
+// 1, 2, 5, 6, 9.
 #include <unistd.h>
 
 #include <charconv>
@@ -18,9 +19,11 @@ namespace {
 
 constexpr const char* kUsage =
     "fleetseal-signer --config FILE [--ready-fd N]                serve the signer's socket\n"
-    "fleetseal-signer --config FILE --create --product V/N ...    make keys, CAs, log and database; prints their public halves\n"
+    "fleetseal-signer --config FILE --create --product V/N ...    make keys, CAs, log and database; prints their "
+    "public halves\n"
     "                 [--algorithm ES256|RS256]\n"
-    "fleetseal-signer --config FILE --adopt FOLDER                take what roots and security keys signed; prints certificates\n";
+    "fleetseal-signer --config FILE --adopt FOLDER                take what roots and security keys signed; prints "
+    "certificates\n";
 
 struct Arguments {
   std::string config;
@@ -40,7 +43,8 @@ Status ReadOne(std::string_view name, std::string_view value, Arguments& argumen
     arguments.create.products.push_back(std::move(product));
   } else if (name == "--algorithm") {
     TRY_ASSIGN(arguments.create.algorithm, crypto::SignatureAlgorithmFromName(value));
-    if (value != "ES256" && value != "RS256") return Fail(ErrorCode::kInvalidArgument, "--algorithm takes ES256 or RS256");
+    if (value != "ES256" && value != "RS256")
+      return Fail(ErrorCode::kInvalidArgument, "--algorithm takes ES256 or RS256");
   } else if (name == "--ready-fd") {
     const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), arguments.ready_fd);
     if (error != std::errc() || end != value.data() + value.size() || arguments.ready_fd < 0) {
@@ -65,7 +69,8 @@ Result<Arguments> Read(const std::vector<std::string_view>& words) {
     }
   }
   if (arguments.config.empty()) return Fail(ErrorCode::kInvalidArgument, "--config is missing");
-  if (arguments.is_create && !arguments.adopt.empty()) return Fail(ErrorCode::kInvalidArgument, "--create and --adopt exclude each other");
+  if (arguments.is_create && !arguments.adopt.empty())
+    return Fail(ErrorCode::kInvalidArgument, "--create and --adopt exclude each other");
   if (arguments.is_create == arguments.create.products.empty()) {
     return Fail(ErrorCode::kInvalidArgument, "--create goes with at least one --product");
   }

@@ -11,13 +11,15 @@ namespace {
 TEST(SignerProgram, CreatesOnceServesAndStops) {
   sys::TempDirectory folder;
   const std::string toml =
-      "organisation = \"acme\"\ndata = \"signer\"\npassphrase = \"passphrase\"\nlog = \"log\"\nsocket = \"signer.sock\"\n"
+      "organisation = \"acme\"\ndata = \"signer\"\npassphrase = \"passphrase\"\nlog = \"log\"\nsocket = "
+      "\"signer.sock\"\n"
       "wrap_socket = \"wrap.sock\"\nlog_file = \"events\"\n";
   ASSERT_TRUE(sys::WriteFileDurably(folder.File("signer.toml"), AsBytes(toml), 0600).has_value());
   ASSERT_TRUE(sys::WriteFileDurably(folder.File("passphrase"), AsBytes("correct horse\n"), 0400).has_value());
   sys::SpawnOptions options;
   options.program = std::string(FLEETSEAL_BIN) + "/fleetseal-signer";
-  options.arguments = {"--config", folder.File("signer.toml"), "--create", "--product", "acme/gateway", "--product", "acme/sensor"};
+  options.arguments = {"--config",   folder.File("signer.toml"), "--create", "--product", "acme/gateway", "--product",
+                       "acme/sensor"};
   const auto created = *sys::RunProgram(options, 60'000);
   ASSERT_TRUE(created.exit.is_success()) << created.output;
   const auto json = codec::ParseJson(std::string_view(created.output).substr(0, created.output.size() - 1));

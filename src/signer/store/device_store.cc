@@ -5,24 +5,28 @@
 namespace fleetseal::signer::store {
 namespace {
 
-#define FLEETSEAL_DEVICE_COLUMNS                                                                                          \
-  "id, state, generation, product, environment, properties, enrolment_key, has_est_code, expires, failed_attempts, "      \
-  "identity_key, receipt_jwk, receipt_kid, encryption_jwk, certificate, certificate_sha256, csr_sha256, enrolled, "       \
+#define FLEETSEAL_DEVICE_COLUMNS                                                                                     \
+  "id, state, generation, product, environment, properties, enrolment_key, has_est_code, expires, failed_attempts, " \
+  "identity_key, receipt_jwk, receipt_kid, encryption_jwk, certificate, certificate_sha256, csr_sha256, enrolled, "  \
   "last_sequence, receipt_generation, receipt_number, receipt_sha256, receipt_sequence"
 constexpr std::string_view kDevice = "SELECT " FLEETSEAL_DEVICE_COLUMNS " FROM devices WHERE id = :id";
 constexpr std::string_view kDevices =
     "SELECT " FLEETSEAL_DEVICE_COLUMNS " FROM devices WHERE id > :after_id ORDER BY id LIMIT :row_limit";
 constexpr std::string_view kPutDevice =
-    "INSERT INTO devices (" FLEETSEAL_DEVICE_COLUMNS ") VALUES (:id, :state, :generation, :product, :environment, :properties, "
-    ":enrolment_key, :has_est_code, :expires, :failed_attempts, :identity_key, :receipt_jwk, :receipt_kid, :encryption_jwk, "
+    "INSERT INTO devices (" FLEETSEAL_DEVICE_COLUMNS
+    ") VALUES (:id, :state, :generation, :product, :environment, :properties, "
+    ":enrolment_key, :has_est_code, :expires, :failed_attempts, :identity_key, :receipt_jwk, :receipt_kid, "
+    ":encryption_jwk, "
     ":certificate, :certificate_sha256, :csr_sha256, :enrolled, :last_sequence, :receipt_generation, :receipt_number, "
     ":receipt_sha256, :receipt_sequence) ON CONFLICT (id) DO UPDATE SET state = excluded.state, "
     "generation = excluded.generation, product = excluded.product, environment = excluded.environment, "
     "properties = excluded.properties, enrolment_key = excluded.enrolment_key, has_est_code = excluded.has_est_code, "
     "expires = excluded.expires, failed_attempts = excluded.failed_attempts, identity_key = excluded.identity_key, "
     "receipt_jwk = excluded.receipt_jwk, receipt_kid = excluded.receipt_kid, encryption_jwk = excluded.encryption_jwk, "
-    "certificate = excluded.certificate, certificate_sha256 = excluded.certificate_sha256, csr_sha256 = excluded.csr_sha256, "
-    "enrolled = excluded.enrolled, last_sequence = excluded.last_sequence, receipt_generation = excluded.receipt_generation, "
+    "certificate = excluded.certificate, certificate_sha256 = excluded.certificate_sha256, csr_sha256 = "
+    "excluded.csr_sha256, "
+    "enrolled = excluded.enrolled, last_sequence = excluded.last_sequence, receipt_generation = "
+    "excluded.receipt_generation, "
     "receipt_number = excluded.receipt_number, receipt_sha256 = excluded.receipt_sha256, "
     "receipt_sequence = excluded.receipt_sequence";
 #undef FLEETSEAL_DEVICE_COLUMNS
@@ -78,12 +82,29 @@ Result<std::vector<DeviceRow>> ListDevices(storage::Session& session, const std:
 }
 
 Status PutDevice(storage::Session& session, const DeviceRow& device) {
-  return Done(session.Execute(
-      kPutDevice, {device.id, device.state, device.generation, device.product, device.environment, device.properties,
-                   device.enrolment_key, device.has_est_code, device.expires, device.failed_attempts, device.identity_key,
-                   device.receipt_jwk, device.receipt_kid, device.encryption_jwk, device.certificate, device.certificate_sha256,
-                   device.csr_sha256, device.enrolled, device.last_sequence, device.receipt_generation, device.receipt_number,
-                   device.receipt_sha256, device.receipt_sequence}));
+  return Done(session.Execute(kPutDevice, {device.id,
+                                           device.state,
+                                           device.generation,
+                                           device.product,
+                                           device.environment,
+                                           device.properties,
+                                           device.enrolment_key,
+                                           device.has_est_code,
+                                           device.expires,
+                                           device.failed_attempts,
+                                           device.identity_key,
+                                           device.receipt_jwk,
+                                           device.receipt_kid,
+                                           device.encryption_jwk,
+                                           device.certificate,
+                                           device.certificate_sha256,
+                                           device.csr_sha256,
+                                           device.enrolled,
+                                           device.last_sequence,
+                                           device.receipt_generation,
+                                           device.receipt_number,
+                                           device.receipt_sha256,
+                                           device.receipt_sequence}));
 }
 
 Result<std::optional<CertificateRow>> FindCertificate(storage::Session& session, const std::string& sha256) {
@@ -93,17 +114,19 @@ Result<std::optional<CertificateRow>> FindCertificate(storage::Session& session,
 }
 
 Status InsertCertificate(storage::Session& session, const CertificateRow& certificate) {
-  return Done(session.Execute(kInsertCertificate, {certificate.sha256, certificate.kind, certificate.subject,
-                                                   certificate.generation, certificate.is_revoked, certificate.log_index}));
+  return Done(
+      session.Execute(kInsertCertificate, {certificate.sha256, certificate.kind, certificate.subject,
+                                           certificate.generation, certificate.is_revoked, certificate.log_index}));
 }
 
 Status RevokeCertificates(storage::Session& session, const std::string& kind, const std::string& subject) {
   return Done(session.Execute(kRevokeCertificates, {kind, subject}));
 }
 
-Result<std::optional<std::string>> FindReceiptHash(storage::Session& session, const std::string& device_id, int64_t generation,
-                                                   int64_t number) {
-  return FirstRow(session, kReceiptHash, {device_id, generation, number}, [](const storage::Row& row) { return row.Text(0); });
+Result<std::optional<std::string>> FindReceiptHash(storage::Session& session, const std::string& device_id,
+                                                   int64_t generation, int64_t number) {
+  return FirstRow(session, kReceiptHash, {device_id, generation, number},
+                  [](const storage::Row& row) { return row.Text(0); });
 }
 
 Status InsertReceipt(storage::Session& session, const ReceiptRow& receipt) {

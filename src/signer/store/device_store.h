@@ -1,7 +1,7 @@
 // Devices, their certificates and receipts.
 //
-// Source: trust model sections 2, 5 and 9. All functions run inside the caller's transaction; codes are those of storage::Session.
-// Thread rule: one transaction, one thread.
+// Source: trust model sections 2, 5 and 9. All functions run inside the caller's transaction; codes are those of
+// storage::Session. Thread rule: one transaction, one thread.
 #pragma once
 
 #include <optional>
@@ -64,8 +64,8 @@ struct ReceiptRow {
   std::string salt;
   int64_t log_index = 0;
 };
-Result<std::optional<std::string>> FindReceiptHash(storage::Session& session, const std::string& device_id, int64_t generation,
-                                                   int64_t number);
+Result<std::optional<std::string>> FindReceiptHash(storage::Session& session, const std::string& device_id,
+                                                   int64_t generation, int64_t number);
 Status InsertReceipt(storage::Session& session, const ReceiptRow& receipt);
 
 }  // namespace fleetseal::signer::store

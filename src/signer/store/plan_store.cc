@@ -6,11 +6,14 @@ namespace fleetseal::signer::store {
 namespace {
 
 constexpr std::string_view kPlan =
-    "SELECT id, document_sha256, compact, product, environment, manifest_sha256, release_counter, is_cancelled FROM plans "
+    "SELECT id, document_sha256, compact, product, environment, manifest_sha256, release_counter, is_cancelled FROM "
+    "plans "
     "WHERE id = :id";
 constexpr std::string_view kInsertPlan =
-    "INSERT INTO plans (id, document_sha256, compact, product, environment, manifest_sha256, release_counter, is_cancelled) "
-    "VALUES (:id, :document_sha256, :compact, :product, :environment, :manifest_sha256, :release_counter, :is_cancelled)";
+    "INSERT INTO plans (id, document_sha256, compact, product, environment, manifest_sha256, release_counter, "
+    "is_cancelled) "
+    "VALUES (:id, :document_sha256, :compact, :product, :environment, :manifest_sha256, :release_counter, "
+    ":is_cancelled)";
 constexpr std::string_view kNewest =
     "SELECT product, environment, MAX(release_counter) FROM plans WHERE is_cancelled = 0 AND NOT EXISTS "
     "(SELECT 1 FROM withdrawn WHERE withdrawn.manifest_sha256 = plans.manifest_sha256) "
@@ -31,7 +34,8 @@ constexpr std::string_view kPackages =
 constexpr std::string_view kInsertPackage = "INSERT INTO packages (version, text) VALUES (:version, :text)";
 constexpr std::string_view kSjwk = "SELECT compact FROM sjwks WHERE kid = :kid";
 constexpr std::string_view kPutSjwk =
-    "INSERT INTO sjwks (kid, compact) VALUES (:kid, :compact) ON CONFLICT (kid) DO UPDATE SET compact = excluded.compact";
+    "INSERT INTO sjwks (kid, compact) VALUES (:kid, :compact) ON CONFLICT (kid) DO UPDATE SET compact = "
+    "excluded.compact";
 constexpr std::string_view kDirector = "SELECT epoch, status_version FROM director_state WHERE id = 1";
 constexpr std::string_view kPutDirector =
     "INSERT INTO director_state (id, epoch, status_version) VALUES (1, :epoch, :status_version) "
@@ -41,25 +45,28 @@ constexpr std::string_view kPutDirector =
 
 Result<std::optional<PlanRow>> FindPlan(storage::Session& session, const std::string& id) {
   return FirstRow(session, kPlan, {id}, [](const storage::Row& row) {
-    return PlanRow{row.Text(0), row.Text(1), row.Text(2), row.Text(3), row.Text(4), row.Text(5), row.Integer(6), row.Bool(7)};
+    return PlanRow{row.Text(0), row.Text(1), row.Text(2),    row.Text(3),
+                   row.Text(4), row.Text(5), row.Integer(6), row.Bool(7)};
   });
 }
 
 Status InsertPlan(storage::Session& session, const PlanRow& plan) {
   return Done(session.Execute(kInsertPlan, {plan.id, plan.document_sha256, plan.compact, plan.product, plan.environment,
-                                             plan.manifest_sha256, plan.release_counter, plan.is_cancelled}));
+                                            plan.manifest_sha256, plan.release_counter, plan.is_cancelled}));
 }
 
 Result<std::vector<NewestRow>> ListNewest(storage::Session& session) {
-  return AllRows(session, kNewest, {},
-                 [](const storage::Row& row) { return NewestRow{row.Text(0), row.Text(1), row.Integer(2)}; });
+  return AllRows(session, kNewest, {}, [](const storage::Row& row) {
+    return NewestRow{row.Text(0), row.Text(1), row.Integer(2)};
+  });
 }
 
 Status SetPlanCancelled(storage::Session& session, const std::string& id) {
   return Done(session.Execute(kCancelPlan, {id}));
 }
 
-Result<std::optional<OrderRow>> FindOrder(storage::Session& session, const std::string& plan_id, const std::string& device_id) {
+Result<std::optional<OrderRow>> FindOrder(storage::Session& session, const std::string& plan_id,
+                                          const std::string& device_id) {
   return FirstRow(session, kOrder, {plan_id, device_id}, [](const storage::Row& row) {
     return OrderRow{row.Text(0),    row.Text(1), row.Integer(2), row.Integer(3),
                     row.Integer(4), row.Text(5), row.Integer(6), row.Text(7)};
@@ -81,8 +88,9 @@ Status SetLastSequence(storage::Session& session, const std::string& device_id, 
 }
 
 Result<std::vector<PackageRow>> ListPackages(storage::Session& session, int64_t from, int64_t limit) {
-  return AllRows(session, kPackages, {from, limit},
-                 [](const storage::Row& row) { return PackageRow{row.Integer(0), row.Text(1)}; });
+  return AllRows(session, kPackages, {from, limit}, [](const storage::Row& row) {
+    return PackageRow{row.Integer(0), row.Text(1)};
+  });
 }
 
 Status InsertPackage(storage::Session& session, const PackageRow& package) {

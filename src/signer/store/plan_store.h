@@ -1,7 +1,7 @@
 // Plans, orders, packages, signed JWKs, the director's numbers.
 //
-// Source: trust model sections 2, 3 and 5. All functions run inside the caller's transaction; codes are those of storage::Session.
-// Thread rule: one transaction, one thread.
+// Source: trust model sections 2, 3 and 5. All functions run inside the caller's transaction; codes are those of
+// storage::Session. Thread rule: one transaction, one thread.
 #pragma once
 
 #include <optional>
@@ -43,7 +43,8 @@ struct OrderRow {
   int64_t log_index = 0;
   std::string salt;
 };
-Result<std::optional<OrderRow>> FindOrder(storage::Session& session, const std::string& plan_id, const std::string& device_id);
+Result<std::optional<OrderRow>> FindOrder(storage::Session& session, const std::string& plan_id,
+                                          const std::string& device_id);
 Result<int64_t> CountOrders(storage::Session& session, const std::string& plan_id);
 // Inserts, or replaces the order of that plan and device (a new generation).
 Status PutOrder(storage::Session& session, const OrderRow& order);

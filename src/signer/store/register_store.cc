@@ -5,11 +5,13 @@
 namespace fleetseal::signer::store {
 namespace {
 
-constexpr std::string_view kPersonByKid = "SELECT id, roles, products, kid, jwk, is_revoked FROM people WHERE kid = :kid";
+constexpr std::string_view kPersonByKid =
+    "SELECT id, roles, products, kid, jwk, is_revoked FROM people WHERE kid = :kid";
 constexpr std::string_view kPersonById = "SELECT id, roles, products, kid, jwk, is_revoked FROM people WHERE id = :id";
 constexpr std::string_view kPeople = "SELECT id, roles, products, kid, jwk, is_revoked FROM people ORDER BY id";
 constexpr std::string_view kPutPerson =
-    "INSERT INTO people (id, roles, products, kid, jwk, is_revoked) VALUES (:id, :roles, :products, :kid, :jwk, :is_revoked) "
+    "INSERT INTO people (id, roles, products, kid, jwk, is_revoked) VALUES (:id, :roles, :products, :kid, :jwk, "
+    ":is_revoked) "
     "ON CONFLICT (id) DO UPDATE SET roles = excluded.roles, products = excluded.products, kid = excluded.kid, "
     "jwk = excluded.jwk, is_revoked = excluded.is_revoked";
 constexpr std::string_view kKeyOwner = "SELECT owner FROM used_keys WHERE thumbprint = :thumbprint";
@@ -18,7 +20,8 @@ constexpr std::string_view kPutUsedKey =
 constexpr std::string_view kState = "SELECT sequence, quorum, security_keys FROM register_state WHERE id = 1";
 constexpr std::string_view kPutState =
     "INSERT INTO register_state (id, sequence, quorum, security_keys) VALUES (1, :sequence, :quorum, :security_keys) "
-    "ON CONFLICT (id) DO UPDATE SET sequence = excluded.sequence, quorum = excluded.quorum, security_keys = excluded.security_keys";
+    "ON CONFLICT (id) DO UPDATE SET sequence = excluded.sequence, quorum = excluded.quorum, security_keys = "
+    "excluded.security_keys";
 constexpr std::string_view kChange =
     "SELECT change_id, sequence, payload_sha256, changes, log_index FROM register_changes WHERE change_id = :change_id";
 constexpr std::string_view kInsertChange =
@@ -57,7 +60,8 @@ Result<std::optional<PersonRow>> FindPerson(storage::Session& session, const std
 Result<std::vector<PersonRow>> ListPeople(storage::Session& session) { return AllRows(session, kPeople, {}, ToPerson); }
 
 Status PutPerson(storage::Session& session, const PersonRow& person) {
-  return Done(session.Execute(kPutPerson, {person.id, person.roles, person.products, person.kid, person.jwk, person.is_revoked}));
+  return Done(session.Execute(kPutPerson,
+                              {person.id, person.roles, person.products, person.kid, person.jwk, person.is_revoked}));
 }
 
 Result<std::optional<std::string>> FindKeyOwner(storage::Session& session, const std::string& thumbprint) {
@@ -93,13 +97,16 @@ Result<std::optional<PolicyRow>> FindPolicy(storage::Session& session, const std
   return FirstRow(session, kPolicy, {product}, ToPolicy);
 }
 
-Result<std::vector<PolicyRow>> ListPolicies(storage::Session& session) { return AllRows(session, kPolicies, {}, ToPolicy); }
+Result<std::vector<PolicyRow>> ListPolicies(storage::Session& session) {
+  return AllRows(session, kPolicies, {}, ToPolicy);
+}
 
 Status PutPolicy(storage::Session& session, const PolicyRow& policy) {
   return Done(session.Execute(kPutPolicy, {policy.product, policy.policy, policy.sha256}));
 }
 
-Result<std::optional<std::string>> FindNonce(storage::Session& session, const std::string& person, const std::string& nonce) {
+Result<std::optional<std::string>> FindNonce(storage::Session& session, const std::string& person,
+                                             const std::string& nonce) {
   return FirstRow(session, kNonce, {person, nonce}, ToText);
 }
 
@@ -115,8 +122,8 @@ Result<std::optional<DocumentRow>> FindDocument(storage::Session& session, const
 }
 
 Status InsertDocument(storage::Session& session, const DocumentRow& document) {
-  return Done(session.Execute(kInsertDocument, {document.sha256, document.typ, document.id, document.person, document.compact,
-                                                document.received, document.log_index}));
+  return Done(session.Execute(kInsertDocument, {document.sha256, document.typ, document.id, document.person,
+                                                document.compact, document.received, document.log_index}));
 }
 
 }  // namespace fleetseal::signer::store

@@ -1,7 +1,7 @@
 // The register's rows: people, used keys, security keys, policies; and the documents and nonces of people.
 //
-// Source: trust model section 2. Texts are as stored (see schema.cc); signer/ parses them. All functions run inside the caller's
-// transaction; codes are those of storage::Session. Thread rule: one transaction, one thread.
+// Source: trust model section 2. Texts are as stored (see schema.cc); signer/ parses them. All functions run inside the
+// caller's transaction; codes are those of storage::Session. Thread rule: one transaction, one thread.
 #pragma once
 
 #include <optional>
@@ -59,7 +59,8 @@ Result<std::vector<PolicyRow>> ListPolicies(storage::Session& session);
 Status PutPolicy(storage::Session& session, const PolicyRow& policy);
 
 // The document that used the nonce; nullopt if it is fresh.
-Result<std::optional<std::string>> FindNonce(storage::Session& session, const std::string& person, const std::string& nonce);
+Result<std::optional<std::string>> FindNonce(storage::Session& session, const std::string& person,
+                                             const std::string& nonce);
 Status InsertNonce(storage::Session& session, const std::string& person, const std::string& nonce,
                    const std::string& document_sha256);
 

@@ -5,26 +5,32 @@
 namespace fleetseal::signer::store {
 namespace {
 
-#define FLEETSEAL_REQUEST_COLUMNS                                                                                          \
-  "id, product, component, version, requester, state, manifest_sha256, manifest, compact, payload, payload_sha256, key_kid, " \
-  "key_thumbprint, policy, policy_sha256, needed, release_counter, issued, expires, reason, manifest_signature, log_index, "  \
+#define FLEETSEAL_REQUEST_COLUMNS                                                                                    \
+  "id, product, component, version, requester, state, manifest_sha256, manifest, compact, payload, payload_sha256, " \
+  "key_kid, "                                                                                                        \
+  "key_thumbprint, policy, policy_sha256, needed, release_counter, issued, expires, reason, manifest_signature, "    \
+  "log_index, "                                                                                                      \
   "evidence_salt"
 constexpr std::string_view kRequest = "SELECT " FLEETSEAL_REQUEST_COLUMNS " FROM requests WHERE id = :id";
 constexpr std::string_view kSignedByManifest =
     "SELECT " FLEETSEAL_REQUEST_COLUMNS " FROM requests WHERE manifest_sha256 = :manifest_sha256 AND state = 'signed'";
 constexpr std::string_view kRequests =
     "SELECT id, product, component, version, requester, state, manifest_sha256, '', '', '', payload_sha256, key_kid, "
-    "key_thumbprint, '', policy_sha256, needed, release_counter, issued, expires, reason, NULL, log_index, NULL FROM requests "
+    "key_thumbprint, '', policy_sha256, needed, release_counter, issued, expires, reason, NULL, log_index, NULL FROM "
+    "requests "
     "ORDER BY ordinal DESC LIMIT :row_limit";
 #undef FLEETSEAL_REQUEST_COLUMNS
 constexpr std::string_view kVersions =
     "SELECT version, state, manifest_sha256, expires FROM requests WHERE product = :product AND component = :component "
     "AND state <> 'rejected'";
 constexpr std::string_view kInsertRequest =
-    "INSERT INTO requests (id, product, component, version, requester, state, manifest_sha256, manifest, compact, payload, "
-    "payload_sha256, key_kid, key_thumbprint, policy, policy_sha256, needed, release_counter, issued, expires, ordinal) VALUES "
+    "INSERT INTO requests (id, product, component, version, requester, state, manifest_sha256, manifest, compact, "
+    "payload, "
+    "payload_sha256, key_kid, key_thumbprint, policy, policy_sha256, needed, release_counter, issued, expires, "
+    "ordinal) VALUES "
     "(:id, :product, :component, :version, :requester, :state, :manifest_sha256, :manifest, :compact, :payload, "
-    ":payload_sha256, :key_kid, :key_thumbprint, :policy, :policy_sha256, :needed, :release_counter, :issued, :expires, "
+    ":payload_sha256, :key_kid, :key_thumbprint, :policy, :policy_sha256, :needed, :release_counter, :issued, "
+    ":expires, "
     "(SELECT COALESCE(MAX(ordinal), 0) + 1 FROM requests))";
 constexpr std::string_view kReject = "UPDATE requests SET state = 'rejected', reason = :reason WHERE id = :id";
 constexpr std::string_view kSign =
@@ -33,13 +39,15 @@ constexpr std::string_view kSign =
 constexpr std::string_view kApprovals =
     "SELECT request_id, person, decision, compact FROM approvals WHERE request_id = :request_id ORDER BY ordinal";
 constexpr std::string_view kInsertApproval =
-    "INSERT INTO approvals (request_id, person, decision, compact, ordinal) VALUES (:request_id, :person, :decision, :compact, "
+    "INSERT INTO approvals (request_id, person, decision, compact, ordinal) VALUES (:request_id, :person, :decision, "
+    ":compact, "
     "(SELECT COALESCE(MAX(ordinal), 0) + 1 FROM approvals WHERE request_id = :same_request))";
 constexpr std::string_view kCounter = "SELECT last FROM counters WHERE name = :name";
 constexpr std::string_view kPutCounter =
     "INSERT INTO counters (name, last) VALUES (:name, :last) ON CONFLICT (name) DO UPDATE SET last = excluded.last";
 constexpr std::string_view kWithdrawn = "SELECT manifest_sha256 FROM withdrawn ORDER BY manifest_sha256";
-constexpr std::string_view kIsWithdrawn = "SELECT manifest_sha256 FROM withdrawn WHERE manifest_sha256 = :manifest_sha256";
+constexpr std::string_view kIsWithdrawn =
+    "SELECT manifest_sha256 FROM withdrawn WHERE manifest_sha256 = :manifest_sha256";
 constexpr std::string_view kInsertWithdrawn =
     "INSERT INTO withdrawn (manifest_sha256) VALUES (:manifest_sha256) ON CONFLICT (manifest_sha256) DO NOTHING";
 constexpr std::string_view kContents =
@@ -93,7 +101,8 @@ Result<std::vector<RequestRow>> ListRequests(storage::Session& session, int64_t 
   return AllRows(session, kRequests, {limit}, ToRequest);
 }
 
-Result<std::vector<VersionRow>> ListVersions(storage::Session& session, const std::string& product, const std::string& component) {
+Result<std::vector<VersionRow>> ListVersions(storage::Session& session, const std::string& product,
+                                             const std::string& component) {
   return AllRows(session, kVersions, {product, component}, [](const storage::Row& row) {
     return VersionRow{row.Text(0), row.Text(1), row.Text(2), row.Integer(3)};
   });
@@ -102,9 +111,10 @@ Result<std::vector<VersionRow>> ListVersions(storage::Session& session, const st
 Status InsertRequest(storage::Session& session, const RequestRow& request) {
   return Done(session.Execute(
       kInsertRequest,
-      {request.id, request.product, request.component, request.version, request.requester, request.state, request.manifest_sha256,
-       request.manifest, request.compact, request.payload, request.payload_sha256, request.key_kid, request.key_thumbprint,
-       request.policy, request.policy_sha256, request.needed, request.release_counter, request.issued, request.expires}));
+      {request.id, request.product, request.component, request.version, request.requester, request.state,
+       request.manifest_sha256, request.manifest, request.compact, request.payload, request.payload_sha256,
+       request.key_kid, request.key_thumbprint, request.policy, request.policy_sha256, request.needed,
+       request.release_counter, request.issued, request.expires}));
 }
 
 Status SetRequestRejected(storage::Session& session, const std::string& id, const std::optional<std::string>& reason) {
@@ -112,7 +122,8 @@ Status SetRequestRejected(storage::Session& session, const std::string& id, cons
 }
 
 Status SetRequestSigned(storage::Session& session, const std::string& id, const SignedFacts& facts) {
-  TRY_ASSIGN(const int64_t rows, session.Execute(kSign, {facts.manifest_signature, facts.log_index, facts.evidence_salt, id}));
+  TRY_ASSIGN(const int64_t rows,
+             session.Execute(kSign, {facts.manifest_signature, facts.log_index, facts.evidence_salt, id}));
   if (rows != 1) return Fail(ErrorCode::kConflict, "the request " + id + " is no longer waiting");
   return {};
 }
@@ -124,12 +135,13 @@ Result<std::vector<ApprovalRow>> ListApprovals(storage::Session& session, const 
 }
 
 Status InsertApproval(storage::Session& session, const ApprovalRow& approval) {
-  return Done(session.Execute(kInsertApproval, {approval.request_id, approval.person, approval.decision, approval.compact,
-                                                approval.request_id}));
+  return Done(session.Execute(kInsertApproval, {approval.request_id, approval.person, approval.decision,
+                                                approval.compact, approval.request_id}));
 }
 
 Result<int64_t> ReadCounter(storage::Session& session, const std::string& name) {
-  TRY_ASSIGN(const auto last, FirstRow(session, kCounter, {name}, [](const storage::Row& row) { return row.Integer(0); }));
+  TRY_ASSIGN(const auto last,
+             FirstRow(session, kCounter, {name}, [](const storage::Row& row) { return row.Integer(0); }));
   return last.value_or(0);
 }
 
@@ -137,7 +149,9 @@ Status PutCounter(storage::Session& session, const std::string& name, int64_t la
   return Done(session.Execute(kPutCounter, {name, last}));
 }
 
-Result<std::vector<std::string>> ListWithdrawn(storage::Session& session) { return AllRows(session, kWithdrawn, {}, ToText); }
+Result<std::vector<std::string>> ListWithdrawn(storage::Session& session) {
+  return AllRows(session, kWithdrawn, {}, ToText);
+}
 
 Result<bool> IsWithdrawn(storage::Session& session, const std::string& manifest_sha256) {
   TRY_ASSIGN(const auto row, FirstRow(session, kIsWithdrawn, {manifest_sha256}, ToText));
@@ -155,8 +169,8 @@ Result<std::vector<ContentRow>> ListContents(storage::Session& session, const st
 }
 
 Status PutContent(storage::Session& session, const ContentRow& content) {
-  return Done(session.Execute(kPutContent, {content.manifest_sha256, content.file_id, content.sealed_sha256, content.sealed_size,
-                                            content.plain_sha256, content.log_index}));
+  return Done(session.Execute(kPutContent, {content.manifest_sha256, content.file_id, content.sealed_sha256,
+                                            content.sealed_size, content.plain_sha256, content.log_index}));
 }
 
 }  // namespace fleetseal::signer::store

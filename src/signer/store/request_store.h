@@ -1,7 +1,7 @@
 // Sign requests, approvals, release counters, withdrawals, sealed contents.
 //
-// Source: trust model sections 2 and 5. All functions run inside the caller's transaction; codes are those of storage::Session.
-// Thread rule: one transaction, one thread.
+// Source: trust model sections 2 and 5. All functions run inside the caller's transaction; codes are those of
+// storage::Session. Thread rule: one transaction, one thread.
 #pragma once
 
 #include <optional>
@@ -49,7 +49,8 @@ struct VersionRow {
   int64_t expires = 0;
 };
 // Of every request for this product and component that was not rejected.
-Result<std::vector<VersionRow>> ListVersions(storage::Session& session, const std::string& product, const std::string& component);
+Result<std::vector<VersionRow>> ListVersions(storage::Session& session, const std::string& product,
+                                             const std::string& component);
 Status InsertRequest(storage::Session& session, const RequestRow& request);
 Status SetRequestRejected(storage::Session& session, const std::string& id, const std::optional<std::string>& reason);
 struct SignedFacts {

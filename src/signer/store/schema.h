@@ -1,7 +1,7 @@
 // Tables of the signer's database.
 //
-// Source: trust model section 2; platform trap 8 (TEXT and BIGINT only). Hashes and keys are base64url texts, lists are JSON texts.
-// Thread rule: constants.
+// Source: trust model section 2; platform trap 8 (TEXT and BIGINT only). Hashes and keys are base64url texts, lists are
+// JSON texts. Thread rule: constants.
 #pragma once
 
 #include <vector>

@@ -31,12 +31,16 @@ class DeviceWorld : public OrganisationWorld {
  public:
   manifest::AllowDevice MakeAllow(const WorldDevice& device) const {
     const auto key = Must(manifest::DeriveEnrolmentKey(device.code, device.id));
-    return {device.id, product, environment, {{"manufacturer", "acme"}, {"model", "gateway"}}, device.generation, key.public_key(), false,
-            now() + 86'400};
+    return {device.id,         product,          environment, {{"manufacturer", "acme"}, {"model", "gateway"}},
+            device.generation, key.public_key(), false,       now() + 86'400};
   }
   WorldDevice MakeDevice(const std::string& id) {
-    WorldDevice device{.id = Must(DeviceId::Parse(id)), .generation = 1, .code = "abcdefghijklmnopqrstuvwxyz", .certificate = {},
-                       .receipt_number = 0, .receipt_previous = {}};
+    WorldDevice device{.id = Must(DeviceId::Parse(id)),
+                       .generation = 1,
+                       .code = "abcdefghijklmnopqrstuvwxyz",
+                       .certificate = {},
+                       .receipt_number = 0,
+                       .receipt_previous = {}};
     return device;
   }
   void Allow(const WorldDevice& device) {
@@ -44,13 +48,19 @@ class DeviceWorld : public OrganisationWorld {
     (void)Must(RegisterChange(core(), {SignAs("olga", manifest::kTypRegisterChange, change.Build())}));
   }
   std::string Proof(const WorldDevice& device) const {
-    manifest::DeviceKeys keys{device.id, device.generation, crypto::HashSha256(csr_of(device)), device.receipt_key.key(),
-                              device.encryption.public_key(), now()};
+    manifest::DeviceKeys keys{device.id,
+                              device.generation,
+                              crypto::HashSha256(csr_of(device)),
+                              device.receipt_key.key(),
+                              device.encryption.public_key(),
+                              now()};
     return ProofOf(device, keys);
   }
   std::string ProofOf(const WorldDevice& device, const manifest::DeviceKeys& keys) const {
-    const manifest::Enrolment enrolment{device.id, SignAs(device.receipt_key, manifest::kTypDeviceKeys, keys.Build()), now()};
-    const WorldKey code_key{"", std::make_shared<const crypto::SoftwareSigner>(Must(manifest::DeriveEnrolmentKey(device.code, device.id)))};
+    const manifest::Enrolment enrolment{device.id, SignAs(device.receipt_key, manifest::kTypDeviceKeys, keys.Build()),
+                                        now()};
+    const WorldKey code_key{
+        "", std::make_shared<const crypto::SoftwareSigner>(Must(manifest::DeriveEnrolmentKey(device.code, device.id)))};
     return SignAs(code_key, manifest::kTypEnrolment, enrolment.Build());
   }
   // ECDSA is not deterministic: one request a device.
@@ -59,7 +69,9 @@ class DeviceWorld : public OrganisationWorld {
     if (csr.empty()) csr = device.Csr();
     return csr;
   }
-  EnrolInput Input(const WorldDevice& device) const { return {device.id, csr_of(device), Proof(device), std::nullopt, "192.0.2.1"}; }
+  EnrolInput Input(const WorldDevice& device) const {
+    return {device.id, csr_of(device), Proof(device), std::nullopt, "192.0.2.1"};
+  }
   WorldDevice Enrolled(const std::string& id) {
     WorldDevice device = MakeDevice(id);
     Allow(device);

@@ -24,7 +24,8 @@ namespace fleetseal::signer::testing {
 // Refuses to write while a test says so.
 class FaultLog final : public translog::LogWriter {
  public:
-  FaultLog(std::unique_ptr<translog::LogWriter> inner, const bool& is_failing) : inner_(std::move(inner)), is_failing_(is_failing) {}
+  FaultLog(std::unique_ptr<translog::LogWriter> inner, const bool& is_failing)
+      : inner_(std::move(inner)), is_failing_(is_failing) {}
   void Append(Bytes leaf, Done done) override {
     if (is_failing_) return done(Fail(ErrorCode::kLogNotWritable, "the test's log is full"));
     inner_->Append(std::move(leaf), std::move(done));
@@ -102,8 +103,9 @@ class OrganisationWorld : public PeopleWorld {
     listing.not_before = now() - 3600;
     listing.not_after = now() + 30 * 86'400;
     package.signing_keys.push_back(listing);
-    const std::string sjwk = Must(jose::SignSjwk(*roots[0].signer, {roots[0].kid, roots[0].alg(), jose::ModulusForm::kBase64Url},
-                                                 {jwk.key, listing.kid.text(), listing.alg}));
+    const std::string sjwk =
+        Must(jose::SignSjwk(*roots[0].signer, {roots[0].kid, roots[0].alg(), jose::ModulusForm::kBase64Url},
+                            {jwk.key, listing.kid.text(), listing.alg}));
     Write("sjwk/" + listing.kid.text() + ".jws", sjwk + "\n");
   }
   void WriteAdoption(const Json& created) {
@@ -119,7 +121,9 @@ class OrganisationWorld : public PeopleWorld {
     log.origin = created.Find("log")->Find("origin")->as_string();
     log.vkeys = {Must(manifest::VkeyToPackage(created.Find("log")->Find("vkey")->as_string()))};
     package.logs = {log};
-    const auto der = [&](const char* name) { return Must(pki::Certificate::FromPem(created.Find("cas")->Find(name)->as_string())).der(); };
+    const auto der = [&](const char* name) {
+      return Must(pki::Certificate::FromPem(created.Find("cas")->Find(name)->as_string())).der();
+    };
     package.server_cas = {der("server")};
     package.device_cas = {der("device")};
     Write("package.json", SignPackage(package));
@@ -128,8 +132,8 @@ class OrganisationWorld : public PeopleWorld {
     Write("security.json", Json::MakeObject().Set("quorum", 2).Set("keys", std::move(keys)).Serialize());
     using enum manifest::PersonRole;
     const auto change = MakeChange({Add("alice", {kPublisher}), Add("bob", {kApprover}), Add("carol", {kApprover}),
-                                    Add("paul", {kPublisher, kApprover}), Add("olga", {kOperator}), Add("sam", {kSecurity}),
-                                    manifest::SetPolicy{MakePolicy(2)}});
+                                    Add("paul", {kPublisher, kApprover}), Add("olga", {kOperator}),
+                                    Add("sam", {kSecurity}), manifest::SetPolicy{MakePolicy(2)}});
     change_sequence = change.sequence;
     Json jws = Json::MakeArray();
     for (const auto& one : BySecurity(change)) jws.Push(Json(one));

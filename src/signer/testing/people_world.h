@@ -51,7 +51,8 @@ class PeopleWorld {
   Bytes Nonce() { return crypto::RandomBytes(manifest::kNonceBytes); }
   std::string Number(const std::string& prefix) { return prefix + "-" + std::to_string(next_number++); }
   std::string SignAs(const WorldKey& key, std::string_view typ, const std::string& payload) const {
-    return Must(jose::SignCompact(*key.signer, {key.alg(), std::string(typ), key.key().key_id(), std::nullopt}, AsBytes(payload)));
+    return Must(jose::SignCompact(*key.signer, {key.alg(), std::string(typ), key.key().key_id(), std::nullopt},
+                                  AsBytes(payload)));
   }
   std::string SignAs(const std::string& id, std::string_view typ, const std::string& payload) const {
     return SignAs(people.at(id).key, typ, payload);
@@ -88,7 +89,8 @@ class PeopleWorld {
     const std::string text = manifest::BuildProtected(model);
     std::vector<manifest::PackageSignature> signatures;
     for (const size_t i : by) {
-      signatures.push_back({Must(KeyId::Parse(roots[i].kid)), roots[i].alg(), Must(roots[i].signer->Sign(roots[i].alg(), AsBytes(text)))});
+      signatures.push_back({Must(KeyId::Parse(roots[i].kid)), roots[i].alg(),
+                            Must(roots[i].signer->Sign(roots[i].alg(), AsBytes(text)))});
     }
     return manifest::AssemblePackage(text, {}, signatures);
   }

@@ -39,7 +39,8 @@ class SignerWorld : public DeviceWorld {
     return request;
   }
   Result<api::signing::SubmitAnswer> Submit(const manifest::SignRequest& request, const std::string& manifest) {
-    return SubmitRequest(core(), SignAs(request.requester.text(), manifest::kTypRequest, request.Build()), AsBytes(manifest));
+    return SubmitRequest(core(), SignAs(request.requester.text(), manifest::kTypRequest, request.Build()),
+                         AsBytes(manifest));
   }
   api::signing::SubmitAnswer Submitted(const std::string& version, const std::string& requester = "alice") {
     const std::string manifest = MakeManifest(version);
@@ -61,7 +62,8 @@ class SignerWorld : public DeviceWorld {
   std::string Signed(const manifest::Approval& approval) const {
     return SignAs(approval.approver.text(), manifest::kTypApproval, approval.Build());
   }
-  Result<api::signing::ApproveAnswer> ApproveBy(const api::signing::SubmitAnswer& submitted, const std::string& approver) {
+  Result<api::signing::ApproveAnswer> ApproveBy(const api::signing::SubmitAnswer& submitted,
+                                                const std::string& approver) {
     return Approve(core(), Signed(MakeApproval(submitted, approver)));
   }
   // A signed update of that version; its manifest's hash.
@@ -94,9 +96,11 @@ class SignerWorld : public DeviceWorld {
     plan.expires = now() + 7 * 86'400;
     return plan;
   }
-  std::string Signed(const manifest::Plan& plan) const { return SignAs(plan.operator_id.text(), manifest::kTypPlan, plan.Build()); }
-  manifest::Revocation MakeRevocation(manifest::RevocationKind kind, manifest::RevocationAction action, const std::string& subject,
-                                      const std::string& person) {
+  std::string Signed(const manifest::Plan& plan) const {
+    return SignAs(plan.operator_id.text(), manifest::kTypPlan, plan.Build());
+  }
+  manifest::Revocation MakeRevocation(manifest::RevocationKind kind, manifest::RevocationAction action,
+                                      const std::string& subject, const std::string& person) {
     manifest::Revocation revocation;
     revocation.revocation_id = Must(RequestId::Parse(Number("revocation")));
     revocation.kind = kind;

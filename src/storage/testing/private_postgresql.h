@@ -1,4 +1,5 @@
-// A PostgreSQL server of a test's own: new cluster, unix socket only, in a directory of its own below /tmp, gone at the end.
+// A PostgreSQL server of a test's own: new cluster, unix socket only, in a directory of its own below /tmp, gone at the
+// end.
 //
 // PostgreSQL refuses to run as root: then it runs as the user postgres. Binaries: /usr/lib/postgresql/<newest>/bin.
 // For tests only; header-only, so that no library links it. The thread that starts it must outlive it.
@@ -68,16 +69,18 @@ class PrivatePostgresql {
       user_ = sys::ChildUser{entry->pw_uid, entry->pw_gid, {}};
       if (chown(name, entry->pw_uid, entry->pw_gid) != 0) return Fail(ErrorCode::kStorageFailed, "chown");
     }
-    TRY_ASSIGN(const auto outcome, sys::RunProgram(Options("initdb", {"-D", directory_ + "/data", "-U", "fleetseal", "-A", "trust", "-E", "UTF8",
-                                                                      "--no-locale", "--no-sync"}),
-                                                   60'000));
+    TRY_ASSIGN(const auto outcome,
+               sys::RunProgram(Options("initdb", {"-D", directory_ + "/data", "-U", "fleetseal", "-A", "trust", "-E",
+                                                  "UTF8", "--no-locale", "--no-sync"}),
+                               60'000));
     if (!outcome.exit.is_success()) return Fail(ErrorCode::kProcessFailed, "initdb: " + outcome.output);
     return {};
   }
 
   Status Launch() {
-    sys::SpawnOptions options = Options("postgres", {"-D", directory_ + "/data", "-k", directory_, "-c", "listen_addresses=", "-c", "shared_buffers=16MB",
-                                                     "-c", "logging_collector=off", "-c", "max_connections=20"});
+    sys::SpawnOptions options =
+        Options("postgres", {"-D", directory_ + "/data", "-k", directory_, "-c", "listen_addresses=", "-c",
+                             "shared_buffers=16MB", "-c", "logging_collector=off", "-c", "max_connections=20"});
     options.death_signal = SIGQUIT;
     TRY_ASSIGN(log_, sys::OpenFile(directory_ + "/server.log", O_WRONLY | O_CREAT, 0600));
     options.standard_output = log_.get();

@@ -16,8 +16,10 @@ constexpr std::string_view kSwapLock =
     "WHERE origin = :origin AND size = :old_size AND root = :old_root";
 constexpr std::string_view kInsertStaged =
     "INSERT INTO translog_staged (origin, first, count, bundle) VALUES (:origin, :first, :count, :bundle)";
-constexpr std::string_view kSelectStaged = "SELECT first, count, bundle FROM translog_staged WHERE origin = :origin ORDER BY first";
-constexpr std::string_view kDeleteStaged = "DELETE FROM translog_staged WHERE origin = :origin AND first + count <= :durable";
+constexpr std::string_view kSelectStaged =
+    "SELECT first, count, bundle FROM translog_staged WHERE origin = :origin ORDER BY first";
+constexpr std::string_view kDeleteStaged =
+    "DELETE FROM translog_staged WHERE origin = :origin AND first + count <= :durable";
 
 Result<LockRow> ReadLockRow(const storage::Row& row) {
   TRY_ASSIGN_CONTEXT(const Sha256 root, codec::DecodeHexSha256(row.Text(1)), "log lock row");
@@ -62,11 +64,13 @@ class SqlLockStore final : public LockStore {
     });
   }
 
-  Status Advance(const LockRow& from, const LockRow& to, const StagedGroup& group, uint64_t files_durable_size) override {
+  Status Advance(const LockRow& from, const LockRow& to, const StagedGroup& group,
+                 uint64_t files_durable_size) override {
     const std::string bundle = codec::EncodeBase64(merkle::EncodeEntries(group.leaves));
     return database_.WithTransaction([&](storage::Session& session) -> Status {
-      TRY_ASSIGN(const int64_t swapped, session.Execute(kSwapLock, {ToSql(to.size), codec::EncodeHex(to.root), to.checkpoint_note, origin_,
-                                                                    ToSql(from.size), codec::EncodeHex(from.root)}));
+      TRY_ASSIGN(const int64_t swapped,
+                 session.Execute(kSwapLock, {ToSql(to.size), codec::EncodeHex(to.root), to.checkpoint_note, origin_,
+                                             ToSql(from.size), codec::EncodeHex(from.root)}));
       if (swapped != 1) return Fail(ErrorCode::kLogForked, "another writer has moved the log's lock row");
       TRY(session.Execute(kInsertStaged, {origin_, ToSql(group.first), ToSql(group.leaves.size()), bundle}));
       TRY(session.Execute(kDeleteStaged, {origin_, ToSql(files_durable_size)}));
@@ -82,11 +86,13 @@ class SqlLockStore final : public LockStore {
 }  // namespace
 
 std::vector<storage::Migration> Migrations() {
-  return {{1,
-           "lock row and staged leaves",
-           {"CREATE TABLE translog_lock (origin TEXT PRIMARY KEY, size BIGINT NOT NULL, root TEXT NOT NULL, checkpoint TEXT NOT NULL)",
-            "CREATE TABLE translog_staged (origin TEXT NOT NULL REFERENCES translog_lock (origin), first BIGINT NOT NULL, "
-            "count BIGINT NOT NULL, bundle TEXT NOT NULL, PRIMARY KEY (origin, first))"}}};
+  return {
+      {1,
+       "lock row and staged leaves",
+       {"CREATE TABLE translog_lock (origin TEXT PRIMARY KEY, size BIGINT NOT NULL, root TEXT NOT NULL, checkpoint "
+        "TEXT NOT NULL)",
+        "CREATE TABLE translog_staged (origin TEXT NOT NULL REFERENCES translog_lock (origin), first BIGINT NOT NULL, "
+        "count BIGINT NOT NULL, bundle TEXT NOT NULL, PRIMARY KEY (origin, first))"}}};
 }
 
 std::unique_ptr<LockStore> MakeSqlLockStore(storage::Database& database, std::string origin) {

@@ -1,9 +1,10 @@
-// The lock row of a log: the one place that says how far the log is, and the staged leaves that its files may still lack.
+// The lock row of a log: the one place that says how far the log is, and the staged leaves that its files may still
+// lack.
 //
-// Source: reference/tlog.md section 6 (Sunlight's order). Staged leaves are rows beside the lock row and committed with it,
-// so one durable write covers both and no staging file can be orphaned. Only this row must never be lost or turned back; the files can be
-// written again from the staged leaves. Durable: when Create or Advance returns success.
-// Thread rule: one thread at a time.
+// Source: reference/tlog.md section 6 (Sunlight's order). Staged leaves are rows beside the lock row and committed with
+// it, so one durable write covers both and no staging file can be orphaned. Only this row must never be lost or turned
+// back; the files can be written again from the staged leaves. Durable: when Create or Advance returns success. Thread
+// rule: one thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -44,9 +45,11 @@ class LockStore {
   virtual Status Create(const LockRow& row) = 0;
   // NotFound if there is no such log; Corrupt.
   virtual Result<LockState> Load() = 0;
-  // In one transaction: replaces `from` by `to`, adds `group`, forgets groups that end at or below `files_durable_size`.
-  // LogForked if the row is no longer `from`: another writer has the log. After another error it is unknown whether it happened.
-  virtual Status Advance(const LockRow& from, const LockRow& to, const StagedGroup& group, uint64_t files_durable_size) = 0;
+  // In one transaction: replaces `from` by `to`, adds `group`, forgets groups that end at or below
+  // `files_durable_size`. LogForked if the row is no longer `from`: another writer has the log. After another error it
+  // is unknown whether it happened.
+  virtual Status Advance(const LockRow& from, const LockRow& to, const StagedGroup& group,
+                         uint64_t files_durable_size) = 0;
 };
 
 // Migrations of the tables used here, for storage::Migrate(database, kMigrationModule, ...).

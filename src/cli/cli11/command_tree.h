@@ -28,7 +28,9 @@ std::pair<CLI::App*, std::shared_ptr<T>> AddVerb(CLI::App& parent, Commands& com
   CLI::App* verb = parent.add_subcommand(name, description);
   verb->footer("Example:\n  " + example);
   auto options = std::make_shared<T>();
-  verb->callback([&commands, options, run] { commands.action = [options, run, &commands] { return run(commands.context, *options); }; });
+  verb->callback([&commands, options, run] {
+    commands.action = [options, run, &commands] { return run(commands.context, *options); };
+  });
   return {verb, options};
 }
 

@@ -1,4 +1,5 @@
-// TestLog: a log in a temporary directory over one SQLite database, whose Check() verifies the whole log from storage again.
+// TestLog: a log in a temporary directory over one SQLite database, whose Check() verifies the whole log from storage
+// again.
 //
 // For tests of this folder only. Thread rule: one thread.
 #pragma once
@@ -29,7 +30,8 @@ class FaultyLockStore final : public LockStore {
     return Step([&] { return inner_.Create(row); });
   }
   Result<LockState> Load() override { return inner_.Load(); }
-  Status Advance(const LockRow& from, const LockRow& to, const StagedGroup& group, uint64_t files_durable_size) override {
+  Status Advance(const LockRow& from, const LockRow& to, const StagedGroup& group,
+                 uint64_t files_durable_size) override {
     return Step([&] { return inner_.Advance(from, to, group, files_durable_size); });
   }
 
@@ -72,12 +74,14 @@ class TestLog {
   // Appends `count` leaves that no other call makes, and remembers them if they were acknowledged.
   Result<uint64_t> Append(size_t count) {
     std::vector<Bytes> leaves;
-    for (size_t i = 0; i < count; ++i) leaves.push_back(ToBytes("leaf-" + std::to_string(next_++) + std::string(i % 50, '.')));
+    for (size_t i = 0; i < count; ++i)
+      leaves.push_back(ToBytes("leaf-" + std::to_string(next_++) + std::string(i % 50, '.')));
     TRY_ASSIGN(const uint64_t first, sequencer_->Append(leaves));
     for (size_t i = 0; i < count; ++i) acknowledged_[first + i] = leaves[i];
     return first;
   }
-  // What was acknowledged is on the published log; the lock row agrees with it; the published log extends the one of the Check before.
+  // What was acknowledged is on the published log; the lock row agrees with it; the published log extends the one of
+  // the Check before.
   void Check() {
     const LogReader reader = Reader();
     const auto report = reader.Fsck(Policy());
@@ -89,7 +93,8 @@ class TestLog {
     if (head_) {
       const auto proof = reader.ConsistencyProof(head_->size, head.checkpoint);
       ASSERT_TRUE(proof) << proof.error().ToString();
-      EXPECT_TRUE(merkle::VerifyConsistency(head_->size, head.checkpoint.size, head_->root, head.checkpoint.root, *proof));
+      EXPECT_TRUE(
+          merkle::VerifyConsistency(head_->size, head.checkpoint.size, head_->root, head.checkpoint.root, *proof));
     }
     head_ = head.checkpoint;
     const auto entries = reader.ReadEntries(0, head.checkpoint.size, head.checkpoint);
