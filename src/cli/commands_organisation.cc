@@ -75,7 +75,7 @@ void AddRoot(CLI::App& app, Commands& commands) {
     auto [verb, options] = AddVerb<RootPackageOptions>(
         *noun, commands, "package", "sign a draft of `protected`, or add signatures to a package",
         "fleetseal root package --folder roots --draft draft.json --root root-2 --passphrase-file pass -o "
-        "root-key-package-2.json",
+        "root-package-2.json",
         [](Context& context, const RootPackageOptions& chosen) { return RootPackageSign(context, chosen); });
     verb->add_option("--folder", options->folder, "folder of the roots")->required();
     verb->add_option("--draft", options->protected_file, "draft of `protected`, or a package")->required();
@@ -86,7 +86,7 @@ void AddRoot(CLI::App& app, Commands& commands) {
   {
     auto [verb, options] =
         AddVerb<std::string>(*noun, commands, "show", "say what a package makes devices trust",
-                             "fleetseal root show root-key-package-1.json",
+                             "fleetseal root show root-package-1.json",
                              [](Context& context, const std::string& file) { return RootShow(context, file); });
     verb->add_option("package", *options, "root-key package")->required();
   }

@@ -180,7 +180,7 @@ void AddAuditCommands(CLI::App& app, Commands& commands) {
   }
   auto [verb, options] =
       AddVerb<VerifyOptions>(app, commands, "verify", "judge documents offline with the code of the devices",
-                             "fleetseal verify folder --package root-key-package-1.json",
+                             "fleetseal verify folder --package root-package-1.json",
                              [](Context& context, const VerifyOptions& chosen) { return Verify(context, chosen); });
   verb->add_option("documents", options->paths, "documents or folders of documents")->required();
   verb->add_option("--package", options->trusted_package,

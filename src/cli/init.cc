@@ -206,7 +206,7 @@ Status HoldCeremony(const Organising& made, const SignerKeys& created) {
   package.device_cas.push_back(device_ca.der());
   TRY_ASSIGN(const auto text,
              SignPackage(manifest::BuildProtected(package), package, roots, made.options.is_adu_readable));
-  TRY(WriteText(made.data + "/offline/root-key-package-1.json", text, 0644));
+  TRY(WriteText(made.data + "/offline/root-package-1.json", text, 0644));
   return WriteText(made.adopt + "/package.json", text, 0644);
 }
 
@@ -338,7 +338,7 @@ Status Init(Context& context, const InitOptions& options) {
       .Set("organisation", options.organisation)
       .Set("adminUrl", UrlOf(options, options.admin_port));
   json.Set("deviceUrl", UrlOf(options, options.device_port))
-      .Set("rootPackage", options.data + "/offline/root-key-package-1.json");
+      .Set("rootPackage", options.data + "/offline/root-package-1.json");
   Answer(
       context, json,
       "organisation " + options.organisation + " is made in " + options.data + "\n  " +

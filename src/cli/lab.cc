@@ -174,7 +174,7 @@ Status AddDevices(Context& context, const std::string& directory, const LabOptio
   Context quiet = QuietContext(context, directory);
   TRY_ASSIGN(auto client, AdminClient::OpenAs(quiet, manifest::PersonRole::kOperator));
   TRY_ASSIGN(const auto ca, sys::ReadTextFile(directory + "/org/server/ca/server.crt", 64 * 1024));
-  TRY_ASSIGN(const auto package, sys::ReadTextFile(directory + "/org/offline/root-key-package-1.json", 1024 * 1024));
+  TRY_ASSIGN(const auto package, sys::ReadTextFile(directory + "/org/offline/root-package-1.json", 1024 * 1024));
   for (int number = 1; number <= options.devices; ++number) {
     DeviceAllowOptions allow;
     allow.id = LabDeviceId(number);
@@ -262,10 +262,10 @@ Result<codec::Json> BaseDescription(const std::string& directory, const LabPorts
   json.Set("server_ca", org + "/server/ca/server.crt").Set("device_ca", org + "/server/ca/device.crt");
   json.Set("people_ca", org + "/server/ca/people.crt");
   json.Set("log_url", "https://127.0.0.1:" + std::to_string(ports.device) + "/log");
-  TRY_ASSIGN(const auto text, sys::ReadTextFile(org + "/offline/root-key-package-1.json", 1024 * 1024));
+  TRY_ASSIGN(const auto text, sys::ReadTextFile(org + "/offline/root-package-1.json", 1024 * 1024));
   TRY_ASSIGN(const auto package, manifest::RootPackageDocument::Parse(text));
   TRY_ASSIGN(const auto vkey, manifest::VkeyFromPackage(package.package.logs.front().vkeys.front()));
-  json.Set("log_vkey", vkey).Set("root_package", org + "/offline/root-key-package-1.json");
+  json.Set("log_vkey", vkey).Set("root_package", org + "/offline/root-package-1.json");
   codec::Json identities = codec::Json::MakeObject();
   for (const char* name : kIdentityNames) {
     const std::string folder = org + "/identities/" + name;

@@ -25,7 +25,7 @@ Result<api::installer::OfferDocumentsRequest> LoadDocuments(const std::string& f
   api::installer::OfferDocumentsRequest request;
   TRY_ASSIGN(const auto names, sys::ListDirectory(folder));
   for (const auto& name : names) {
-    if (!name.starts_with("root-key-package-")) continue;
+    if (!name.starts_with("root-package-")) continue;
     TRY_ASSIGN(auto text, sys::ReadTextFile(folder + "/" + name, 1024 * 1024));
     request.packages.push_back(std::move(text));
   }

@@ -159,8 +159,6 @@ Status WriteDocuments(AdminClient& client, const std::string& id, const UpdateSh
   for (const auto& package : ArrayOr(answer, "packages")) {
     if (!package.is_string()) return Fail(ErrorCode::kProtocolError, "a package is no text");
     TRY_ASSIGN(const auto document, manifest::RootPackageDocument::Parse(package.as_string()));
-    TRY(WriteDocument(options.documents, "root-key-package-" + std::to_string(document.package.version) + ".json",
-                      document.text));
     TRY(WriteDocument(options.documents, "root-package-" + std::to_string(document.package.version) + ".json",
                       document.text));
   }

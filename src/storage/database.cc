@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "base/check.h"
+#include "storage/group_commit.h"
 #include "storage/session.h"
 
 namespace fleetseal::storage {
@@ -36,7 +37,10 @@ Result<Target> ParseUrl(const std::string& url) {
 
 class PooledDatabase final : public Database {
  public:
-  PooledDatabase(Target target, int sessions) : target_(std::move(target)), free_slots_(sessions) {}
+  PooledDatabase(Target target, int sessions)
+      : target_(std::move(target)),
+        group_([this](std::vector<GroupPiece*>& pieces) { RunGroup(pieces); }),
+        free_slots_(sessions) {}
 
   Engine engine() const override { return target_.engine; }
 
@@ -47,7 +51,17 @@ class PooledDatabase final : public Database {
   }
 
  protected:
+  // SQLite has one writer, so its writers share commits; PostgreSQL groups the commits of its own sessions.
   Status Run(Access access, const std::function<Status(Session&)>& fn) override {
+    if (access == Access::kWrite && target_.engine == Engine::kSqlite) return group_.Run(fn);
+    return RunAlone(access, fn);
+  }
+
+ public:
+  size_t waiting_writers() const override { return group_.waiting(); }
+
+ private:
+  Status RunAlone(Access access, const std::function<Status(Session&)>& fn) {
     for (int attempt = 1;; ++attempt) {
       TRY_ASSIGN(auto session, Take());
       Status status = RunOnce(*session, access, fn);
@@ -56,7 +70,33 @@ class PooledDatabase final : public Database {
     }
   }
 
- private:
+  void RunGroup(std::vector<GroupPiece*>& pieces) {
+    if (pieces.size() > 1 && CommitTogether(pieces)) return;
+    // One piece needs no savepoint; and if the group could not be committed, each stands or falls alone.
+    for (GroupPiece* piece : pieces) piece->outcome = RunAlone(Access::kWrite, *piece->work);
+  }
+
+  // False if the transaction as a whole failed: then nothing of it is there.
+  bool CommitTogether(const std::vector<GroupPiece*>& pieces) {
+    auto session = Take();
+    if (!session) return false;
+    bool is_good = (*session)->Begin(Access::kWrite).has_value();
+    for (size_t i = 0; is_good && i < pieces.size(); ++i) is_good = RunBehindSavepoint(**session, *pieces[i]);
+    is_good = is_good && (*session)->Commit().has_value();
+    if (!is_good) (*session)->Rollback();
+    Give(*std::move(session));
+    return is_good;
+  }
+
+  // False if the transaction can no longer be used (a full disk rolls all of it back).
+  static bool RunBehindSavepoint(SociSession& session, GroupPiece& piece) {
+    if (!session.Execute("SAVEPOINT piece", {})) return false;
+    piece.outcome = (*piece.work)(session);
+    if (!piece.outcome && piece.outcome.error().code == ErrorCode::kBusy) return false;
+    if (!piece.outcome && !session.Execute("ROLLBACK TO piece", {})) return false;
+    return session.Execute("RELEASE piece", {}).has_value();
+  }
+
   static Status RunOnce(SociSession& session, Access access, const std::function<Status(Session&)>& fn) {
     TRY(session.Begin(access));
     Status status = fn(session);
@@ -96,6 +136,7 @@ class PooledDatabase final : public Database {
   }
 
   const Target target_;
+  GroupCommit group_;
   std::mutex mutex_;
   std::condition_variable is_free_;
   int free_slots_;                                  // guarded by mutex_

@@ -113,9 +113,14 @@ class Database {
 
   virtual Engine engine() const = 0;
 
-  // Runs `fn(Session&)`, which returns a Result<T> or Status, in one transaction: committed if it succeeded, rolled
-  // back if it failed. On a lost race `fn` runs again (up to 8 times), so it may have no other effects than through the
-  // session. Nesting is not possible: `fn` must not call the database.
+  // Transactions that wait to be part of the next shared commit (SQLite; 0 on PostgreSQL).
+  virtual size_t waiting_writers() const = 0;
+
+  // Runs `fn(Session&)`, which returns a Result<T> or Status, in one transaction: committed and durable when this
+  // returns if it succeeded, rolled back if it failed. On SQLite those that wait at the same time share one commit, so
+  // `fn` may run on another caller's thread; on a lost race it runs again (up to 9 times): it may have no other effects
+  // than through the session and what it returns. Nesting is not possible: `fn` must not call the database, nor wait
+  // for anything that another transaction is needed for.
   template <typename Fn>
   auto WithTransaction(Fn&& fn) {
     return RunTyped(Access::kWrite, std::forward<Fn>(fn));

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <atomic>
 #include <limits>
 #include <thread>
 
@@ -296,6 +297,54 @@ TEST_P(DatabaseContract, ConcurrentCountersLoseNoUpdate) {
   count_up(*database_);
   second.join();
   EXPECT_EQ(All().value()[0].Integer(3), 2 * kRounds);
+}
+
+TEST_P(DatabaseContract, WritersThatWaitTogetherCommitTogetherAndFailAlone) {
+  Must("CREATE TABLE pieces (id BIGINT PRIMARY KEY)");
+  constexpr int kWriters = 12;
+  std::atomic<bool> is_open{false};
+  // The first transaction holds the others back until all of them wait (SQLite), or all have started (PostgreSQL).
+  std::atomic<int> started{0};
+  std::vector<std::thread> threads;
+  std::vector<Status> outcomes(kWriters);
+  threads.emplace_back([&] {
+    outcomes[0] = database_->WithTransaction([&](Session& session) -> Status {
+      is_open.store(true);
+      while (started.load() < kWriters - 1 ||
+             (database_->engine() == Engine::kSqlite && database_->waiting_writers() < kWriters - 1)) {
+        std::this_thread::yield();
+      }
+      TRY(session.Execute("INSERT INTO pieces (id) VALUES (:id)", {int64_t{0}}));
+      return {};
+    });
+  });
+  while (!is_open.load()) std::this_thread::yield();
+  for (int i = 1; i < kWriters; ++i) {
+    threads.emplace_back([&, i] {
+      started.fetch_add(1);
+      outcomes[static_cast<size_t>(i)] = database_->WithTransaction([&, i](Session& session) -> Status {
+        TRY(session.Execute("INSERT INTO pieces (id) VALUES (:id)", {int64_t{i}}));
+        if (i % 3 == 0) return Fail(ErrorCode::kConflict, "on purpose");
+        if (i % 3 == 1) return {};
+        TRY(session.Execute("INSERT INTO pieces (id) VALUES (:id)", {int64_t{i}}));  // a duplicate
+        return {};
+      });
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  for (int i = 1; i < kWriters; ++i) {
+    const auto& outcome = outcomes[static_cast<size_t>(i)];
+    if (i % 3 == 1)
+      EXPECT_TRUE(outcome) << i;
+    else
+      EXPECT_EQ(outcome.error().code, i % 3 == 0 ? ErrorCode::kConflict : ErrorCode::kAlreadyExists) << i;
+  }
+  const auto rows =
+      database_->WithSnapshot([](Session& session) { return session.Query("SELECT id FROM pieces ORDER BY id"); });
+  ASSERT_TRUE(rows);
+  std::vector<int64_t> ids;
+  for (const Row& row : *rows) ids.push_back(row.Integer(0));
+  EXPECT_EQ(ids, (std::vector<int64_t>{0, 1, 4, 7, 10}));
 }
 
 TEST_P(DatabaseContract, CommittedRowsAreThereAfterReopening) {

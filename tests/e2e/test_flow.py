@@ -95,7 +95,7 @@ def test_S0_1_S0_7_S1_5_a_new_release_travels_the_whole_way(lab, tmp_path):
         assert active_bytes(lab, device, len(content)) == content
     documents = str(tmp_path / "documents")
     lab.good("update", "show", update, "--documents", documents, "--device", "dev-1")
-    assert {"manifest.json", "manifest.jws", "root-key-package-1.json", "log.proof", "checkpoint", "order.jws", "status.jws"} <= set(os.listdir(documents))
+    assert {"manifest.json", "manifest.jws", "root-package-1.json", "log.proof", "checkpoint", "order.jws", "status.jws"} <= set(os.listdir(documents))
     verdict = lab.good("verify", documents, "--package", lab.info["root_package"])
     assert verdict["trusted"] and {finding["outcome"] for finding in verdict["findings"]} <= {"ok", "skipped"}
 
@@ -152,7 +152,7 @@ def test_S0_15_outsiders_verify_our_jws(lab, tmp_path):
     update = lab.info["update"]["id"]
     documents = str(tmp_path / "documents")
     lab.good("update", "show", update, "--documents", documents, "--device", "dev-1")
-    package = json.load(open(os.path.join(documents, "root-key-package-1.json")))["protected"]
+    package = json.load(open(os.path.join(documents, "root-package-1.json")))["protected"]
     for name in ("manifest.jws", "status.jws", "order.jws"):
         text = open(os.path.join(documents, name)).read()
         header, payload, _ = jws_parts(text)

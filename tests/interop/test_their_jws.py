@@ -42,7 +42,7 @@ def write_documents(world, folder, sign, tmp_path):
     (folder / "manifest.json").write_text(manifest)
     (folder / "manifest.jws").write_text(signature)
     (folder / "log.proof").write_text(world.log.proof(index))
-    (folder / "root-key-package-1.json").write_text(world.package())
+    (folder / "root-package-1.json").write_text(world.package())
     (folder / "status.jws").write_text(world.status())
 
 
