@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """The demo: one real firmware image signed, delivered and installed, then three attacks that come to nothing.
 
-Everything is done with the `fleetseal` command on a lab of three devices; each command is printed before it runs.
+Everything is done with the `fleetseal` command on a lab of three devices; each command is printed before it runs, without
+the --json that it is read with, and with $LAB for the lab's folder.
 """
 import argparse
 import hashlib
@@ -46,7 +47,8 @@ class Lab:
     def run(self, *arguments, is_shown=True, expect=0):
         """Runs one verb; returns (exit code, standard output, standard error)."""
         if is_shown:
-            say("$ fleetseal " + " ".join(arguments))
+            words = (argument.replace(self.folder, "$LAB") for argument in arguments if argument != "--json")
+            say("$ fleetseal " + " ".join(words))
         done = subprocess.run([self.program, *arguments], env=self.environment, capture_output=True, text=True)
         if expect is not None and done.returncode != expect:
             raise Failed(f"fleetseal {' '.join(arguments)} ended with {done.returncode}\n{done.stdout}{done.stderr}")
@@ -56,7 +58,8 @@ class Lab:
         return json.loads(self.run(*arguments, "--json", is_shown=is_shown)[1])
 
     def up(self):
-        say(f"$ fleetseal lab up --dir {self.folder} --devices 3")
+        say(f"LAB={self.folder}")
+        say("$ fleetseal lab up --dir $LAB --devices 3")
         done = subprocess.run([self.program, "lab", "up", "--dir", self.folder, "--devices", "3", "--json"],
                               stdout=subprocess.PIPE, text=True)
         if done.returncode != 0:
@@ -67,6 +70,9 @@ class Lab:
     def device(self, name):
         return next(device for device in self.read("lab", "status", "--dir", self.folder, is_shown=False)["devices"]
                     if device["id"] == name)
+
+    def down(self):
+        subprocess.run([self.program, "lab", "down", "--dir", self.folder], stdin=subprocess.DEVNULL, capture_output=True)
 
     def fingerprint(self, name):
         """What an attack must not change: both slots, the boot choice and the trust state of a device."""
@@ -109,21 +115,23 @@ def make_images(folder, firmware):
 def release(lab, version, image):
     """submit, two approvals, signature, log record, sealing."""
     submitted = lab.read("update", "submit", "--product", PRODUCT, "--version", version, "--compatible", COMPATIBLE, "--file", image)
-    say(f"the manifest of {version} waits for two approvers; the image has not left this machine")
+    say(f"only the manifest of {version} was sent, with the image's hashes; it waits for two approvers")
     for approver in ("approver1", "approver2"):
         answer = lab.read("approval", "approve", submitted["requestId"], "--as", approver)
         say(f"{approver} signed an approval: {answer['state']}")
     say(f"the publisher key signed; the record is on the log at index {answer['logIndex']}, and only then was the signature handed out")
-    update = lab.read("update", "import", submitted["id"], image)
+    update = lab.read("update", "import", f"{PRODUCT}@{version}", image)
+    update["name"] = f"{PRODUCT}@{version}"
     sealed = update["files"][0]["sealedSha256"]
-    say(f"uploaded, compared with the signed manifest, sealed: the server holds ciphertext {sealed[:16]}…, state {update['state']}")
+    say(f"uploaded, compared with the signed manifest, encrypted: the server stores ciphertext {sealed[:16]}…; the update is {update['state']}")
     return update
 
 
 def roll_out(lab, update, devices):
-    plan = lab.read("rollout", "plan", "--update", update["id"], *(part for device in devices for part in ("--device", device)))
+    plan = lab.read("rollout", "plan", "--update", update["name"], *(part for device in devices for part in ("--device", device)))
     lab.read("rollout", "start", plan["planId"])
-    say("the director signed one order for each device of the plan; the update key is wrapped for that device alone")
+    number = "one order" if len(devices) == 1 else f"{len(devices)} orders, one for each device"
+    say(f"the director key signed {number}; the content key in an order is wrapped for its device alone")
     return plan["planId"]
 
 
@@ -166,11 +174,12 @@ def refused(lab, device, before, error):
 def attack_content(lab, update, devices):
     device = devices[0]
     agent = lab.device(device)["agent_pid"]
-    os.kill(agent, signal.SIGSTOP)  # this agent is taken over: we speak to the installer in its place
+    say(f"suppose that someone has taken over the agent of {device}: it is stopped, and we talk to the installer in its place")
+    os.kill(agent, signal.SIGSTOP)
     try:
         plan = roll_out(lab, update, [device])
         documents = os.path.join(lab.folder, "attack-content")
-        lab.run("update", "show", update["id"], "--documents", documents, "--device", device)
+        lab.run("update", "show", update["name"], "--documents", documents, "--device", device)
         sealed = update["files"][0]["sealedSha256"]
         stored = subprocess.run(["find", os.path.join(lab.folder, "org/server/content"), "-type", "f", "-size", "+1k"],
                                 capture_output=True, text=True, check=True).stdout.split()
@@ -190,7 +199,7 @@ def attack_content(lab, update, devices):
         if after != before:
             raise Failed(f"the attack changed {device}")
         say(bold(f"refused: {error['code']}") + f" — {error['title']}")
-        say(f"{device}: the running slot and the boot choice are byte for byte as before; the idle slot is never switched to")
+        say(f"{device}: the running slot and the boot choice are byte for byte as before; what the idle slot got is never started")
     finally:
         os.kill(agent, signal.SIGCONT)
     return plan
@@ -199,25 +208,28 @@ def attack_content(lab, update, devices):
 def story(lab, firmware):
     devices = ["dev-1", "dev-2", "dev-3"]
     chapter(1, "An organisation with three devices, on this machine")
-    say("2 of 3 offline roots, publisher and director keys in the signer, a Merkle log, mutual TLS, every program its own user")
     lab.up()
-    say(f"admin API {lab.info['admin_url']}, device API {lab.info['device_url']}; three devices have enrolled")
+    say("made: three root keys of which two must sign, publisher and director keys in the signer, a Merkle log, TLS certificates")
+    say("running: signer, sealer and server, and an agent and an installer for each device" +
+        (", each program as a user of its own" if os.getuid() == 0 else " (all as you; as root each would be a user of its own)"))
+    say(f"admin API {lab.info['admin_url']}, device API {lab.info['device_url']}; dev-1, dev-2 and dev-3 have enrolled")
 
     chapter(2, "A real image: release 1.0.0")
     images = make_images(os.path.join(lab.folder, "firmware"), firmware)
-    say(f"{images['1.0.0']}: {os.path.getsize(images['1.0.0'])} bytes")
+    say(f"{firmware or 'U-Boot for arm64, as Debian ships it'}: {os.path.getsize(images['1.0.0'])} bytes with a header of its version")
     first = release(lab, "1.0.0", images["1.0.0"])
 
     chapter(3, "Rollout to all devices")
     watch(lab, roll_out(lab, first, devices))
     installed_everywhere(lab, images["1.0.0"], devices)
-    say("each device checked the whole chain offline, wrote its idle slot, booted it, passed the health check, committed, and sent a signed receipt")
+    say("each device checked roots, signatures, log proof and order by itself, wrote its idle slot, switched to it (the restart is")
+    say("simulated here), passed its health check, committed and sent a signed receipt; slots compared with the image: equal")
 
     chapter(4, "The next release: 1.1.0 into the other slot")
     second = release(lab, "1.1.0", images["1.1.0"])
     watch(lab, roll_out(lab, second, devices))
     installed_everywhere(lab, images["1.1.0"], devices)
-    say("all three run 1.1.0; the slot with 1.0.0 is the idle one now")
+    say("all three run 1.1.0 (slots compared with the image); 1.0.0 lies in the idle slots now")
 
     chapter(5, "Attack: one changed bit in the content")
     third = release(lab, "1.2.0", images["1.2.0"])
@@ -226,7 +238,7 @@ def story(lab, firmware):
     chapter(6, "Attack: the order of another device")
     documents = os.path.join(lab.folder, "attack-order")
     watch(lab, roll_out(lab, third, ["dev-2"]))
-    lab.run("update", "show", third["id"], "--documents", documents, "--device", "dev-2")
+    lab.run("update", "show", third["name"], "--documents", documents, "--device", "dev-2")
     before = lab.fingerprint("dev-3")
     refused(lab, "dev-3", before, offer(lab, "dev-3", documents))
 
@@ -235,14 +247,14 @@ def story(lab, firmware):
     outcome = watch(lab, roll_out(lab, first, ["dev-3"]), expect=3)
     if outcome["dev-3"] != ("refused", "RollbackRefused"):
         raise Failed(f"dev-3 did not refuse the older release: {outcome}")
-    refused(lab, "dev-3", before, {"code": "RollbackRefused", "title": "signed, approved, on the log, ordered for this device, but older than what it has run"})
+    refused(lab, "dev-3", before, {"code": "RollbackRefused", "title": "signed, approved, on the log, ordered for dev-3, but older than what it runs"})
 
     chapter(8, "Proof")
-    say(lab.run("audit", "verify")[1].strip())
+    say(lab.run("audit", "verify")[1].strip().replace(", every tile", "\n   every tile"))
     documents = os.path.join(lab.folder, "documents")
-    lab.run("update", "show", third["id"], "--documents", documents, "--device", "dev-2")
+    lab.run("update", "show", third["name"], "--documents", documents, "--device", "dev-2")
     for line in lab.run("verify", documents, "--package", lab.info["root_package"])[1].strip().splitlines():
-        say(line)
+        say(line.replace(lab.folder, "$LAB"))
 
 
 def main():
@@ -257,21 +269,24 @@ def main():
     started = time.monotonic()
     try:
         story(lab, options.firmware)
-    except Failed as failure:
-        print(f"\nthe demo failed: {failure}\nlogs: {folder}/logs", file=sys.stderr)
+    except (Failed, KeyboardInterrupt) as failure:
+        lab.down()
+        why = "was interrupted" if isinstance(failure, KeyboardInterrupt) else f"failed: {failure}"
+        print(f"\nthe demo {why}\nits processes have ended; logs: {folder}/logs", file=sys.stderr)
         return 1
-    finally:
-        if options.once:
-            subprocess.run([lab.program, "lab", "down", "--dir", folder], capture_output=True)
-            if not options.dir and sys.exc_info()[0] is None:
-                shutil.rmtree(folder, ignore_errors=True)
-    print(f"\n{bold('Done')} in {time.monotonic() - started:.0f} s. Three devices updated twice; three attacks refused, nothing changed.")
-    if not options.once:
-        print(f"""The lab is still running. Try:
-   export FLEETSEAL_IDENTITIES={lab.info['env']['FLEETSEAL_IDENTITIES']}
+    print(f"\n{bold('Done')} in {time.monotonic() - started:.0f} s: two releases on three devices, three attacks refused; "
+          "no running slot or boot choice was touched by them.")
+    if options.once:
+        lab.down()
+        if not options.dir:
+            shutil.rmtree(folder, ignore_errors=True)
+        return 0
+    print(f"""The lab is still running. Try:
+   export PATH={os.path.dirname(lab.program)}:$PATH FLEETSEAL_IDENTITIES={lab.info['env']['FLEETSEAL_IDENTITIES']}
    fleetseal device list          fleetseal device timeline dev-1
    fleetseal update list          fleetseal audit query --type manifest-signature
-   fleetseal lab down --dir {folder}""")
+and to end it:
+   fleetseal lab down --dir {folder} && rm -r {folder}""")
     return 0
 
 
