@@ -37,7 +37,7 @@ Result<Sha256> RangeRoot(Range range, const HashReader& reader) {
 }
 
 Status CheckSize(uint64_t size) {
-  if (size > kTreeSizeMax) return Fail(ErrorCode::kInvalidArgument, "tree of more than 2^53 leaves");
+  if (size > kTreeSizeMax) return Fail(ErrorCode::kInvalidArgument, "tree of more than 2^53-1 leaves");
   return {};
 }
 

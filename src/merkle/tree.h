@@ -13,8 +13,8 @@
 
 namespace fleetseal::merkle {
 
-// Greatest tree: sizes stay inside int64 everywhere (JSON, SQL).
-inline constexpr uint64_t kTreeSizeMax = uint64_t{1} << 53;
+// Greatest tree: every size is an integer that JSON holds exactly, so what was accepted can always be stored and read.
+inline constexpr uint64_t kTreeSizeMax = (uint64_t{1} << 53) - 1;
 // A proof holds at most this many hashes.
 inline constexpr size_t kProofHashesMax = 63;
 

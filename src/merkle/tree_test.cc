@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "base/limits.h"
 #include "codec/hex.h"
 #include "merkle/hash.h"
 #include "merkle/tiles.h"
@@ -145,6 +146,8 @@ TEST(Tree, ProofsOutsideTheTreeAreRefused) {
   EXPECT_EQ(RootAt(kTreeSizeMax + 1, reader).error().code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(RightEdge::FromNodes(3, {Sha256{}}).error().code, ErrorCode::kInvalidArgument);
 }
+
+TEST(Tree, GreatestSizeIsOneThatJsonHolds) { EXPECT_EQ(kTreeSizeMax, uint64_t{limits::kJsonIntegerMax}); }
 
 TEST(Tiles, PathsAreTheKnownOnes) {
   EXPECT_EQ(TilePath({0, 999, 256}), "tile/0/999");
