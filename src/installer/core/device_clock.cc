@@ -27,6 +27,11 @@ std::optional<Bytes> DeviceClock::wanted_nonce() const {
   return nonce_;
 }
 
+void DeviceClock::Forget() {
+  anchor_.reset();
+  RenewNonce();
+}
+
 void DeviceClock::SetFromStatus(UnixSeconds now) {
   anchor_ = {.now = now, .boot_ms = clock_.BootMs()};
   RenewNonce();

@@ -28,6 +28,8 @@ class DeviceClock {
   const Bytes& nonce() const { return nonce_; }
   // A status with our nonce said that it is `now`. The nonce is used up.
   void SetFromStatus(UnixSeconds now);
+  // A new epoch undoes what the director's key said about the time: as after a boot.
+  void Forget();
 
  private:
   struct Anchor {

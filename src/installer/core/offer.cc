@@ -62,9 +62,12 @@ Status Machine::OfferPackages(const wire::OfferDocumentsRequest& request, wire::
     auto next_trust = trust::AcceptPackageStep(state_.trust, text);
     if (!next_trust)
       return RecordRefusal("package", crypto::HashSha256(text), next_trust.error(), std::nullopt, outcome);
+    const bool is_new_epoch = next_trust->root_package().director_epoch > state_.trust.root_package().director_epoch;
     PersistedState next = state_;
     next.trust = *std::move(next_trust);
     TRY(Store(std::move(next)));
+    // Trust model section 5: the time that the old epoch's status gave falls with the floor.
+    if (is_new_epoch) clock_.Forget();
     const int64_t version = state_.trust.root_package().version;
     options_.log.Event("package.accepted", {{"version", version}});
     outcome.accepted.push_back("package " + std::to_string(version));
