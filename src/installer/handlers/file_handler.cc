@@ -47,14 +47,20 @@ Result<Target> FileHandler::OpenTarget(const StepPlan& plan) {
   TRY_ASSIGN(sys::FileDescriptor file, sys::OpenFile(New(plan), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0644));
   // Whatever the umask: others read what is installed.
   if (fchmod(file.get(), 0644) != 0) return sys::FailErrno("chmod", New(plan), errno);
+  // The bytes are made durable when they are whole; the name must be by then, or a power cut loses the file.
+  TRY(sys::FsyncDirectory(prefix_));
   return Target{.file = std::move(file), .path = New(plan)};
 }
 
 Status FileHandler::Discard(const StepPlan& plan) { return sys::RemoveFile(New(plan)); }
 
 Status FileHandler::Switch(const StepPlan& plan) {
-  // Repeated after a crash, the new file is in place already and the old one is kept already.
-  if (!sys::FileExists(New(plan))) return {};
+  if (!sys::FileExists(New(plan))) {
+    // Repeated after a crash, the new file is in place already and the old one is kept already.
+    const bool is_done = sys::FileExists(plan.had_previous ? Old(plan) : Final(plan));
+    if (is_done) return {};
+    return Fail(ErrorCode::kCorrupt, "the verified file for " + plan.target + " is gone");
+  }
   if (plan.had_previous && !sys::FileExists(Old(plan))) {
     // A hard link: the name in use never points nowhere.
     if (link(Final(plan).c_str(), Old(plan).c_str()) != 0) return sys::FailErrno("keep", Final(plan), errno);
