@@ -1,6 +1,7 @@
 #include "installer/config.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <limits>
@@ -134,6 +135,9 @@ Status CheckNotWritableByOthers(const std::string& path) {
   if (stat(path.c_str(), &info) != 0) return Fail(ErrorCode::kNotFound, "provisioning: " + path + " is not there");
   if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0)
     return Fail(ErrorCode::kConfigInvalid, path + " is writable by group or others; run: chmod go-w " + path);
+  // An owner can give himself the right to write at any time.
+  if (info.st_uid != 0 && info.st_uid != geteuid())
+    return Fail(ErrorCode::kConfigInvalid, path + " belongs to another user than the installer's; run: chown");
   return {};
 }
 
