@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "installer/core/machine.h"
+#include "jose/jws.h"
 #include "sys/process.h"
 
 namespace fleetseal::installer {
@@ -151,6 +152,8 @@ Result<Machine::Progress> Machine::Advance() {
 
 // Check 12. From here on the good end is fixed in the journal, and no document is taken until the end.
 Result<Machine::Progress> Machine::BeginSwitch() {
+  // A status may have raised the floor above the clock: dates and window wait for a status with our nonce.
+  if (!clock_.is_known(state_.trust)) return Progress::kWaiting;
   const auto recheck = trust::RecheckBeforeSwitch(state_.trust, options_.provisioning.device, *accepted_, Now());
   if (!recheck) {
     const std::optional<manifest::Window>& window = accepted_->order.order().window;
@@ -192,12 +195,21 @@ Status Machine::RequestReboot() {
   return {};
 }
 
+// The order as it was verified when it was taken; a restart of this process has no other copy.
+bool Machine::IsRebootLater() const {
+  const auto jws = jose::UnverifiedJws::Parse(state_.journal->documents.order);
+  if (!jws) return false;
+  const auto order = manifest::Order::Parse(AsText(jws->unverified_payload()));
+  return order && order->reboot == manifest::Reboot::kLater;
+}
+
 Result<Machine::Progress> Machine::Boot() {
   // Without an accepted order in memory this process started after the switch.
   const bool is_same_process = accepted_.has_value();
-  const bool is_later = is_same_process && accepted_->order.order().reboot == manifest::Reboot::kLater;
+  const bool is_later = IsRebootLater();
   if (options_.config.reboot_mode == RebootMode::kSimulate) {
-    if (is_later) return Progress::kWaiting;
+    // Here the process stands for the machine.
+    if (is_later && is_same_process) return Progress::kWaiting;
     if (has_slot_step()) TRY(options_.boot->SimulateBoot());
   } else {
     const std::string boot_id = options_.clock.BootId();

@@ -80,11 +80,20 @@ Status Machine::LoadOrProvision() {
   if (trust->Serialize() == state_.trust.Serialize()) return {};
   PersistedState next = state_;
   next.trust = *std::move(trust);
+  if (next.journal && next.journal->committed_trust) {
+    // The new version may have brought its own package; the commit of this very version must not take it back.
+    TRY_ASSIGN(trust::TrustState committed, trust::TrustState::Parse(*next.journal->committed_trust));
+    auto raised = trust::AcceptBuiltIn(committed, given.packages, given.build_time);
+    if (!raised) return Fail(raised.error());
+    next.journal->committed_trust = raised->Serialize();
+  }
   return Store(std::move(next));
 }
 
 void Machine::TryResume() {
   if (!state_.journal || accepted_ || !IsBeforeSwitch(state_.journal->phase)) return;
+  // As for an order that is offered: without the time there is nothing to judge it by.
+  if (!clock_.is_known(state_.trust)) return;
   const Journal& journal = *state_.journal;
   trust::OrderDocuments documents = journal.documents;
   auto verdict = trust::AcceptOrder(state_.trust, options_.provisioning.device, documents, Now());
@@ -237,6 +246,8 @@ void Machine::Stop() {
   is_stopping_.store(true);
   is_stream_cancelled_.store(true);
   const Lock lock(mutex_);
+  // Again under the lock: a stream that just began, or an abort that just ended, may have taken it back.
+  is_stream_cancelled_.store(true);
   changed_.notify_all();
 }
 

@@ -123,6 +123,7 @@ class Machine {
   // True if the machine runs what the order installed (always true without a slot step).
   Result<bool> IsNewVersionActive() const;
   bool has_slot_step() const;
+  bool IsRebootLater() const;
   Status RequestReboot();
   Handler& HandlerOf(const StepPlan& plan) const;
 

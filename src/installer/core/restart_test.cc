@@ -60,6 +60,40 @@ TEST(Machine, CommandRebootWaitsForTheMachineAndFallsBackWithTheBootLoader) {
   EXPECT_EQ(lab.Receipts().back().outcome, manifest::Outcome::kRolledBack);
 }
 
+TEST(Machine, RestartOfTheProcessDoesNotRebootWhenTheOrderSaysLater) {
+  Lab lab;
+  lab.config.reboot_mode = RebootMode::kCommand;
+  lab.config.reboot_command = {"/bin/true"};
+  lab.Ready();
+  const Release release = lab.SlotRelease(3, "x");
+  manifest::Order order = lab.MakeOrder(release, {"x"});
+  order.reboot = manifest::Reboot::kLater;
+  ASSERT_FALSE(Must(lab.machine->OfferDocuments(lab.Offer(release, order))).refusal);
+  ASSERT_TRUE(lab.Finish());
+  lab.Open();
+  EXPECT_EQ(Must(lab.machine->Advance()), Machine::Progress::kWaiting);
+  EXPECT_EQ(lab.phase(), Phase::kBooting);
+  EXPECT_FALSE(lab.HasLine("reboot.requested"));
+}
+
+TEST(Machine, RestartWithoutTheTimeWaitsForAStatusWithTheNonce) {
+  Lab lab;
+  lab.Ready();
+  const Release release = lab.SlotRelease(3, "x");
+  ASSERT_FALSE(Must(lab.machine->OfferDocuments(lab.Offer(release, lab.MakeOrder(release, {"x"})))).refusal);
+  lab.clock.Set({1000});
+  lab.Open();
+  EXPECT_EQ(lab.phase(), Phase::kAccepted);
+  EXPECT_TRUE(Must(lab.machine->State({})).wanted.empty());
+  auto status = lab.world.MakeStatus();
+  status.nonce = Must(lab.machine->State({})).status_nonce;
+  wire::OfferDocumentsRequest answer;
+  answer.status = lab.world.SignStatus(status);
+  EXPECT_EQ(Must(lab.machine->OfferDocuments(answer)).wanted.size(), 1u);
+  ASSERT_TRUE(lab.Finish());
+  EXPECT_EQ(lab.SlotText('b'), "x");
+}
+
 // A kill at every durable step: afterwards the device runs one whole version, and the same order ends well with one
 // receipt.
 void CrashMatrix(bool is_performed) {
