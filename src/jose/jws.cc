@@ -6,6 +6,7 @@
 #include "base/ids.h"
 #include "codec/base64.h"
 #include "codec/json.h"
+#include "crypto/low_s.h"
 #include "jose/segments.h"
 
 namespace fleetseal::jose {
@@ -99,7 +100,8 @@ Result<std::string> BuildSigningInput(const JwsHeader& header, ByteView payload)
 
 Result<std::string> SignCompact(const crypto::Signer& signer, const JwsHeader& header, ByteView payload) {
   TRY_ASSIGN(std::string compact, BuildSigningInput(header, payload));
-  TRY_ASSIGN_CONTEXT(const Bytes signature, signer.Sign(header.alg, AsBytes(compact)), "signing " + header.typ);
+  TRY_ASSIGN_CONTEXT(Bytes signature, signer.Sign(header.alg, AsBytes(compact)), "signing " + header.typ);
+  if (header.alg == crypto::SignatureAlgorithm::kEs256) crypto::MakeLowS(signature);
   compact += '.';
   compact += codec::EncodeBase64Url(signature);
   return compact;

@@ -1,6 +1,9 @@
 // Enrolment, renewal, imports, plans, orders, status, receipts.
 #include <gtest/gtest.h>
 
+#include "codec/base64.h"
+#include "codec/hex.h"
+#include "crypto/low_s.h"
 #include "pki/chain.h"
 #include "sealing/content_key.h"
 #include "signer/testing/signer_world.h"
@@ -73,6 +76,31 @@ TEST(Enrolment, TenWrongCodesVoidTheEntry) {
   EXPECT_REFUSED_UNCHANGED(world, Enrol(world.core(), world.Input(device)), kEnrolmentCodeUsed);
 }
 
+TEST(Enrolment, TellsStrangersNothingAboutDevices) {
+  SignerWorld world;
+  (void)world.Enrolled("gw-active");
+  (void)world.Enrolled("gw-revoked");
+  (void)Must(Revoke(world.core(), world.Signed(world.MakeRevocation(RevocationKind::kDevice, RevocationAction::kRevoke,
+                                                                    "gw-revoked", "olga"))));
+  world.Allow(world.MakeDevice("gw-allowed"));
+  for (const std::string id : {"gw-active", "gw-revoked", "gw-allowed", "gw-unknown"}) {
+    auto stranger = world.MakeDevice(id);
+    stranger.code = "aaaaaaaaaaaaaaaaaaaaaaaaaa";
+    auto input = world.Input(stranger);
+    const auto by_proof = Enrol(world.core(), input);
+    input.proof.reset();
+    input.code = stranger.code;
+    const auto by_code = Enrol(world.core(), input);
+    input.code.reset();
+    input.proof = "a.b.c";
+    const auto by_nonsense = Enrol(world.core(), input);
+    ASSERT_FALSE(by_proof || by_code || by_nonsense);
+    EXPECT_EQ(by_proof.error().ToString(), "EnrolmentRefused: the code or its proof is not right") << id;
+    EXPECT_EQ(by_code.error().ToString(), by_proof.error().ToString()) << id;
+    EXPECT_NE(by_nonsense.error().code, ErrorCode::kEnrolmentRefused) << id;
+  }
+}
+
 TEST(Enrolment, KeyBelongsToOneDevice) {
   SignerWorld world;
   const auto first = world.Enrolled("gw-1");
@@ -96,6 +124,16 @@ TEST(Enrolment, BareCodeGivesAnIdentityWithoutOrders) {
   const auto orders = Must(MakeOrders(world.core(), plan.plan_id, {device.id}));
   ASSERT_TRUE(orders.orders.front().error.has_value());
   EXPECT_EQ(orders.orders.front().error->code, ErrorCode::kCodeWithoutKeys);
+}
+
+TEST(Enrolment, WhoSawABareCodeEnrolsNoKeysOfItsOwn) {
+  SignerWorld world;
+  const auto device = world.MakeDevice("gw-1");
+  auto allow = world.MakeAllow(device);
+  allow.has_est_code = true;
+  const auto change = world.MakeChange({allow});
+  (void)Must(RegisterChange(world.core(), {world.SignAs("olga", manifest::kTypRegisterChange, change.Build())}));
+  EXPECT_REFUSED_UNCHANGED(world, Enrol(world.core(), world.Input(device)), kEnrolmentRefused);
 }
 
 TEST(Renewal, TakesTheSameKeyEvenAfterExpiryAndNoOther) {
@@ -218,6 +256,36 @@ TEST(Orders, StayInsideThePlan) {
   EXPECT_REFUSED_UNCHANGED(world, MakeOrders(world.core(), plan.plan_id, {first.id, first.id}), kInvalidArgument);
 }
 
+TEST(Orders, OfOthersAreNotStoppedByADeviceThatClaimsTheLastSequence) {
+  SignerWorld world;
+  auto liar = world.Enrolled("gw-1");
+  const auto good = world.Enrolled("gw-2");
+  (void)Must(TakeReceipts(world.core(), {world.MakeReceipt(liar, true, limits::kJsonIntegerMax)}));
+  const auto plan = world.MakePlan(world.DeployableUpdate("1.0.0"));
+  (void)Must(AcceptPlan(world.core(), world.Signed(plan)));
+  const auto answer = Must(MakeOrders(world.core(), plan.plan_id, {liar.id, good.id}));
+  ASSERT_TRUE(answer.orders[0].error.has_value());
+  EXPECT_EQ(answer.orders[0].error->code, ErrorCode::kValueOutOfRange);
+  EXPECT_TRUE(answer.orders[1].order.has_value());
+}
+
+TEST(Orders, BeginAnewWithTheNextEpochOfTheDirector) {
+  SignerWorld world;
+  auto device = world.Enrolled("gw-1");
+  (void)Must(TakeReceipts(world.core(), {world.MakeReceipt(device, true, limits::kJsonIntegerMax)}));
+  auto next = world.package;
+  next.version = 2;
+  next.director_epoch = 2;
+  (void)Must(PublishPackage(world.core(), world.SignPackage(next)));
+  // What the device still tells about the old epoch counts no more.
+  (void)Must(TakeReceipts(world.core(), {world.MakeReceipt(device, true, limits::kJsonIntegerMax)}));
+  const auto plan = world.MakePlan(world.DeployableUpdate("1.0.0"));
+  (void)Must(AcceptPlan(world.core(), world.Signed(plan)));
+  const auto answer = Must(MakeOrders(world.core(), plan.plan_id, {device.id}));
+  ASSERT_TRUE(answer.orders[0].order.has_value());
+  EXPECT_EQ(answer.orders[0].sequence, world.clock.NowMs());
+}
+
 TEST(Orders, EndWithPlanOperatorUpdateAndDevice) {
   SignerWorld world;
   const auto device = world.Enrolled("gw-1");
@@ -301,6 +369,33 @@ TEST(Receipts, AreAcknowledgedOnlyAfterTheirRecord) {
   const std::string receipt = world.MakeReceipt(device);
   world.is_log_failing = true;
   EXPECT_REFUSED_UNCHANGED(world, TakeReceipts(world.core(), {receipt}), kLogNotWritable);
+}
+
+// (r, n - s) verifies as (r, s) does: the same receipt in other bytes.
+std::string WithHighS(const std::string& compact) {
+  const size_t dot = compact.rfind('.') + 1;
+  Bytes signature = Must(codec::DecodeBase64Url(std::string_view(compact).substr(dot)));
+  CHECK(crypto::IsLowS(signature));
+  const Bytes order = Must(codec::DecodeHex("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551"));
+  int borrow = 0;
+  for (size_t i = 32; i-- > 0;) {
+    const int difference = order[i] - signature[32 + i] - borrow;
+    borrow = difference < 0 ? 1 : 0;
+    signature[32 + i] = static_cast<uint8_t>(difference + 256 * borrow);
+  }
+  return compact.substr(0, dot) + codec::EncodeBase64Url(signature);
+}
+
+TEST(Receipts, WhoCarriesThemCannotMakeACloneOfTheDevice) {
+  SignerWorld world;
+  auto device = world.Enrolled("gw-1");
+  const std::string receipt = world.MakeReceipt(device);
+  const std::string before = world.Dump();
+  EXPECT_EQ(Must(TakeReceipts(world.core(), {WithHighS(receipt)})).results[0].code, ErrorCode::kReceiptInvalid);
+  EXPECT_EQ(before, world.Dump());
+  EXPECT_TRUE(Must(TakeReceipts(world.core(), {receipt})).results[0].is_accepted);
+  EXPECT_EQ(Must(TakeReceipts(world.core(), {WithHighS(receipt)})).results[0].code, ErrorCode::kReceiptInvalid);
+  EXPECT_EQ(Must(Devices(world.core(), "", 10)).devices.front().state, api::signing::DeviceState::kActive);
 }
 
 TEST(Receipts, TwoWithOnePlaceQuarantineTheDevice) {

@@ -36,14 +36,24 @@ Result<bool> IsCodeRight(const store::DeviceRow& device, const DeviceId& id, con
   return key.has_value() && IsEqualConstantTime(key->public_key().x(), expected);
 }
 
-Result<std::optional<manifest::Enrolment>> VerifyProof(const store::DeviceRow& device, const std::string& proof) {
+// What can be said of a claim before anybody asks which device it is about.
+Result<std::optional<jose::UnverifiedJws>> ParseProof(const EnrolInput& input) {
+  if (input.proof.has_value() == input.code.has_value()) {
+    return Fail(ErrorCode::kInvalidArgument, "an enrolment has either a proof or a code");
+  }
+  std::optional<jose::UnverifiedJws> jws;
+  if (!input.proof) return jws;
+  TRY_ASSIGN(jws, jose::UnverifiedJws::Parse(*input.proof));
+  if (jws->header().typ != manifest::kTypEnrolment) return Fail(ErrorCode::kTypMismatch, jws->header().typ);
+  if (jws->header().sjwk || !jws->header().kid)
+    return Fail(ErrorCode::kHeaderNotAllowed, "an enrolment has alg, typ and kid");
+  return jws;
+}
+
+Result<std::optional<manifest::Enrolment>> VerifyProof(const store::DeviceRow& device, const jose::UnverifiedJws& jws) {
   std::optional<manifest::Enrolment> verified;
   TRY_ASSIGN(const Bytes point, codec::DecodeBase64Url(device.enrolment_key));
   TRY_ASSIGN(const crypto::PublicKey key, crypto::PublicKey::FromEd25519(point));
-  TRY_ASSIGN(const jose::UnverifiedJws jws, jose::UnverifiedJws::Parse(proof));
-  if (jws.header().typ != manifest::kTypEnrolment) return Fail(ErrorCode::kTypMismatch, jws.header().typ);
-  if (jws.header().sjwk || !jws.header().kid)
-    return Fail(ErrorCode::kHeaderNotAllowed, "an enrolment has alg, typ and kid");
   if (!IsEqualConstantTime(AsBytes(*jws.header().kid), AsBytes(key.key_id())) ||
       !jws.Verify(key, crypto::SignatureAlgorithm::kEdDsa)) {
     return verified;
@@ -74,6 +84,10 @@ Status CheckDeviceKeys(const store::DeviceRow& device, const EnrolInput& input, 
   return {};
 }
 
+// The one answer to whoever does not hold the code. The route is open to everyone: it tells neither which devices there
+// are nor how they stand.
+tl::unexpected<Error> NotProven() { return Fail(ErrorCode::kEnrolmentRefused, "the code or its proof is not right"); }
+
 Status CountFailure(const Core& core, const EnrolInput& input) {
   log::Event(log::Level::kWarning, "enrolment.failed", {{"device", input.device_id.text()}, {"remote", input.remote}});
   const Status stored = core.database().WithTransaction([&](storage::Session& session) -> Status {
@@ -83,24 +97,24 @@ Status CountFailure(const Core& core, const EnrolInput& input) {
     return store::PutDevice(session, *row);
   });
   TRY(stored);
-  return Fail(ErrorCode::kEnrolmentRefused, "the code or its proof is not right");
+  return NotProven();
 }
 
 // What the device proves. A wrong proof is counted against the entry.
 Result<Claim> VerifyClaim(const Core& core, const store::DeviceRow& device, const EnrolInput& input,
-                          crypto::PublicKey identity) {
-  if (input.proof.has_value() == input.code.has_value()) {
-    return Fail(ErrorCode::kInvalidArgument, "an enrolment has either a proof or a code");
-  }
+                          const std::optional<jose::UnverifiedJws>& proof, crypto::PublicKey identity) {
   Claim claim{std::move(identity), std::nullopt};
-  if (input.code) {
-    if (!device.has_est_code) return Fail(ErrorCode::kCodeWithoutKeys, device.id);
+  if (!proof) {
     TRY_ASSIGN(const bool is_right, IsCodeRight(device, input.device_id, *input.code));
     if (!is_right) TRY(CountFailure(core, input));
+    if (!device.has_est_code) return Fail(ErrorCode::kCodeWithoutKeys, device.id);
     return claim;
   }
-  TRY_ASSIGN(const auto enrolment, VerifyProof(device, *input.proof));
+  TRY_ASSIGN(const auto enrolment, VerifyProof(device, *proof));
   if (!enrolment) TRY(CountFailure(core, input));
+  // Whoever saw the bare code on its way (a taken-over server) could make this proof, with keys of its own.
+  if (device.has_est_code)
+    return Fail(ErrorCode::kEnrolmentRefused, "the entry is for a plain EST client: allow the device without estCode");
   if (enrolment->device_id != input.device_id)
     return Fail(ErrorCode::kEnrolmentRefused, "the proof is for another device");
   TRY_ASSIGN(claim.keys, VerifyDeviceKeys(enrolment->keys));
@@ -188,15 +202,14 @@ Result<EnrolAnswer> Issue(const Core& core, store::DeviceRow device, const Claim
 Result<EnrolAnswer> Enrol(Core& core, const EnrolInput& input) {
   const std::shared_lock register_lock(core.register_mutex);
   TRY_ASSIGN(const pki::CertificateRequest request, pki::ParseCertificateRequest(input.csr));
+  TRY_ASSIGN(const auto proof, ParseProof(input));
   // The key lock keeps two devices from registering one key side by side; enrolments are rare enough for one name.
   const auto guard = core.objects.Acquire({"device:" + input.device_id.text(), "enrolment-keys"});
   TRY_ASSIGN(const auto device, FindDevice(core, input.device_id));
-  // Says no more than a wrong code does: the route is open to everyone.
-  if (!device) return Fail(ErrorCode::kEnrolmentRefused, "no entry for " + input.device_id.text());
-  const bool is_repeat = IsRepeat(*device, input, core.Now());
-  if (!is_repeat) TRY(CheckEntry(*device, core.Now()));
-  TRY_ASSIGN(const Claim claim, VerifyClaim(core, *device, input, request.public_key));
-  if (is_repeat) return AnswerFor(*device);
+  if (!device) return NotProven();
+  TRY_ASSIGN(const Claim claim, VerifyClaim(core, *device, input, proof, request.public_key));
+  if (IsRepeat(*device, input, core.Now())) return AnswerFor(*device);
+  TRY(CheckEntry(*device, core.Now()));
   return Issue(core, *device, claim, input);
 }
 

@@ -76,6 +76,9 @@ Status CheckDevice(const Batch& batch, const DeviceId& id, const std::optional<s
   }
   if (!device->receipt_jwk || !device->encryption_jwk)
     return Fail(ErrorCode::kCodeWithoutKeys, id.text() + " has no keys for orders");
+  // A device may say any number in its receipts: that ends its own orders, never those beside it.
+  if (std::max(device->last_sequence, device->receipt_sequence) >= limits::kJsonIntegerMax)
+    return Fail(ErrorCode::kValueOutOfRange, "the sequence of " + id.text() + " is at its end: raise directorEpoch");
   return {};
 }
 
@@ -139,8 +142,6 @@ Status BuildOrder(const Core& core, const Batch& batch, Candidate& candidate) {
   order.epoch = batch.trust->root_package().director_epoch;
   // Trust model section 5: above the last one, the clock in ms, and what the device has told about.
   order.sequence = std::max({candidate.device.last_sequence + 1, core.NowMs(), candidate.device.receipt_sequence + 1});
-  if (order.sequence > limits::kJsonIntegerMax)
-    return Fail(ErrorCode::kValueOutOfRange, "the device's sequence is at its end");
   order.issued = core.Now();
   order.expires = std::min(core.Now() + limits::kOrderLifetimeMax, batch.plan.expires);
   order.package_version = batch.trust->root_package().version;

@@ -31,9 +31,13 @@ Result<int64_t> PublishPackage(Core& core, std::string_view package) {
   if (!next) return Fail(next.error());
   TRY_ASSIGN(const int64_t index,
              core.Record(manifest::PackageLeaf{core.Now(), version, document.signed_sha256}.Build()));
-  TRY(core.database().WithTransaction([&](storage::Session& session) {
+  const bool is_new_epoch = next->root_package().director_epoch > trust->root_package().director_epoch;
+  const Status stored = core.database().WithTransaction([&](storage::Session& session) -> Status {
+    // Whoever ran the numbers of the old epoch to their end is undone by this step (trust model section 5).
+    if (is_new_epoch) TRY(store::RestartSequences(session));
     return store::InsertPackage(session, {version, std::string(package)});
-  }));
+  });
+  TRY(stored);
   core.SetTrust(*std::move(next));
   core.SetCachedStatus(std::nullopt);
   log::Event(log::Level::kInfo, "package.published", {{"version", version}, {"logIndex", index}});

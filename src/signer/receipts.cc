@@ -4,6 +4,7 @@
 
 #include "codec/base64.h"
 #include "crypto/digest.h"
+#include "crypto/low_s.h"
 #include "jose/jwk.h"
 #include "jose/jws.h"
 #include "log/log.h"
@@ -27,6 +28,7 @@ struct ParsedReceipt {
 
 // The work of one call: devices as they will be, receipts to store.
 struct Batch {
+  int64_t epoch = 0;
   std::map<std::string, store::DeviceRow> devices;
   std::vector<store::ReceiptRow> receipts;
   std::vector<std::string> quarantined;
@@ -48,6 +50,10 @@ Status Verify(const store::DeviceRow& device, const ParsedReceipt& parsed) {
   TRY_ASSIGN(const codec::Json json, codec::ParseJson(*device.receipt_jwk));
   TRY_ASSIGN(const jose::Jwk jwk, jose::ParseJwk(json));
   TRY(parsed.jws.Verify(jwk.key, jwk.key.default_algorithm()));
+  // Else whoever carries a receipt could make a second one of it, and have the device taken for a clone.
+  if (parsed.jws.header().alg == crypto::SignatureAlgorithm::kEs256 && !crypto::IsLowS(parsed.jws.signature())) {
+    return Fail(ErrorCode::kReceiptInvalid, "the signature is not in the lower form");
+  }
   if (parsed.receipt.generation != device.generation)
     return Fail(ErrorCode::kReceiptInvalid, "the receipt is of another generation");
   if (device.state == "revoked") return Fail(ErrorCode::kDeviceRevoked, device.id);
@@ -87,7 +93,8 @@ void TakeNext(Batch& batch, store::DeviceRow& device, const manifest::Receipt& r
   device.receipt_generation = receipt.generation;
   device.receipt_number = receipt.number;
   device.receipt_sha256 = sha256;
-  device.receipt_sequence = std::max(device.receipt_sequence, receipt.sequence);
+  // Numbers of another epoch say nothing about this one's (trust model section 5).
+  if (receipt.epoch == batch.epoch) device.receipt_sequence = std::max(device.receipt_sequence, receipt.sequence);
   batch.receipts.push_back({device.id, receipt.generation, receipt.number, sha256, compact, NewSalt(), 0});
 }
 
@@ -151,6 +158,8 @@ std::vector<std::string> DeviceIdsOf(const std::vector<std::string>& receipts) {
 
 Result<Batch> ReadBatch(const Core& core, const std::vector<std::string>& ids) {
   Batch batch;
+  TRY_ASSIGN(const auto trust, core.Trust());
+  batch.epoch = trust->root_package().director_epoch;
   for (const auto& text : ids) {
     TRY_ASSIGN(const DeviceId id, DeviceId::Parse(text));
     TRY_ASSIGN(const auto device, FindDevice(core, id));

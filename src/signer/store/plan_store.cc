@@ -29,6 +29,7 @@ constexpr std::string_view kPutOrder =
     "ON CONFLICT (plan_id, device_id) DO UPDATE SET generation = excluded.generation, epoch = excluded.epoch, "
     "sequence = excluded.sequence, compact = excluded.compact, log_index = excluded.log_index, salt = excluded.salt";
 constexpr std::string_view kLastSequence = "UPDATE devices SET last_sequence = :last_sequence WHERE id = :id";
+constexpr std::string_view kRestartSequences = "UPDATE devices SET last_sequence = 0, receipt_sequence = 0";
 constexpr std::string_view kPackages =
     "SELECT version, text FROM packages WHERE version >= :from_version ORDER BY version LIMIT :row_limit";
 constexpr std::string_view kInsertPackage = "INSERT INTO packages (version, text) VALUES (:version, :text)";
@@ -86,6 +87,8 @@ Status PutOrder(storage::Session& session, const OrderRow& order) {
 Status SetLastSequence(storage::Session& session, const std::string& device_id, int64_t sequence) {
   return Done(session.Execute(kLastSequence, {sequence, device_id}));
 }
+
+Status RestartSequences(storage::Session& session) { return Done(session.Execute(kRestartSequences, {})); }
 
 Result<std::vector<PackageRow>> ListPackages(storage::Session& session, int64_t from, int64_t limit) {
   return AllRows(session, kPackages, {from, limit}, [](const storage::Row& row) {

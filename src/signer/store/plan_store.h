@@ -49,6 +49,8 @@ Result<int64_t> CountOrders(storage::Session& session, const std::string& plan_i
 // Inserts, or replaces the order of that plan and device (a new generation).
 Status PutOrder(storage::Session& session, const OrderRow& order);
 Status SetLastSequence(storage::Session& session, const std::string& device_id, int64_t sequence);
+// Of all devices: a new epoch of the director begins.
+Status RestartSequences(storage::Session& session);
 
 struct PackageRow {
   int64_t version = 0;

@@ -78,14 +78,14 @@ class DeviceWorld : public OrganisationWorld {
     device.certificate = Must(Enrol(core(), Input(device))).certificate;
     return device;
   }
-  std::string MakeReceipt(WorldDevice& device, bool is_kept = true) {
+  std::string MakeReceipt(WorldDevice& device, bool is_kept = true, int64_t sequence = 1) {
     manifest::Receipt receipt;
     receipt.device_id = device.id;
     receipt.generation = device.generation;
     receipt.number = device.receipt_number + 1;
     receipt.previous = device.receipt_previous;
     receipt.epoch = 1;
-    receipt.sequence = 1;
+    receipt.sequence = sequence;
     receipt.outcome = manifest::Outcome::kRefused;
     receipt.code = "NotCompatible";
     receipt.issued = now();
