@@ -6,6 +6,9 @@
 namespace fleetseal::sealer {
 namespace {
 
+// Whoever may not connect holds a place no longer than this.
+constexpr int64_t kRefusedMs = 1'000;
+
 using Serve = void (*)(sys::LocalChannel&, UpdateStore&);
 
 Result<std::unique_ptr<sys::LocalServer>> Listen(const Config& config, const std::string& path, uid_t allowed,
@@ -19,6 +22,7 @@ Result<std::unique_ptr<sys::LocalServer>> Listen(const Config& config, const std
       std::move(options), [allowed, &store, serve](sys::LocalChannel& channel, const sys::PeerCredentials& peer) {
         if (peer.uid != allowed) {
           log::Event(log::Level::kWarning, "peer.refused", {{"uid", peer.uid}});
+          channel.SetTimeoutMs(kRefusedMs);
           // Read first: closing over unread bytes would take the answer with it.
           (void)channel.ReceiveMessage(64 * 1024);
           (void)channel.SendMessage(BuildError({ErrorCode::kPermissionDenied, "this user may not connect here", {}}));

@@ -3,6 +3,7 @@
 
 #include "codec/base64.h"
 #include "crypto/digest.h"
+#include "jose/jws.h"
 #include "log/log.h"
 #include "manifest/log_leaf.h"
 #include "manifest/person_documents.h"
@@ -75,7 +76,11 @@ Status CheckPerson(const Core& core, const store::RequestRow& row, const Person&
   if (requester && requester->person.key == person.key)
     return Fail(ErrorCode::kSelfApproval, "the request has the same key");
   for (const auto& earlier : decided) {
-    if (earlier.person == person.id.text()) return Fail(ErrorCode::kApprovedTwice, person.id.text());
+    if (earlier.person != person.id.text()) continue;
+    TRY_ASSIGN(const jose::UnverifiedJws jws, jose::UnverifiedJws::Parse(earlier.compact));
+    // One that ran out counts no more, so its person may decide anew.
+    if (IsInForce(AsText(jws.unverified_payload()), core.Now()))
+      return Fail(ErrorCode::kApprovedTwice, person.id.text());
   }
   return {};
 }

@@ -9,6 +9,7 @@
 #include "manifest/log_leaf.h"
 #include "manifest/typ.h"
 #include "signer/apply_change.h"
+#include "signer/device_rules.h"
 #include "signer/store/device_store.h"
 #include "signer/verbs.h"
 
@@ -45,10 +46,17 @@ const crypto::PublicKey* FindKey(const SecurityKeys& security, const std::string
   return nullptr;
 }
 
-Status RequireOperator(const Person& person, const manifest::RegisterChange& change) {
+// A device that exists changes hands only between products of one operator: else naming it would take it away from
+// another product's operators.
+Status RequireOperator(const Core& core, const Person& person, const manifest::RegisterChange& change) {
   for (const auto& one : change.changes) {
     const auto* allow = std::get_if<manifest::AllowDevice>(&one);
-    if (allow != nullptr) TRY(RequireRole(person, manifest::PersonRole::kOperator, allow->product));
+    if (allow == nullptr) continue;
+    TRY(RequireRole(person, manifest::PersonRole::kOperator, allow->product));
+    TRY_ASSIGN(const auto known, FindDevice(core, allow->id));
+    if (!known) continue;
+    TRY_ASSIGN(const ProductName product, ProductName::Parse(known->product));
+    TRY(RequireRole(person, manifest::PersonRole::kOperator, product));
   }
   return {};
 }
@@ -56,7 +64,7 @@ Status RequireOperator(const Person& person, const manifest::RegisterChange& cha
 // An operator alone, for a change that only allows devices (ADR 0004).
 Result<VerifiedChange> VerifyByOperator(const Core& core, manifest::RegisterChange change, const std::string& compact) {
   TRY_ASSIGN(PersonDocument document, VerifyPersonDocument(core, compact, manifest::kTypRegisterChange));
-  TRY(RequireOperator(document.person, change));
+  TRY(RequireOperator(core, document.person, change));
   return VerifiedChange{std::move(change), HashText(document.payload), {compact}, document.person.id.text()};
 }
 

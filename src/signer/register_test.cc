@@ -57,6 +57,29 @@ TEST(Register, ChangeFollowsTheLastOneAndUsesFreshKeysAndNonces) {
   EXPECT_REFUSED_UNCHANGED(world, RegisterChange(world.core(), world.BySecurity(unrecorded)), kLogNotWritable);
 }
 
+TEST(Register, AnOperatorTakesNoDeviceFromAnotherProduct) {
+  SignerWorld world;
+  (void)world.Enrolled("gw-1");
+  world.people["otto"] = {"otto", WorldKey::Make("")};
+  const ProductName other = Must(ProductName::Parse("acme/other"));
+  auto otto = world.Add("otto", {PersonRole::kOperator});
+  otto.products = {false, {other}};
+  world.Change(otto);
+  auto thief = world.MakeDevice("gw-1");
+  thief.generation = 2;
+  auto allow = world.MakeAllow(thief);
+  const auto by_otto = [&] {
+    const auto change = world.MakeChange({allow});
+    return RegisterChange(world.core(), {world.SignAs("otto", manifest::kTypRegisterChange, change.Build())});
+  };
+  EXPECT_REFUSED_UNCHANGED(world, by_otto(), kRoleMissing);
+  allow.product = other;
+  EXPECT_REFUSED_UNCHANGED(world, by_otto(), kRoleMissing);
+  allow.id = Must(DeviceId::Parse("gw-2"));
+  allow.generation = 1;
+  EXPECT_TRUE(by_otto().has_value());
+}
+
 TEST(Register, NewSecurityKeysTakeOver) {
   SignerWorld world;
   const WorldKey next = WorldKey::Make("");

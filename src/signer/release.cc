@@ -4,6 +4,7 @@
 #include "crypto/digest.h"
 #include "log/log.h"
 #include "manifest/log_leaf.h"
+#include "manifest/person_documents.h"
 #include "manifest/typ.h"
 #include "sealer/wrap_client.h"
 #include "signer/expectation.h"
@@ -109,6 +110,11 @@ Result<api::signing::RequestState> StateOf(const store::RequestRow& row, UnixSec
   return is_expired ? api::signing::RequestState::kExpired : state;
 }
 
+bool IsInForce(std::string_view approval_payload, UnixSeconds now) {
+  const auto approval = manifest::Approval::Parse(approval_payload);
+  return approval && approval->expires > now;
+}
+
 Result<std::vector<store::ApprovalRow>> ValidApprovals(const Core& core, const store::RequestRow& row) {
   TRY_ASSIGN(const ProductName product, ProductName::Parse(row.product));
   TRY_ASSIGN(const auto stored, core.database().WithSnapshot(
@@ -116,10 +122,12 @@ Result<std::vector<store::ApprovalRow>> ValidApprovals(const Core& core, const s
   std::vector<store::ApprovalRow> valid;
   for (const auto& approval : stored) {
     if (approval.decision != "approve") continue;
-    // Verified anew: a person revoked since, or a row changed in the database, does not count.
+    // Verified anew: a person revoked since, an approval that ran out, or a row changed in the database, does not
+    // count.
     const auto document = VerifyPersonDocument(core, approval.compact, manifest::kTypApproval);
     if (document && document->person.id.text() == approval.person &&
-        RequireRole(document->person, manifest::PersonRole::kApprover, product)) {
+        RequireRole(document->person, manifest::PersonRole::kApprover, product) &&
+        IsInForce(document->payload, core.Now())) {
       valid.push_back(approval);
     }
   }

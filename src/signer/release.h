@@ -26,7 +26,10 @@ struct NewApproval {
   std::string compact;
   Bytes nonce;
 };
-// The stored approvals that still count: their people are registered, unrevoked and approvers of the product.
+// Whether an approval (its payload) has not run out.
+bool IsInForce(std::string_view approval_payload, UnixSeconds now);
+// The stored approvals that still count: their people are registered, unrevoked and approvers of the product, and they
+// have not run out.
 Result<std::vector<store::ApprovalRow>> ValidApprovals(const Core& core, const store::RequestRow& row);
 // Stores the approval, its nonce and its document, as part of the caller's transaction.
 Status StoreApproval(storage::Session& session, const store::RequestRow& row, const NewApproval& approval,

@@ -1,5 +1,6 @@
 // What people and the server may read: requests, people, devices, the organisation.
 #include "codec/base64.h"
+#include "jose/jws.h"
 #include "signer/people.h"
 #include "signer/release.h"
 #include "signer/store/device_store.h"
@@ -24,6 +25,10 @@ Result<RequestRow> RowOf(storage::Session& session, const store::RequestRow& sto
   TRY_ASSIGN(const auto approvals, store::ListApprovals(session, stored.id));
   for (const auto& approval : approvals) {
     if (approval.decision != "approve") continue;
+    if (row.state == RequestState::kWaiting) {
+      TRY_ASSIGN(const jose::UnverifiedJws jws, jose::UnverifiedJws::Parse(approval.compact));
+      if (!IsInForce(AsText(jws.unverified_payload()), now)) continue;
+    }
     TRY_ASSIGN(PersonId person, PersonId::Parse(approval.person));
     row.approved.push_back(std::move(person));
   }

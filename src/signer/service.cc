@@ -11,6 +11,8 @@ namespace {
 
 // An idle connection of the server may stay so long; milliseconds.
 constexpr int64_t kIdleMs = 600'000;
+// Whoever may not connect holds a place no longer than this.
+constexpr int64_t kRefusedMs = 1'000;
 
 }  // namespace
 
@@ -82,6 +84,7 @@ Status SignerService::Listen() {
   const auto serve = [this](sys::LocalChannel& channel, const sys::PeerCredentials& peer) {
     if (peer.uid != config_.server_uid) {
       log::Event(log::Level::kWarning, "peer.refused", {{"uid", peer.uid}});
+      channel.SetTimeoutMs(kRefusedMs);
       // The request is read first: closing over unread bytes would take the answer with it.
       (void)channel.ReceiveMessage();
       (void)channel.SendMessage(

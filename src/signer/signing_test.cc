@@ -221,6 +221,20 @@ TEST(Approvals, OfARevokedPersonDoNotCount) {
   EXPECT_EQ(Must(world.ApproveBy(submitted, "paul")).state, RequestState::kSigned);
 }
 
+TEST(Approvals, ThatRanOutDoNotCountAndMayBeGivenAnew) {
+  SignerWorld world;
+  const auto submitted = world.Submitted("1.0.0");
+  (void)Must(world.ApproveBy(submitted, "bob"));
+  EXPECT_EQ(Must(ShowRequest(world.core(), submitted.request_id)).row.approved.size(), 1U);
+  world.clock.Advance(2 * 3600);
+  EXPECT_TRUE(Must(ShowRequest(world.core(), submitted.request_id)).row.approved.empty());
+  const auto second = Must(world.ApproveBy(submitted, "carol"));
+  EXPECT_EQ(second.state, RequestState::kWaiting) << "bob's approval held for an hour";
+  EXPECT_EQ(second.approved, 1);
+  EXPECT_REFUSED_UNCHANGED(world, world.ApproveBy(submitted, "carol"), kApprovedTwice);
+  EXPECT_EQ(Must(world.ApproveBy(submitted, "bob")).state, RequestState::kSigned);
+}
+
 TEST(Approvals, OldPolicyDoesNotRelease) {
   SignerWorld world;
   const auto submitted = world.Submitted("1.0.0");
@@ -275,6 +289,8 @@ TEST(Dispatch, RefusesOtherUsers) {
   ASSERT_TRUE(world.service->Listen().has_value());
   api::signing::SigningClient client(world.config.socket);
   EXPECT_REFUSED(client.Hello(), kPermissionDenied);
+  auto silent = Must(sys::LocalChannel::Connect(world.config.socket));
+  EXPECT_TRUE(silent.ReceiveMessage().has_value()) << "who says nothing is refused as well, and soon";
 }
 
 }  // namespace

@@ -41,7 +41,9 @@ constexpr std::string_view kApprovals =
 constexpr std::string_view kInsertApproval =
     "INSERT INTO approvals (request_id, person, decision, compact, ordinal) VALUES (:request_id, :person, :decision, "
     ":compact, "
-    "(SELECT COALESCE(MAX(ordinal), 0) + 1 FROM approvals WHERE request_id = :same_request))";
+    "(SELECT COALESCE(MAX(ordinal), 0) + 1 FROM approvals WHERE request_id = :same_request)) "
+    "ON CONFLICT (request_id, person) DO UPDATE SET decision = excluded.decision, compact = excluded.compact, "
+    "ordinal = excluded.ordinal";
 constexpr std::string_view kCounter = "SELECT last FROM counters WHERE name = :name";
 constexpr std::string_view kPutCounter =
     "INSERT INTO counters (name, last) VALUES (:name, :last) ON CONFLICT (name) DO UPDATE SET last = excluded.last";
