@@ -6,8 +6,10 @@
 #include "base/limits.h"
 #include "cli/documents.h"
 #include "codec/base64.h"
+#include "crypto/digest.h"
 #include "jose/jws.h"
 #include "manifest/manifest_signature.h"
+#include "manifest/order.h"
 #include "manifest/typ.h"
 #include "sys/file.h"
 #include "trust/trust.h"
@@ -23,14 +25,24 @@ struct Found {
   std::vector<std::string> others;  // paths of what nobody here can judge
 };
 
+bool IsJudged(std::string_view typ) {
+  return typ == manifest::kTypStatus || typ == manifest::kTypOrder || typ == manifest::kTypManifest;
+}
+
+// One document of a kind: a second one would go unjudged, and "trusted" would be said of it too.
+Status Keep(std::string& place, const std::string& text, const std::string& path) {
+  if (!place.empty() && place != text)
+    return Fail(ErrorCode::kInvalidArgument, path + " is a second document of its kind: verify them one at a time");
+  place = text;
+  return {};
+}
+
 Status Classify(const std::string& path, Found& found) {
   TRY_ASSIGN(const auto text, sys::ReadTextFile(path, 4 * 1024 * 1024));
-  if (text.starts_with("c2sp.org/tlog-proof@")) {
-    found.log_proof = text;
-    return {};
-  }
+  if (text.starts_with("c2sp.org/tlog-proof@")) return Keep(found.log_proof, text, path);
   if (text.starts_with("ey")) {
     TRY_ASSIGN_CONTEXT(const auto jws, jose::UnverifiedJws::Parse(text), path);
+    if (IsJudged(jws.header().typ)) return Keep(found.jws[jws.header().typ], text, path);
     found.jws[jws.header().typ] = text;
     return {};
   }
@@ -41,12 +53,10 @@ Status Classify(const std::string& path, Found& found) {
   TRY_ASSIGN_CONTEXT(const auto json, codec::ParseJson(text, {.bytes_max = limits::kPackageBytesMax}), path);
   if (json.Find("protected") != nullptr) {
     TRY_ASSIGN_CONTEXT(const auto package, manifest::RootPackageDocument::Parse(text), path);
-    found.packages[package.package.version] = text;
-  } else if (json.Find("manifestVersion") != nullptr) {
-    found.manifest = text;
-  } else {
-    found.others.push_back(path);
+    return Keep(found.packages[package.package.version], text, path);
   }
+  if (json.Find("manifestVersion") != nullptr) return Keep(found.manifest, text, path);
+  found.others.push_back(path);
   return {};
 }
 
@@ -178,6 +188,24 @@ void JudgeManifest(const Found& found, const trust::TrustState& state, UnixSecon
     findings.Good("log", "the signature is on " + logged->origin + ", tree size " + std::to_string(logged->size));
 }
 
+// What a device would say of the order, as far as it can be said without the device's state.
+void JudgeOrder(const Found& found, const trust::TrustState& state, UnixSeconds now, Findings& findings) {
+  const auto compact = found.jws.find(std::string(manifest::kTypOrder));
+  if (compact == found.jws.end()) return;
+  const auto verified = trust::VerifyOrder(state, compact->second, now);
+  if (!verified) return findings.Bad("order", verified.error());
+  const manifest::Order& order = verified->order();
+  if (now >= order.expires) return findings.Bad("order", {ErrorCode::kOrderExpired, "the order has expired"});
+  if (order.epoch != state.root_package().director_epoch)
+    return findings.Bad("order", {ErrorCode::kOrderReplayed, "the order is of another epoch than the package"});
+  const bool is_for_other = !verified->is_cancel() && !found.manifest.empty() &&
+                            order.manifest_sha256 != crypto::HashSha256(found.manifest);
+  if (is_for_other)
+    return findings.Bad("order", {ErrorCode::kManifestHashMismatch, "the order names another manifest"});
+  findings.Good("order", order.order_id.text() + " for device " + order.device_id.text() + ", sequence " +
+                             std::to_string(order.sequence) + "; " + SignerText(verified->signer()));
+}
+
 }  // namespace
 
 Status Verify(Context& context, const VerifyOptions& options) {
@@ -205,22 +233,15 @@ Status Verify(Context& context, const VerifyOptions& options) {
     }
     if (!found.manifest.empty() || found.jws.count(std::string(manifest::kTypManifest)) > 0)
       JudgeManifest(found, *state, now, findings);
-    const auto order = found.jws.find(std::string(manifest::kTypOrder));
-    if (order != found.jws.end()) {
-      const auto verified = trust::VerifyOrder(*state, order->second, now);
-      if (verified) {
-        findings.Good("order", verified->order().order_id.text() + " for device " + verified->order().device_id.text() +
-                                   ", sequence " + std::to_string(verified->order().sequence) + "; " +
-                                   SignerText(verified->signer()));
-      } else {
-        findings.Bad("order", verified.error());
-      }
-    }
+    JudgeOrder(found, *state, now, findings);
+    bool is_any_judged = false;
     for (const auto& [typ, compact] : found.jws) {
-      if (typ != manifest::kTypStatus && typ != manifest::kTypOrder && typ != manifest::kTypManifest) {
-        findings.Skipped(typ, "its key is in the signer's register, not in a package");
-      }
+      is_any_judged = is_any_judged || IsJudged(typ);
+      if (!IsJudged(typ)) findings.Skipped(typ, "its key is in the signer's register, not in a package");
     }
+    // Nobody may read "trusted" of a document that was only skipped.
+    if (!found.jws.empty() && !is_any_judged)
+      findings.Bad("documents", {ErrorCode::kUnsupported, "none of the signed documents can be judged offline"});
   }
   for (const auto& path : found.others) findings.Skipped(path, "no document that can be judged by itself");
   codec::Json json = codec::Json::MakeObject();
