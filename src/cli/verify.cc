@@ -198,8 +198,8 @@ void JudgeOrder(const Found& found, const trust::TrustState& state, UnixSeconds 
   if (now >= order.expires) return findings.Bad("order", {ErrorCode::kOrderExpired, "the order has expired"});
   if (order.epoch != state.root_package().director_epoch)
     return findings.Bad("order", {ErrorCode::kOrderReplayed, "the order is of another epoch than the package"});
-  const bool is_for_other = !verified->is_cancel() && !found.manifest.empty() &&
-                            order.manifest_sha256 != crypto::HashSha256(found.manifest);
+  const bool is_for_other =
+      !verified->is_cancel() && !found.manifest.empty() && order.manifest_sha256 != crypto::HashSha256(found.manifest);
   if (is_for_other)
     return findings.Bad("order", {ErrorCode::kManifestHashMismatch, "the order names another manifest"});
   findings.Good("order", order.order_id.text() + " for device " + order.device_id.text() + ", sequence " +
