@@ -1,3 +1,4 @@
+#include "cli/arguments.h"
 #include "cli/documents.h"
 #include "cli/updates.h"
 #include "codec/base64.h"
@@ -89,7 +90,7 @@ Status ApprovalList(Context& context, const std::string& state) {
 }
 
 Status ApprovalShow(Context& context, const std::string& request_id) {
-  TRY(RequestId::Parse(request_id));
+  TRY(Argument("request", RequestId::Parse(request_id)));
   TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
   TRY_ASSIGN(const auto detail, client->Get("/admin/v1/requests/" + request_id));
   TRY_ASSIGN(const auto examined, Examine(detail));
@@ -98,7 +99,7 @@ Status ApprovalShow(Context& context, const std::string& request_id) {
 }
 
 Status ApprovalDecide(Context& context, const std::string& request_id, bool is_approval, const std::string& reason) {
-  TRY_ASSIGN(const auto id, RequestId::Parse(request_id));
+  TRY_ASSIGN(const auto id, Argument("request", RequestId::Parse(request_id)));
   TRY_ASSIGN(auto client, AdminClient::OpenAs(context, manifest::PersonRole::kApprover));
   TRY_ASSIGN(const auto detail, client->Get("/admin/v1/requests/" + request_id));
   TRY_ASSIGN(const auto examined, Examine(detail));

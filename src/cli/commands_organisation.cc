@@ -23,7 +23,9 @@ void AddInit(CLI::App& app, Commands& commands) {
   verb->add_option("--roots", options->roots, "how many root keys")->capture_default_str();
   verb->add_option("--threshold", options->threshold, "how many roots must sign")->capture_default_str();
   verb->add_option("--approvals", options->approvals, "approvals that a release needs")->capture_default_str();
-  verb->add_option("--algorithm", options->algorithm, "ES256 or RS256")->capture_default_str();
+  verb->add_option("--algorithm", options->algorithm, "of roots and signing keys")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"ES256", "RS256"}));
   verb->add_flag("--adu-readable", options->is_adu_readable, "documents that Azure-style readers verify too (RS256)");
   verb->add_option("--name", options->names, "DNS name or address of the server; the first stands in URLs")
       ->capture_default_str();
@@ -54,9 +56,12 @@ void AddRoot(CLI::App& app, Commands& commands) {
     verb->add_option("--folder", options->folder, "folder for the keys")->required();
     verb->add_option("--count", options->count, "how many")->capture_default_str();
     verb->add_option("--prefix", options->name_prefix, "their ids are PREFIX-1, PREFIX-2, ...")->capture_default_str();
-    verb->add_option("--algorithm", options->algorithm, "ES256 or RS256")->capture_default_str();
+    verb->add_option("--algorithm", options->algorithm, "of roots and signing keys")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"ES256", "RS256"}));
     verb->add_option("--passphrase-file", options->passphrase_file, "file with the passphrase that encrypts them")
-        ->required();
+        ->required()
+        ->check(CLI::ExistingFile);
   }
   {
     auto [verb, options] = AddVerb<RootSignKeyOptions>(
@@ -66,8 +71,10 @@ void AddRoot(CLI::App& app, Commands& commands) {
         [](Context& context, const RootSignKeyOptions& chosen) { return RootSignKey(context, chosen); });
     verb->add_option("--folder", options->folder, "folder of the roots")->required();
     verb->add_option("--root", options->kid, "id of the root that signs")->required();
-    verb->add_option("--key", options->key_file, "JWK with kid and alg")->required();
-    verb->add_option("--passphrase-file", options->passphrase_file, "file with the passphrase")->required();
+    verb->add_option("--key", options->key_file, "JWK with kid and alg")->required()->check(CLI::ExistingFile);
+    verb->add_option("--passphrase-file", options->passphrase_file, "file with the passphrase")
+        ->required()
+        ->check(CLI::ExistingFile);
     verb->add_flag("--standard-modulus", options->is_standard_modulus, "write n in standard base64 (Azure-readable)");
     verb->add_option("-o,--output", options->output, "file to write")->required();
   }
@@ -78,17 +85,20 @@ void AddRoot(CLI::App& app, Commands& commands) {
         "root-package-2.json",
         [](Context& context, const RootPackageOptions& chosen) { return RootPackageSign(context, chosen); });
     verb->add_option("--folder", options->folder, "folder of the roots")->required();
-    verb->add_option("--draft", options->protected_file, "draft of `protected`, or a package")->required();
+    verb->add_option("--draft", options->protected_file, "draft of `protected`, or a package")
+        ->required()
+        ->check(CLI::ExistingFile);
     verb->add_option("--root", options->kids, "roots that sign now; all in the folder by default");
-    verb->add_option("--passphrase-file", options->passphrase_file, "file with the passphrase")->required();
+    verb->add_option("--passphrase-file", options->passphrase_file, "file with the passphrase")
+        ->required()
+        ->check(CLI::ExistingFile);
     verb->add_option("-o,--output", options->output, "file to write")->required();
   }
   {
-    auto [verb, options] =
-        AddVerb<std::string>(*noun, commands, "show", "say what a package makes devices trust",
-                             "fleetseal root show root-package-1.json",
-                             [](Context& context, const std::string& file) { return RootShow(context, file); });
-    verb->add_option("package", *options, "root-key package")->required();
+    auto [verb, options] = AddVerb<std::string>(
+        *noun, commands, "show", "say what a package makes devices trust", "fleetseal root show root-package-1.json",
+        [](Context& context, const std::string& file) { return RootShow(context, file); });
+    verb->add_option("package", *options, "root-key package")->required()->check(CLI::ExistingFile);
   }
 }
 
@@ -126,8 +136,10 @@ void AddLab(CLI::App& app, Commands& commands) {
         [](Context& context, const LabOfferOptions& chosen) { return LabOffer(context, chosen); });
     verb->add_option("--dir", options->directory, "directory of the lab")->required();
     verb->add_option("--device", options->device, "device id")->required();
-    verb->add_option("--documents", options->documents, "folder as `update show --documents` writes it")->required();
-    verb->add_option("--content", options->content, "sealed file to stream in");
+    verb->add_option("--documents", options->documents, "folder as `update show --documents` writes it")
+        ->required()
+        ->check(CLI::ExistingDirectory);
+    verb->add_option("--content", options->content, "sealed file to stream in")->check(CLI::ExistingFile);
   }
   {
     auto [verb, options] = AddVerb<LabDevicesOptions>(*noun, commands, "devices", "supervise the lab's devices",

@@ -24,8 +24,9 @@ void AddUser(CLI::App& app, Commands& commands) {
         "fleetseal user add alice --role approver --product acme/pump",
         [](Context& context, const UserAddOptions& chosen) { return UserAdd(context, chosen); });
     verb->add_option("name", options->name, "id of the person")->required();
-    verb->add_option("--role", options->roles, "publisher, security, approver, operator, auditor; repeatable")
-        ->required();
+    verb->add_option("--role", options->roles, "what the person may do; repeatable")
+        ->required()
+        ->check(CLI::IsMember({"publisher", "security", "approver", "operator", "auditor"}));
     verb->add_option("--product", options->products, "vendor/name; all products by default");
     verb->add_option("-o,--output", options->output,
                      "folder of the new identity; below FLEETSEAL_IDENTITIES by default");

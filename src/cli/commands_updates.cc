@@ -33,7 +33,8 @@ void AddSubmitOptions(CLI::App& verb, UpdateSubmitOptions& options) {
   verb.add_option("--description", options.description, "for people");
   verb.add_option("--component", options.component, "part of the device with versions of its own");
   verb.add_option("--import-manifest", options.import_manifest,
-                  "Azure import manifest v5.0 instead of the options above");
+                  "Azure import manifest v5.0 instead of the options above")
+      ->check(CLI::ExistingFile);
   verb.add_option("--valid-seconds", options.valid_seconds, "how long approvers have")->capture_default_str();
 }
 
@@ -53,7 +54,7 @@ void AddUpdate(CLI::App& app, Commands& commands) {
         "fleetseal update import acme/pump@1.2.0 pump.img",
         [](Context& context, const UpdateImportOptions& chosen) { return UpdateImport(context, chosen); });
     verb->add_option("update", options->update, "vendor/name@version or id")->required();
-    verb->add_option("files", options->files, "files, matched by hash")->required();
+    verb->add_option("files", options->files, "files, matched by hash")->required()->check(CLI::ExistingFile);
   }
   {
     auto [verb, options] =
@@ -75,7 +76,7 @@ void AddUpdate(CLI::App& app, Commands& commands) {
         [](Context& context, const UpdateShowOptions& chosen) { return UpdateShow(context, chosen); });
     verb->add_option("update", options->update, "vendor/name@version or id")->required();
     verb->add_option("--documents", options->documents, "folder to write to");
-    verb->add_option("--device", options->device, "also its order and the status");
+    verb->add_option("--device", options->device, "with --documents: this device's order and the status too");
   }
 }
 
@@ -85,7 +86,8 @@ void AddApproval(CLI::App& app, Commands& commands) {
     auto [verb, options] =
         AddVerb<std::string>(*noun, commands, "list", "requests", "fleetseal approval list --state waiting",
                              [](Context& context, const std::string& state) { return ApprovalList(context, state); });
-    verb->add_option("--state", *options, "waiting, signed, rejected, expired");
+    verb->add_option("--state", *options, "only requests in this state")
+        ->check(CLI::IsMember({"waiting", "signed", "rejected", "expired"}));
   }
   {
     auto [verb, options] =
@@ -164,9 +166,11 @@ void AddAuditCommands(CLI::App& app, Commands& commands) {
     auto [verb, options] = AddVerb<AuditVerifyOptions>(
         *noun, commands, "verify", "recompute the whole log and check its signature", "fleetseal audit verify",
         [](Context& context, const AuditVerifyOptions& chosen) { return AuditVerify(context, chosen); });
-    verb->add_option("--log", options->log_directory, "a copy of the log on disk instead of the server's");
+    verb->add_option("--log", options->log_directory, "a copy of the log on disk instead of the server's")
+        ->check(CLI::ExistingDirectory);
     verb->add_option("--package", options->package,
-                     "root-key package that names the log's key; the server's newest by default");
+                     "root-key package that names the log's key; the server's newest by default")
+        ->check(CLI::ExistingFile);
   }
   {
     auto [verb, options] = AddVerb<QueryOptions>(*noun, commands, "query", "records of the log",
@@ -182,9 +186,12 @@ void AddAuditCommands(CLI::App& app, Commands& commands) {
       AddVerb<VerifyOptions>(app, commands, "verify", "judge documents offline with the code of the devices",
                              "fleetseal verify folder --package root-package-1.json",
                              [](Context& context, const VerifyOptions& chosen) { return Verify(context, chosen); });
-  verb->add_option("documents", options->paths, "documents or folders of documents")->required();
+  verb->add_option("documents", options->paths, "documents or folders of documents")
+      ->required()
+      ->check(CLI::ExistingPath);
   verb->add_option("--package", options->trusted_package,
-                   "where trust starts; by default the lowest package among the documents");
+                   "where trust starts; by default the lowest package among the documents")
+      ->check(CLI::ExistingFile);
   verb->add_option("--as-of", options->as_of, "judge as of this time (seconds since 1970)");
 }
 

@@ -9,6 +9,8 @@
 namespace fleetseal::cli {
 namespace {
 
+constexpr uint64_t kWorthALine = 4 * 1024 * 1024;  // smaller files are done before anyone reads of it
+
 void PrintLine(FILE* file, std::string_view line) {
   std::fwrite(line.data(), 1, line.size(), file);
   std::fputc('\n', file);
@@ -44,6 +46,7 @@ void Note(const Context& context, std::string_view line) {
 }
 
 void Answer(const Context& context, const codec::Json& json, std::string_view human) {
+  context.has_answered = true;
   if (context.is_json) {
     PrintLine(stdout, json.SerializePretty());
   } else {
@@ -52,12 +55,13 @@ void Answer(const Context& context, const codec::Json& json, std::string_view hu
   }
 }
 
-int PrintError(const Context& context, const Error& error) {
+int PrintError(const Context& context, const Error& error, std::string_view advice) {
   const ErrorCodeInfo& info = InfoOf(error.code);
-  if (context.is_json) {
+  if (advice.empty()) advice = info.advice;
+  if (context.is_json && !context.has_answered) {
     codec::Json json = codec::Json::MakeObject();
     json.Set("code", info.name).Set("title", info.title).Set("detail", error.detail).Set("where", error.where);
-    json.Set("advice", info.advice);
+    json.Set("advice", advice);
     codec::Json outer = codec::Json::MakeObject();
     outer.Set("error", std::move(json));
     PrintLine(stdout, outer.SerializePretty());
@@ -67,7 +71,7 @@ int PrintError(const Context& context, const Error& error) {
   if (!error.where.empty()) line += " (" + error.where + ")";
   PrintLine(stderr, line);
   if (!error.detail.empty()) PrintLine(stderr, "  what:  " + error.detail);
-  PrintLine(stderr, "  do:    " + std::string(info.advice));
+  PrintLine(stderr, "  do:    " + std::string(advice));
   return static_cast<int>(info.exit);
 }
 
@@ -119,7 +123,7 @@ ProgressLine::ProgressLine(const Context& context, std::string label, uint64_t t
       label_(std::move(label)),
       total_(total),
       started_ms_(context.clock.MonotonicMs()),
-      is_visible_(!context.is_quiet && !context.is_json) {}
+      is_visible_(!context.is_quiet && !context.is_json && total >= kWorthALine) {}
 
 void ProgressLine::Update(uint64_t done) {
   if (!is_visible_) return;

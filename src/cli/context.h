@@ -19,11 +19,12 @@
 namespace fleetseal::cli {
 
 struct Context {
-  bool is_json = false;    // --json: one JSON value on standard output, nothing else
-  bool is_quiet = false;   // --quiet: no progress, no advice
-  std::string identities;  // folder of identity folders: FLEETSEAL_IDENTITIES
-  std::string identity;    // --as NAME or a path; empty: the first identity with the role that a verb needs
-  std::string url;         // --url; empty: the identity's
+  bool is_json = false;               // --json: one JSON value on standard output, nothing else
+  bool is_quiet = false;              // --quiet: no progress, no advice
+  std::string identities;             // folder of identity folders: FLEETSEAL_IDENTITIES
+  std::string identity;               // --as NAME or a path; empty: the first identity with the role that a verb needs
+  std::string url;                    // --url; empty: the identity's
+  mutable bool has_answered = false;  // an answer is on standard output: an error must not add another value
   sys::SystemClock clock;
   sys::SystemRandom random;
 };
@@ -39,8 +40,9 @@ void Say(const Context& context, std::string_view line);
 void Note(const Context& context, std::string_view line);
 // The answer of a read: pretty JSON with --json, else `human`.
 void Answer(const Context& context, const codec::Json& json, std::string_view human);
-// What went wrong, with code, what happened and what to do; returns the program's exit code.
-int PrintError(const Context& context, const Error& error);
+// What went wrong, with code, what happened and what to do (`advice`, else the code's); returns the exit code. With
+// --json it is the JSON value, unless an answer is there already: a rollout that was watched and refused.
+int PrintError(const Context& context, const Error& error, std::string_view advice = {});
 
 // Columns wide enough for their longest cell; the last column takes the rest of the line.
 std::string FormatTable(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows);

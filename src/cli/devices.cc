@@ -1,5 +1,6 @@
 #include "cli/devices.h"
 
+#include "cli/arguments.h"
 #include "cli/documents.h"
 #include "cli/people.h"
 #include "manifest/enrolment.h"
@@ -47,9 +48,9 @@ Result<std::map<std::string, std::string>> ParseProperties(const std::vector<std
 }
 
 Result<AllowedDevice> AllowDevice(Context& context, AdminClient& client, const DeviceAllowOptions& options) {
-  TRY_ASSIGN(const auto id, DeviceId::Parse(options.id));
-  TRY_ASSIGN(const auto product, ProductName::Parse(options.product));
-  TRY_ASSIGN(const auto environment, Environment::Parse(options.environment));
+  TRY_ASSIGN(const auto id, Argument("id", DeviceId::Parse(options.id)));
+  TRY_ASSIGN(const auto product, Argument("--product", ProductName::Parse(options.product)));
+  TRY_ASSIGN(const auto environment, Argument("--environment", Environment::Parse(options.environment)));
   TRY_ASSIGN(const auto properties, ParseProperties(options.properties));
   AllowedDevice allowed{options.id, NewCode(context), 1};
   TRY_ASSIGN(allowed.generation, NextGeneration(client, options.id));
@@ -96,19 +97,21 @@ Status DeviceList(Context& context) {
 }
 
 Status DeviceShow(Context& context, const std::string& id) {
-  TRY(DeviceId::Parse(id));
+  TRY(Argument("id", DeviceId::Parse(id)));
   TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
   TRY_ASSIGN(const auto device, client->Get("/admin/v1/devices/" + id));
   std::string text;
   for (const auto& [name, value] : device.as_object()) {
-    text += name + ": " + (value.is_string() ? value.as_string() : value.Serialize()) + "\n";
+    const bool is_time = name == "lastSeen" && value.is_integer();
+    const std::string shown = is_time ? FormatTime({value.as_integer()}) : value.Serialize();
+    text += name + ": " + (value.is_string() ? value.as_string() : shown) + "\n";
   }
   Answer(context, device, text);
   return {};
 }
 
 Status DeviceTimeline(Context& context, const std::string& id) {
-  TRY(DeviceId::Parse(id));
+  TRY(Argument("id", DeviceId::Parse(id)));
   TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
   TRY_ASSIGN(const auto answer, client->Get("/admin/v1/devices/" + id + "/timeline"));
   std::string text;
@@ -125,7 +128,7 @@ Status DeviceTimeline(Context& context, const std::string& id) {
 }
 
 Status DeviceRevocation(Context& context, const std::string& id, const std::string& action, const std::string& reason) {
-  TRY(DeviceId::Parse(id));
+  TRY(Argument("id", DeviceId::Parse(id)));
   TRY_ASSIGN(auto client, AdminClient::OpenAs(context, manifest::PersonRole::kOperator));
   manifest::Revocation revocation;
   revocation.revocation_id = NewIdOf<RequestId>(context, "revocation");
@@ -146,7 +149,7 @@ Status DeviceRevocation(Context& context, const std::string& id, const std::stri
 
 Status GroupCreate(Context& context, const std::string& name, const std::string& description,
                    const std::vector<std::string>& members) {
-  TRY(GroupName::Parse(name));
+  TRY(Argument("name", GroupName::Parse(name)));
   TRY_ASSIGN(auto client, AdminClient::OpenAs(context, manifest::PersonRole::kOperator));
   codec::Json body = codec::Json::MakeObject();
   body.Set("name", name);
@@ -170,7 +173,7 @@ Status GroupList(Context& context) {
 }
 
 Status GroupShow(Context& context, const std::string& name) {
-  TRY(GroupName::Parse(name));
+  TRY(Argument("name", GroupName::Parse(name)));
   TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
   TRY_ASSIGN(const auto answer, client->Get("/admin/v1/groups/" + name));
   std::string text = "group " + name + "\n";
@@ -182,11 +185,11 @@ Status GroupShow(Context& context, const std::string& name) {
 }
 
 Status GroupMembers(Context& context, const std::string& name, const std::vector<std::string>& members) {
-  TRY(GroupName::Parse(name));
+  TRY(Argument("name", GroupName::Parse(name)));
   TRY_ASSIGN(auto client, AdminClient::OpenAs(context, manifest::PersonRole::kOperator));
   codec::Json list = codec::Json::MakeArray();
   for (const auto& member : members) {
-    TRY(DeviceId::Parse(member));
+    TRY(Argument("device", DeviceId::Parse(member)));
     list.Push(member);
   }
   codec::Json body = codec::Json::MakeObject();

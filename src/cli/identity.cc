@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cli/arguments.h"
 #include "config/toml_reader.h"
 #include "jose/jws.h"
 #include "pki/csr.h"
@@ -22,6 +23,25 @@ std::string QuotedList(const std::vector<manifest::PersonRole>& roles) {
 Result<crypto::PrivateKey> ReadKey(const std::string& folder) {
   TRY_ASSIGN(const auto pem, sys::ReadSecretFile(folder + "/person.key", 16 * 1024));
   return crypto::PrivateKey::FromPem(AsText(pem.reveal()));
+}
+
+// The folders below `identities` that can be used, sorted.
+std::vector<std::string> IdentityNames(const std::string& identities) {
+  auto names = sys::ListDirectory(identities);
+  if (!names) return {};
+  std::erase_if(*names, [&](const auto& name) {
+    const std::string folder = sys::JoinPath(identities, name);
+    return !sys::FileExists(folder + "/identity.toml") || !sys::FileExists(folder + "/person.crt");
+  });
+  std::sort(names->begin(), names->end());
+  return *std::move(names);
+}
+
+std::string Known(const std::string& identities) {
+  if (identities.empty()) return "; a name alone needs FLEETSEAL_IDENTITIES";
+  std::string text;
+  for (const auto& name : IdentityNames(identities)) text += (text.empty() ? "; there are: " : ", ") + name;
+  return text;
 }
 
 // A name below context.identities, or a path.
@@ -54,15 +74,20 @@ Result<std::unique_ptr<Identity>> Identity::Load(const std::string& folder) {
 }
 
 Result<std::unique_ptr<Identity>> Identity::Choose(const Context& context, manifest::PersonRole role) {
-  if (!context.identity.empty()) return Load(FolderOf(context));
-  if (context.identities.empty()) {
-    return Fail(ErrorCode::kInvalidArgument, "no identity: name one with --as FOLDER or set FLEETSEAL_IDENTITIES");
+  if (!context.identity.empty()) {
+    const std::string folder = FolderOf(context);
+    if (sys::FileExists(folder + "/identity.toml")) return Load(folder);
+    return BadArgument("--as", "there is no identity in " + folder + Known(context.identities));
   }
-  TRY_ASSIGN(auto names, sys::ListDirectory(context.identities));
-  std::sort(names.begin(), names.end());
+  if (context.identities.empty()) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "no identity: set FLEETSEAL_IDENTITIES to the folder of identities (`fleetseal init` and `fleetseal "
+                "lab up` tell it), or name one with --as FOLDER");
+  }
+  const auto names = IdentityNames(context.identities);
+  if (names.empty()) return BadArgument("--identities", context.identities + " holds no identity");
   for (const auto& name : names) {
     const std::string folder = sys::JoinPath(context.identities, name);
-    if (!sys::FileExists(folder + "/identity.toml") || !sys::FileExists(folder + "/person.crt")) continue;
     TRY_ASSIGN(auto identity, Load(folder));
     if (identity->HasRole(role)) return identity;
   }

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/limits.h"
+#include "cli/arguments.h"
 #include "cli/documents.h"
 #include "cli/identity.h"
 #include "cli/organisation.h"
@@ -305,7 +306,7 @@ Status Init(Context& context, const InitOptions& options) {
                   options.data,
                   options.data + "/signer/adopt",
                   options.data + "/offline/passphrase"};
-  TRY_ASSIGN(made.organisation, Organisation::Parse(options.organisation));
+  TRY_ASSIGN(made.organisation, Argument("--organisation", Organisation::Parse(options.organisation)));
   if (options.products.empty())
     return Fail(ErrorCode::kInvalidArgument, "name at least one product: --product vendor/name");
   if (options.names.empty()) return Fail(ErrorCode::kInvalidArgument, "name the server: --name HOST");
@@ -313,7 +314,7 @@ Status Init(Context& context, const InitOptions& options) {
     return Fail(ErrorCode::kInvalidArgument, "--threshold is at least 2 and at most the number of roots");
   }
   for (const auto& text : options.products) {
-    TRY_ASSIGN(auto product, ProductName::Parse(text));
+    TRY_ASSIGN(auto product, Argument("--product", ProductName::Parse(text)));
     made.products.push_back(std::move(product));
   }
   TRY(MakeLayout(made));

@@ -228,6 +228,30 @@ Result<Populated> Populate(Context& context, const std::string& directory) {
   return populated;
 }
 
+// Ends both supervisors, and with them all they started; returns their pids.
+Result<codec::Json> EndProcesses(Context& context, const std::string& directory) {
+  codec::Json ended = codec::Json::MakeArray();
+  for (const auto& file : {directory + "/devices/pids.json", directory + "/org/run/pids.json"}) {
+    const int64_t pid = PidIn(file, "supervisor");
+    if (!IsAlive(pid)) continue;
+    kill(static_cast<pid_t>(pid), SIGTERM);
+    const int64_t deadline = context.clock.MonotonicMs() + 30'000;
+    while (IsAlive(pid)) {
+      if (context.clock.MonotonicMs() > deadline)
+        return Fail(ErrorCode::kTimedOut, "process " + std::to_string(pid) + " does not end");
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    ended.Push(pid);
+  }
+  return ended;
+}
+
+Result<codec::Json> ReadLab(const std::string& directory) {
+  if (sys::FileExists(directory + "/lab.json")) return ReadJsonFile(directory + "/lab.json");
+  return Fail(ErrorCode::kNotFound,
+              "there is no lab in " + directory + "; `fleetseal lab up --dir " + directory + "` makes one");
+}
+
 codec::Json Describe(const std::string& directory, const codec::Json& base) {
   codec::Json json = codec::Json::MakeObject();
   for (const auto& [name, value] : base.as_object()) {
@@ -294,15 +318,7 @@ std::string HumanLab(const codec::Json& lab) {
   return text + "talk to it: export FLEETSEAL_IDENTITIES=" + TextOr(lab, "dir", "") + "/org/identities";
 }
 
-}  // namespace
-
-Status LabUp(Context& context, const LabOptions& options) {
-  if (options.devices < 0 || options.devices > 200) return Fail(ErrorCode::kInvalidArgument, "--devices is 0 to 200");
-  TRY_ASSIGN(const auto directory, AbsolutePath(options.directory));
-  if (sys::FileExists(directory + "/lab.json")) {
-    return Fail(ErrorCode::kAlreadyExists, directory + " holds a lab; `fleetseal lab down --dir " + directory +
-                                               "` ends it, then remove the directory");
-  }
+Status MakeLab(Context& context, const std::string& directory, const LabOptions& options) {
   for (const char* name : {"/devices", "/firmware", "/logs"}) TRY(sys::MakeDirectories(directory + name, 0755));
   if (sys::IsRoot()) {
     TRY_ASSIGN(const auto opened, sys::OpenPathFor(directory + "/devices"));
@@ -311,7 +327,6 @@ Status LabUp(Context& context, const LabOptions& options) {
   LabPorts ports;
   TRY(StartOrganisation(context, directory, ports));
   TRY_ASSIGN(auto base, BaseDescription(directory, ports));
-  // From here on `lab down` can end what runs, whatever fails below.
   TRY(sys::WriteFileDurably(directory + "/lab.json", AsBytes(base.Serialize()), 0644));
   Note(context, "adding publisher, two approvers and an auditor to the register");
   TRY(AddPeople(context, directory));
@@ -335,29 +350,40 @@ Status LabUp(Context& context, const LabOptions& options) {
   return {};
 }
 
+}  // namespace
+
+Status LabUp(Context& context, const LabOptions& options) {
+  if (options.devices < 0 || options.devices > 200) return Fail(ErrorCode::kInvalidArgument, "--devices is 0 to 200");
+  TRY_ASSIGN(const auto directory, AbsolutePath(options.directory));
+  if (sys::FileExists(directory + "/lab.json")) {
+    return Fail(ErrorCode::kAlreadyExists, directory + " holds a lab: see `fleetseal lab status --dir " + directory +
+                                               "`; to start anew end it with `fleetseal lab down --dir " + directory +
+                                               "` and remove the directory");
+  }
+  if (sys::DirectoryExists(directory + "/org")) {
+    return Fail(ErrorCode::kAlreadyExists,
+                directory + " holds what is left of an earlier lab; remove it or choose another directory");
+  }
+  auto outcome = MakeLab(context, directory, options);
+  if (outcome) return outcome;
+  const auto ended = EndProcesses(context, directory);
+  (void)sys::RemoveFile(directory + "/lab.json");
+  Note(context, ended ? "the lab did not come up; its processes have ended, its logs are in " + directory + "/logs"
+                      : "the lab did not come up, and not all of its processes have ended: " + ended.error().detail);
+  return outcome;
+}
+
 Status LabStatus(Context& context, const std::string& directory) {
-  TRY_ASSIGN_CONTEXT(const auto base, ReadJsonFile(directory + "/lab.json"), "looking for a lab in " + directory);
+  TRY_ASSIGN(const auto base, ReadLab(directory));
   const codec::Json lab = Describe(TextOr(base, "dir", directory), base);
   Answer(context, lab, HumanLab(lab));
   return {};
 }
 
 Status LabDown(Context& context, const std::string& directory) {
-  TRY_ASSIGN_CONTEXT(const auto base, ReadJsonFile(directory + "/lab.json"), "looking for a lab in " + directory);
+  TRY_ASSIGN(const auto base, ReadLab(directory));
   const std::string home = TextOr(base, "dir", directory);
-  codec::Json ended = codec::Json::MakeArray();
-  for (const auto& file : {home + "/devices/pids.json", home + "/org/run/pids.json"}) {
-    const int64_t pid = PidIn(file, "supervisor");
-    if (!IsAlive(pid)) continue;
-    kill(static_cast<pid_t>(pid), SIGTERM);
-    const int64_t deadline = context.clock.MonotonicMs() + 30'000;
-    while (IsAlive(pid)) {
-      if (context.clock.MonotonicMs() > deadline)
-        return Fail(ErrorCode::kTimedOut, "process " + std::to_string(pid) + " does not end");
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
-    ended.Push(pid);
-  }
+  TRY_ASSIGN(auto ended, EndProcesses(context, home));
   TRY(sys::RemoveFile(home + "/lab.json"));
   codec::Json json = codec::Json::MakeObject();
   json.Set("dir", home).Set("ended", std::move(ended));

@@ -5,6 +5,7 @@
 
 #include "api/installer/installer_client.h"
 #include "cli/admin_client.h"
+#include "cli/arguments.h"
 #include "cli/lab.h"
 #include "cli/lab_layout.h"
 #include "merkle/proof.h"
@@ -73,9 +74,17 @@ Status OfferContent(api::installer::InstallerClient& client, const api::installe
 }  // namespace
 
 Status LabOffer(Context& context, const LabOfferOptions& options) {
-  TRY(DeviceId::Parse(options.device));
+  TRY(Argument("--device", DeviceId::Parse(options.device)));
   const auto paths = LabDevice(options.directory, options.device);
+  if (!sys::FileExists(paths.agent_config())) {
+    return Fail(ErrorCode::kNotFound, "the lab in " + options.directory + " has no device " + options.device +
+                                          "; `fleetseal lab status --dir " + options.directory + "` lists them");
+  }
   TRY_ASSIGN(auto request, LoadDocuments(options.documents));
+  if (request.packages.empty() && !request.status && !request.order && !request.manifest_signature) {
+    return BadArgument("--documents", options.documents + " holds no documents; `fleetseal update show UPDATE " +
+                                          "--documents DIR --device ID` writes them");
+  }
   signal(SIGPIPE, SIG_IGN);
   // Opened while this process may still read everything.
   sys::FileDescriptor content;

@@ -1,5 +1,6 @@
 #include "cli/people.h"
 
+#include "cli/arguments.h"
 #include "cli/documents.h"
 #include "codec/base64.h"
 #include "manifest/person_documents.h"
@@ -14,7 +15,7 @@ Result<manifest::ProductScope> ScopeOf(const std::vector<std::string>& products)
   scope.is_all = products.empty() || products.front() == "*";
   if (scope.is_all) return scope;
   for (const auto& text : products) {
-    TRY_ASSIGN(auto product, ProductName::Parse(text));
+    TRY_ASSIGN(auto product, Argument("--product", ProductName::Parse(text)));
     scope.products.push_back(std::move(product));
   }
   return scope;
@@ -53,10 +54,10 @@ Result<codec::Json> PostRegisterChange(Context& context, AdminClient& client, co
 }
 
 Status UserAdd(Context& context, const UserAddOptions& options) {
-  TRY_ASSIGN(const auto id, PersonId::Parse(options.name));
+  TRY_ASSIGN(const auto id, Argument("name", PersonId::Parse(options.name)));
   std::vector<manifest::PersonRole> roles;
   for (const auto& name : options.roles) {
-    TRY_ASSIGN(const auto role, manifest::PersonRoleFromName(name));
+    TRY_ASSIGN(const auto role, Argument("--role", manifest::PersonRoleFromName(name)));
     roles.push_back(role);
   }
   TRY_ASSIGN(auto scope, ScopeOf(options.products));

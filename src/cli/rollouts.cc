@@ -2,6 +2,7 @@
 
 #include <thread>
 
+#include "cli/arguments.h"
 #include "cli/documents.h"
 #include "cli/updates.h"
 #include "codec/hex.h"
@@ -14,7 +15,7 @@ namespace {
 Result<std::vector<DeviceId>> DevicesOf(AdminClient& client, const RolloutPlanOptions& options) {
   std::vector<DeviceId> devices;
   for (const auto& text : options.devices) {
-    TRY_ASSIGN(auto id, DeviceId::Parse(text));
+    TRY_ASSIGN(auto id, Argument("--device", DeviceId::Parse(text)));
     devices.push_back(std::move(id));
   }
   if (options.group.empty()) return devices;
@@ -56,7 +57,7 @@ Status RolloutPlan(Context& context, const RolloutPlanOptions& options) {
   manifest::Plan plan;
   plan.plan_id = NewIdOf<PlanId>(context, "plan");
   TRY_ASSIGN(plan.product, ProductName::Parse(product));
-  TRY_ASSIGN(plan.environment, Environment::Parse(options.environment));
+  TRY_ASSIGN(plan.environment, Argument("--environment", Environment::Parse(options.environment)));
   TRY_ASSIGN(plan.manifest_sha256, codec::DecodeHexSha256(id));
   TRY_ASSIGN(auto devices, DevicesOf(*client, options));
   if (!devices.empty())
@@ -83,7 +84,7 @@ Status RolloutPlan(Context& context, const RolloutPlanOptions& options) {
 }
 
 Status RolloutStart(Context& context, const std::string& plan_id) {
-  TRY(PlanId::Parse(plan_id));
+  TRY(Argument("plan", PlanId::Parse(plan_id)));
   TRY_ASSIGN(auto client, AdminClient::OpenAs(context, manifest::PersonRole::kOperator));
   TRY_ASSIGN(const auto answer, client->Post("/admin/v1/rollouts/" + plan_id + "/start", codec::Json::MakeObject()));
   std::string text = std::to_string(IntegerOr(answer, "orders", 0)) + " orders signed\n";
@@ -95,7 +96,7 @@ Status RolloutStart(Context& context, const std::string& plan_id) {
 }
 
 Status RolloutWatch(Context& context, const std::string& plan_id, int64_t timeout_seconds) {
-  TRY(PlanId::Parse(plan_id));
+  TRY(Argument("plan", PlanId::Parse(plan_id)));
   TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
   const int64_t deadline = context.clock.MonotonicMs() + timeout_seconds * 1000;
   std::string told;
@@ -133,7 +134,7 @@ Status RolloutList(Context& context) {
 }
 
 Status RolloutShow(Context& context, const std::string& plan_id) {
-  TRY(PlanId::Parse(plan_id));
+  TRY(Argument("plan", PlanId::Parse(plan_id)));
   TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
   TRY_ASSIGN(const auto rollout, client->Get("/admin/v1/rollouts/" + plan_id));
   Answer(context, rollout, CountsText(rollout) + "\n" + DevicesText(rollout));

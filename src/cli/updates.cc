@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/limits.h"
+#include "cli/arguments.h"
 #include "cli/devices.h"
 #include "cli/documents.h"
 #include "codec/base64.h"
@@ -42,15 +43,16 @@ std::vector<std::string> Split(const std::string& text, char separator) {
 Result<FileArgument> ParseFileArgument(const std::string& text) {
   if (sys::FileExists(text)) return FileArgument{text, std::string(manifest::kHandlerSlot), {}};
   const auto parts = Split(text, ':');
-  if (parts.size() < 2 || parts.size() > 3) return Fail(ErrorCode::kNotFound, "no such file: " + text);
+  if (parts.size() < 2 || parts.size() > 3) return BadArgument("--file", "there is no file " + text);
   FileArgument file;
   file.path = parts[0];
+  if (!sys::FileExists(file.path)) return BadArgument("--file", "there is no file " + file.path);
   if (parts[1] == "slot")
     file.handler = std::string(manifest::kHandlerSlot);
   else if (parts[1] == "file")
     file.handler = std::string(manifest::kHandlerFile);
   else
-    return Fail(ErrorCode::kHandlerUnknown, "handler is slot or file, not " + parts[1]);
+    return BadArgument("--file", "the handler is slot or file, not " + parts[1]);
   if (parts.size() == 3) {
     TRY_ASSIGN(file.properties, ParseProperties(Split(parts[2], ',')));
   }
@@ -58,9 +60,13 @@ Result<FileArgument> ParseFileArgument(const std::string& text) {
 }
 
 Result<manifest::UpdateManifest> ManifestFromOptions(Context& context, const UpdateSubmitOptions& options) {
+  if (options.product.empty() || options.version.empty() || options.files.empty()) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "an update needs --product, --version, --compatible and --file (or --import-manifest alone)");
+  }
   manifest::UpdateManifest update;
-  TRY_ASSIGN(update.product, ProductName::Parse(options.product));
-  TRY_ASSIGN(update.version, manifest::UpdateVersion::Parse(options.version));
+  TRY_ASSIGN(update.product, Argument("--product", ProductName::Parse(options.product)));
+  TRY_ASSIGN(update.version, Argument("--version", manifest::UpdateVersion::Parse(options.version)));
   for (const auto& set : options.compatibility) {
     TRY_ASSIGN(auto properties, ParseProperties(Split(set, ',')));
     update.compatibility.push_back(std::move(properties));
@@ -80,7 +86,6 @@ Result<manifest::UpdateManifest> ManifestFromOptions(Context& context, const Upd
     update.steps.push_back({argument.handler, {file.id}, argument.properties});
     update.files.push_back(std::move(file));
   }
-  if (update.files.empty()) return Fail(ErrorCode::kInvalidArgument, "name at least one file with --file");
   update.created = context.clock.Now();
   if (!options.component.empty()) update.component = options.component;
   if (!options.description.empty()) update.description = options.description;
@@ -118,7 +123,8 @@ Result<std::string> WaitForSignature(Context& context, AdminClient& client, cons
                             std::to_string(IntegerOr(request, "needed", 0));
     if (now != told) Note(context, now);
     told = now;
-    if (context.clock.MonotonicMs() > deadline) return Fail(ErrorCode::kApprovalsMissing, now);
+    if (context.clock.MonotonicMs() > deadline)
+      return Fail(ErrorCode::kApprovalsMissing, now + "; once it is signed go on with `fleetseal update import`");
     std::this_thread::sleep_for(std::chrono::milliseconds(500));
   }
 }
@@ -241,7 +247,7 @@ Status UpdateImport(Context& context, const UpdateImportOptions& options) {
                                  [&](const auto& file) { return file.sha256 == hashed.sha256; });
     if (it == manifest.files.end()) {
       return Fail(ErrorCode::kFileNotInManifest,
-                  path + " is none of the files of " + manifest.product.text() + " " + options.update);
+                  path + " is none of the files of " + manifest.product.text() + " " + manifest.version.text());
     }
     TRY_CONTEXT(
         client->UploadFile("/admin/v1/updates/" + id + "/files/" + it->id.text(), path, "importing " + BaseName(path)),
@@ -253,8 +259,13 @@ Status UpdateImport(Context& context, const UpdateImportOptions& options) {
 }
 
 Status UpdatePublish(Context& context, const UpdateSubmitOptions& options, int64_t timeout_seconds) {
+  if (!options.import_manifest.empty()) {
+    return Fail(ErrorCode::kInvalidArgument,
+                "with --import-manifest use submit and import: the manifest does not say where the files are");
+  }
   TRY_ASSIGN(const auto submitted, SubmitUpdate(context, options));
-  Note(context, "submitted as " + submitted.request_id);
+  Note(context, "submitted as " + submitted.request_id + "; approvers run `fleetseal approval approve " +
+                    submitted.request_id + "`");
   TRY_ASSIGN(auto client, AdminClient::OpenAs(context, manifest::PersonRole::kPublisher));
   TRY(WaitForSignature(context, *client, submitted, timeout_seconds));
   Note(context, "signed and on the log");
@@ -262,10 +273,6 @@ Status UpdatePublish(Context& context, const UpdateSubmitOptions& options, int64
   for (const auto& text : options.files) {
     TRY_ASSIGN(const auto argument, ParseFileArgument(text));
     import.files.push_back(argument.path);
-  }
-  if (!options.import_manifest.empty()) {
-    return Fail(ErrorCode::kInvalidArgument,
-                "with --import-manifest use submit and import: the manifest does not say where the files are");
   }
   return UpdateImport(context, import);
 }

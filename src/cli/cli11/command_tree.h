@@ -6,6 +6,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <CLI/Validators.hpp>
 #include <memory>
 #include <string>
 #include <utility>
@@ -18,6 +19,7 @@ namespace fleetseal::cli {
 inline CLI::App* AddNoun(CLI::App& app, const std::string& name, const std::string& description) {
   CLI::App* noun = app.add_subcommand(name, description);
   noun->require_subcommand(1);
+  noun->footer("Every verb takes --json, --quiet, --as NAME, --identities DIR and --url URL: see `fleetseal --help`.");
   return noun;
 }
 
