@@ -198,6 +198,14 @@ def test_the_director_alone_releases_nothing(world, installer):
     refused_order(installer, "RoleNotAllowed", release, manifestSignature=signature, logProof=world.log.proof(index))
 
 
+@pytest.mark.parametrize("size", [0, 39, 2**40, 2**53 - 1])
+def test_an_order_cannot_ask_for_more_bytes_than_its_files_have_sealed(world, installer, size):
+    """Else the director's key fills the device's disk with what is called a genuine update."""
+    release = Release(world, installer)
+    contents = [{"fileId": release.file_id, "sealedSha256": release.sealed_sha256, "sealedSize": size}]
+    refused_order(installer, "FileHashMismatch", Release(world, installer, sequence=7, contents=contents))
+
+
 def test_publisher_and_director_without_the_log_install_nothing(world, installer):
     mine = documents.Log(world.log.origin)
     release = Release(world, installer, is_logged=False)

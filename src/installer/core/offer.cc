@@ -8,6 +8,7 @@
 #include "jose/jws.h"
 #include "manifest/status.h"
 #include "sealing/content_key.h"
+#include "sealing/sealed_file.h"
 #include "sys/process.h"
 
 namespace fleetseal::installer {
@@ -31,6 +32,18 @@ trust::OrderDocuments DocumentsOf(const wire::OfferDocumentsRequest& request) {
   documents.log_proof = request.log_proof.value_or("");
   if (request.consistency) documents.consistency = *request.consistency;
   return documents;
+}
+
+// How large a sealed file is follows from its plain size: an order that says otherwise would only fill the disk of who
+// fetches it.
+Verdict<void> CheckSealedSizes(const trust::AcceptedOrder& accepted) {
+  if (accepted.manifest->signature().delivery != manifest::Delivery::kSealed) return {};
+  for (const manifest::OrderContent& content : accepted.order.order().contents) {
+    const manifest::UpdateFile* file = accepted.manifest->manifest().FindFile(content.file_id.text());
+    if (file == nullptr || content.sealed_size != sealing::SealedSize(file->size))
+      return Refuse(ErrorCode::kFileHashMismatch, "the sealed size is not that of file " + content.file_id.text());
+  }
+  return {};
 }
 
 // A refusal that the next offer of the same document may not meet: it is answered, not receipted.
@@ -155,6 +168,7 @@ Status Machine::OfferOrder(const wire::OfferDocumentsRequest& request, const std
 // Check 10: every step has a handler, and there is space.
 Verdict<std::vector<StepPlan>> Machine::PlanSteps(const trust::AcceptedOrder& accepted) const {
   const manifest::UpdateManifest& manifest = accepted.manifest->manifest();
+  TRY(CheckSealedSizes(accepted));
   std::vector<StepPlan> plans;
   std::set<FileId> files;
   std::set<std::pair<std::string, std::string>> targets;
