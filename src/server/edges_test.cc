@@ -141,6 +141,15 @@ TEST_F(EdgesTest, GroupsAreTheOperatorsAndUnknownMembersAreRefused) {
   EXPECT_EQ(ServerLab::CodeOf(Must(olga->Do(put))), "200");
   const auto group = Must(api::admin::GroupRow::Parse(Person("anna", "/admin/v1/groups/pilot")));
   ASSERT_EQ(group.members.size(), 1u);
+  // An operator of another product takes no device in, and none out.
+  lab.AddPerson("otto", {PersonRole::kOperator});
+  lab.people.people.back().products.products = {Must(ProductName::Parse("acme/other"))};
+  ASSERT_TRUE(lab.server->Refresh().has_value());
+  const auto otto = lab.Person("otto");
+  EXPECT_EQ(ServerLab::CodeOf(Must(otto->Do(put))), "RoleMissing");
+  put.body = R"({"members":[]})";
+  EXPECT_EQ(ServerLab::CodeOf(Must(otto->Do(put))), "RoleMissing");
+  EXPECT_EQ(Must(api::admin::GroupRow::Parse(Person("anna", "/admin/v1/groups/pilot"))).members.size(), 1u);
 }
 
 TEST_F(EdgesTest, DeviceListsArePagesAndProblemsNameTheRequest) {

@@ -226,6 +226,7 @@ void Server::Impl::Stop() {
   if (device_listener_) device_listener_->Stop();
   if (admin_listener_) admin_listener_->Stop();
   core_->tasks.Stop();
+  core_->nonce_tasks.Stop();
   const Status flushed = core_->FlushSeen();
   if (!flushed) LogFailure("devices.flush-failed", flushed.error());
 }

@@ -4,6 +4,10 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <future>
+#include <thread>
+
+#include "manifest/register_change.h"
 #include "server/testing/server_lab.h"
 #include "sys/process.h"
 
@@ -210,6 +214,59 @@ TEST_F(ServerTest, ARevokedDeviceIsRefusedAtTheNextRequestOfTheSameConnection) {
   EXPECT_EQ(ServerLab::CodeOf(ServerLab::Post(*device, api::device::kCheckInPath, body)), "DeviceRevoked");
 }
 
+TEST_F(ServerTest, S0_3_AResumptionSentAgainWakesNoDevice) {
+  // The signer answers a document that it knows as it did before, and does nothing.
+  lab.signer.On("revoke", [](const codec::Json&) -> Result<codec::Json> {
+    return api::signing::RevokeAnswer{manifest::RevocationKind::kDevice, "paused", manifest::RevocationAction::kResume}
+        .ToJson();
+  });
+  lab.signer.Refuse("devices", ErrorCode::kUnreachable);
+  manifest::Revocation revocation;
+  revocation.revocation_id = Must(RequestId::Parse("revocation-1"));
+  revocation.subject = "paused";
+  revocation.action = manifest::RevocationAction::kResume;
+  revocation.reason = "found";
+  revocation.person = Must(PersonId::Parse("olga"));
+  revocation.nonce = Bytes(manifest::kNonceBytes);
+  revocation.issued = lab.world.now;
+  const std::string signed_text = lab.SignAsPerson(manifest::kTypRevocation, revocation.Build());
+  ASSERT_EQ(
+      ServerLab::Post(*lab.Person("olga"), "/admin/v1/revocations", api::admin::RevocationRequest{signed_text}.Build())
+          .status,
+      200);
+  EXPECT_EQ(ServerLab::CodeOf(CheckIn("paused")), "DeviceSuspended");
+}
+
+TEST_F(ServerTest, ARegisterChangeSentAgainLeavesAnEnrolledDeviceAlone) {
+  lab.signer.On("register-change", [](const codec::Json&) -> Result<codec::Json> {
+    return api::signing::ChangeAnswer{0, 1}.ToJson();
+  });
+  manifest::RegisterChange change;
+  change.change_id = Must(ChangeId::Parse("change-1"));
+  change.nonce = Bytes(manifest::kNonceBytes);
+  change.issued = lab.world.now;
+  const auto send = [&](int64_t generation) {
+    const auto key = Must(crypto::PrivateKey::Generate(crypto::KeyKind::kEd25519));
+    change.changes = {manifest::AllowDevice{Must(DeviceId::Parse("device-1")),
+                                            lab.world.product,
+                                            Must(Environment::Parse("production")),
+                                            {},
+                                            generation,
+                                            key.public_key(),
+                                            false,
+                                            lab.world.now + 3600}};
+    api::admin::RegisterChangeRequest body;
+    body.jws = {lab.SignAsPerson(manifest::kTypRegisterChange, change.Build())};
+    return ServerLab::CodeOf(ServerLab::Post(*lab.Person("olga"), "/admin/v1/register-changes", body.Build()));
+  };
+  for (const int64_t generation : {1, 2}) {
+    ASSERT_EQ(send(generation), "200");
+    EXPECT_EQ(ServerLab::CodeOf(CheckIn("device-1")), "200") << "it is of generation 2";
+  }
+  ASSERT_EQ(send(3), "200");
+  EXPECT_EQ(ServerLab::CodeOf(CheckIn("device-1")), "DeviceUnknown") << "it must enrol anew";
+}
+
 TEST_F(ServerTest, ACheckInSendsWhatTheDeviceLacks) {
   auto request = lab.CheckInOf("device-1");
   request.package_version = 0;
@@ -301,6 +358,33 @@ TEST_F(ServerTest, AnOrderIsOfferedWithItsProofsUntilItIsInstalled) {
   EXPECT_EQ(SendReceipt("device-1", ReceiptOf("device-1", manifest::Outcome::kInstalled)), "200");
   EXPECT_EQ(RolloutState(), "running device-1 installed");
   EXPECT_FALSE(Must(api::device::CheckInAnswer::Parse(CheckIn("device-1").body)).order.has_value());
+}
+
+TEST_F(ServerTest, AnOrderDoesNotWaitForStatusesThatAnybodyAsksFor) {
+  StartRollout();
+  std::promise<void> is_asked;
+  std::promise<void> may_answer;
+  const auto released = may_answer.get_future().share();
+  bool is_first = true;
+  lab.signer.On("status", [&, released](const codec::Json&) -> Result<codec::Json> {
+    if (std::exchange(is_first, false)) is_asked.set_value();
+    released.wait();
+    return Fail(ErrorCode::kBusy, "slow");
+  });
+  std::vector<std::thread> strangers;
+  for (int i = 0; i < 4; ++i) {
+    strangers.emplace_back([this] {
+      const auto nobody = lab.Client(lab.server->device_port(), nullptr);
+      http::ClientRequest request;
+      request.path = std::string(api::device::kStatusPath);
+      request.query = {{"nonce", "AAAA"}};
+      EXPECT_GE(Must(nobody->Do(request)).status, 400);
+    });
+  }
+  is_asked.get_future().wait();
+  EXPECT_TRUE(Must(api::device::CheckInAnswer::Parse(CheckIn("device-1").body)).order.has_value());
+  may_answer.set_value();
+  for (auto& stranger : strangers) stranger.join();
 }
 
 TEST_F(ServerTest, S0_3_ContentIsForTheDeviceWhoseOrderNamesIt) {

@@ -7,6 +7,7 @@ namespace {
 constexpr unsigned kTaskThreads = 2;
 // Devices that wait for their order at once; past it 503, and they come back.
 constexpr size_t kTasksMax = 4096;
+constexpr size_t kNonceTasksMax = 256;
 constexpr int kDatabaseSessions = 4;
 }  // namespace
 
@@ -22,7 +23,8 @@ Core::Core(ServerConfig server_config, sys::Clock& server_clock, std::unique_ptr
       signer(config.signer_socket, config.signer_connections),
       documents(config.check_in_seconds),
       proofs(config.log_directory),
-      tasks(kTaskThreads, kTasksMax) {}
+      tasks(kTaskThreads, kTasksMax),
+      nonce_tasks(1, kNonceTasksMax) {}
 
 Result<std::unique_ptr<Core>> Core::Open(ServerConfig config, sys::Clock& clock) {
   storage::Database::Options options;

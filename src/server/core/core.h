@@ -54,6 +54,8 @@ class Core {
   ProofCache proofs;
   Metrics metrics;
   TaskPool tasks;
+  // Apart from `tasks`: everybody may ask for a status that holds a nonce, and no flood of that may delay an order.
+  TaskPool nonce_tasks;
 
  private:
   Core(ServerConfig server_config, sys::Clock& server_clock, std::unique_ptr<storage::Database> db,

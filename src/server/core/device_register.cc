@@ -80,6 +80,12 @@ void DeviceRegister::Put(const std::vector<DeviceRow>& rows, uint64_t since) {
 
 void DeviceRegister::PutAllowed(const DeviceRow& row) {
   const std::lock_guard lock(mutex_);
+  const auto known = entries_.find(row.id.text());
+  if (known != entries_.end()) {
+    const Entry& before = known->second;
+    const bool is_used = before.state != DeviceState::kAllowed && before.generation == row.generation;
+    if (before.generation > row.generation || is_used) return;
+  }
   Entry& entry = entries_[row.id.text()];
   entry.changed = ++changes_;
   entry.state = DeviceState::kAllowed;

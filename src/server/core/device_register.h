@@ -53,7 +53,8 @@ class DeviceRegister {
   // rows were asked for: devices that changed here after that are left alone.
   uint64_t BeginSync() const;
   void Put(const std::vector<api::signing::DeviceRow>& rows, uint64_t since);
-  // A device that was allowed (again): its earlier keys and certificates are void.
+  // A device that was allowed (again): its earlier keys and certificates are void. Says nothing of a generation that
+  // has enrolled since, so that the same register-change sent again changes nothing.
   void PutAllowed(const api::signing::DeviceRow& row);
   // After an enrolment or renewal (`has_keys` unset: as before). DeviceUnknown if it was never allowed.
   struct Enrolment {

@@ -22,15 +22,15 @@ constexpr uint64_t kReceiptsBodyMax = 4 * 1024 * 1024;
 constexpr std::chrono::milliseconds kTaskTimeout{30'000};
 
 // Answers later, from a thread that may block. `make` runs there.
-Response Later(Core& core, const std::string& request_id, std::function<Response()> make) {
+Response Later(TaskPool& tasks, const std::string& request_id, std::function<Response()> make) {
   http::Parked parked;
   parked.timeout = kTaskTimeout;
   parked.on_timeout = [request_id] {
     return http::ProblemResponse(ErrorCode::kTimedOut, request_id, std::nullopt, 503);
   };
-  parked.subscribe = [&core, request_id, make = std::move(make)](http::Responder responder) {
+  parked.subscribe = [&tasks, request_id, make = std::move(make)](http::Responder responder) {
     const auto shared = std::make_shared<http::Responder>(std::move(responder));
-    if (core.tasks.Submit([shared, make] { shared->Send(make()); })) return;
+    if (tasks.Submit([shared, make] { shared->Send(make()); })) return;
     shared->Send(http::ProblemResponse(ErrorCode::kLimitExceeded, request_id, "too many devices at once", 503));
   };
   return http::ParkedResponse(std::move(parked));
@@ -50,7 +50,7 @@ Response NonceStatus(Core& core, const Request& request) {
   if (nonce->empty() || nonce->size() > kNonceBytesMax) {
     return http::ProblemResponse(ErrorCode::kValueOutOfRange, request.request_id, "a nonce has 1 to 64 bytes");
   }
-  return Later(core, request.request_id, [&core, copy = request, bytes = *nonce] {
+  return Later(core.nonce_tasks, request.request_id, [&core, copy = request, bytes = *nonce] {
     const auto status = core.signer.With([&](SignerPool::Client& client) { return client.Status(bytes); });
     if (!status) return Problem(status.error(), copy);
     return http::JsonResponse(200, api::device::StatusAnswer{*status}.Build());
@@ -79,7 +79,7 @@ Response CheckIn(Core& core, OfferService& offers, const Request& request) {
   core.metrics.check_ins.fetch_add(1, std::memory_order_relaxed);
   const auto pending = core.devices.CheckIn(*body, core.clock.Now());
   if (pending) {
-    return Later(core, request.request_id, [&offers, copy = request, body = *std::move(body), order = *pending] {
+    return Later(core.tasks, request.request_id, [&offers, copy = request, body = *std::move(body), order = *pending] {
       const auto answer = offers.Offer(body, order);
       if (!answer) return Problem(answer.error(), copy);
       return http::JsonResponse(200, answer->Build());

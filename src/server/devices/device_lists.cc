@@ -99,8 +99,14 @@ Result<api::admin::GroupRow> DeviceService::PutGroup(const Person& person, const
 Result<api::admin::GroupRow> DeviceService::SetMembers(const Person& person, const GroupName& name,
                                                        const api::admin::GroupMembersRequest& body) {
   TRY(DemandRole(person, {PersonRole::kOperator}));
-  for (const DeviceId& device : body.members) {
-    if (!core_.devices.Find(device)) return Fail(ErrorCode::kDeviceUnknown, "no device " + device.text());
+  // Plans are made from groups: nobody takes devices of other people's products in or out.
+  TRY_ASSIGN(const std::vector<DeviceId> before, core_.device_store.Members(name));
+  for (const auto& members : {body.members, before}) {
+    for (const DeviceId& device : members) {
+      const auto known = core_.devices.Find(device);
+      if (!known) return Fail(ErrorCode::kDeviceUnknown, "no device " + device.text());
+      TRY(DemandProduct(person, known->row.product));
+    }
   }
   TRY(core_.device_store.SetMembers(name, body.members));
   return ShowGroup(name);

@@ -124,13 +124,12 @@ Status DeviceService::ApplyRevocation(const manifest::Revocation& revocation) {
   switch (revocation.kind) {
     case manifest::RevocationKind::kDevice: {
       TRY_ASSIGN(const DeviceId device, DeviceId::Parse(revocation.subject));
-      const DeviceState state = revocation.action == RevocationAction::kRevoke    ? DeviceState::kRevoked
-                                : revocation.action == RevocationAction::kSuspend ? DeviceState::kSuspended
-                                                                                  : DeviceState::kActive;
-      core_.devices.SetState(device, state);
       Note(device, manifest::RevocationActionName(revocation.action));
-      // Whether it is active or only allowed again, the signer knows.
-      return revocation.action == RevocationAction::kResume ? core_.RefreshDevices() : Status{};
+      // Whether it is active now, the signer knows: the same document sent again does nothing there.
+      if (revocation.action == RevocationAction::kResume) return core_.RefreshDevices();
+      const bool is_revoked = revocation.action == RevocationAction::kRevoke;
+      core_.devices.SetState(device, is_revoked ? DeviceState::kRevoked : DeviceState::kSuspended);
+      return {};
     }
     case manifest::RevocationKind::kPerson:
       return core_.RefreshPeople();
