@@ -73,6 +73,12 @@ Result<Group> ReadGroup(const Row& row) {
   return group;
 }
 
+Result<Row> GroupRow(Session& session, const GroupName& name) {
+  auto row = session.QueryRow(kSelectGroup, {name.text()});
+  if (row || row.error().code != ErrorCode::kNotFound) return row;
+  return Fail(ErrorCode::kNotFound, "no group " + name.text());
+}
+
 }  // namespace
 
 Status DeviceStore::AppendEvents(const std::vector<DeviceEvent>& events) {
@@ -145,7 +151,7 @@ Status DeviceStore::PutGroup(const GroupName& name, const std::optional<std::str
 
 Result<Group> DeviceStore::FindGroup(const GroupName& name) {
   return database_.WithSnapshot([&](Session& session) -> Result<Group> {
-    TRY_ASSIGN(const Row row, session.QueryRow(kSelectGroup, {name.text()}));
+    TRY_ASSIGN(const Row row, GroupRow(session, name));
     return ReadGroup(row);
   });
 }
@@ -168,7 +174,7 @@ Status DeviceStore::SetMembers(const GroupName& name, const std::vector<DeviceId
   std::vector<Params> batch;
   for (const DeviceId& device : distinct) batch.push_back({name.text(), device.text()});
   return database_.WithTransaction([&](Session& session) -> Status {
-    TRY(session.QueryRow(kSelectGroup, {name.text()}));
+    TRY(GroupRow(session, name));
     TRY(session.Execute(kDeleteMembers, {name.text()}));
     return session.ExecuteBatch(kInsertMember, batch);
   });

@@ -104,6 +104,12 @@ bool MayReplace(OrderState from, OrderState to) {
   return to != OrderState::kOffered || from == OrderState::kWaiting;
 }
 
+Result<Row> RolloutRow(Session& session, const PlanId& name) {
+  auto row = session.QueryRow(kSelectRollout, {name.text()});
+  if (row || row.error().code != ErrorCode::kNotFound) return row;
+  return Fail(ErrorCode::kNotFound, "no rollout " + name.text());
+}
+
 }  // namespace
 
 std::string_view RolloutStateName(RolloutState state) { return kRolloutNames[static_cast<size_t>(state)]; }
@@ -127,7 +133,7 @@ Status RolloutStore::Put(const StoredRollout& rollout) {
 
 Result<StoredRollout> RolloutStore::Find(const PlanId& plan) {
   return database_.WithSnapshot([&](Session& session) -> Result<StoredRollout> {
-    TRY_ASSIGN(const Row row, session.QueryRow(kSelectRollout, {plan.text()}));
+    TRY_ASSIGN(const Row row, RolloutRow(session, plan));
     return ReadRollout(row);
   });
 }
@@ -147,7 +153,7 @@ Result<RolloutPage> RolloutStore::List(std::optional<int64_t> cursor, int64_t li
 
 Status RolloutStore::Move(const PlanId& plan, RolloutState to) {
   return database_.WithTransaction([&](Session& session) -> Status {
-    TRY_ASSIGN(const Row row, session.QueryRow(kSelectRollout, {plan.text()}));
+    TRY_ASSIGN(const Row row, RolloutRow(session, plan));
     TRY_ASSIGN(const StoredRollout known, ReadRollout(row));
     if (known.state == to) return {};
     if (!IsStepAllowed(known.state, to)) {
