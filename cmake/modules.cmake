@@ -66,10 +66,6 @@ function(fleetseal_add_module kind module program deps vendors modules)
     if(kind STREQUAL "lib")
       target_link_libraries(${test_base}_test PRIVATE ${target})
     endif()
-    # The tests' own code need not be fast; at -O2 it is a third of a clean build.
-    if(CMAKE_BUILD_TYPE STREQUAL "Release")
-      target_compile_options(${test_base}_test PRIVATE -O1)
-    endif()
     # Half the time to compile; what is tested is the library, which is optimised as for use.
     target_compile_options(${test_base}_test PRIVATE $<$<CONFIG:Release>:-O0> $<$<CONFIG:Release>:-U_FORTIFY_SOURCE>)
     target_compile_definitions(${test_base}_test PRIVATE

@@ -58,7 +58,6 @@ Status Apply(storage::Session& session, const manifest::AllowDevice& allow, stor
   row.enrolment_key = codec::EncodeBase64Url(allow.enrolment_key.x());
   row.has_est_code = allow.has_est_code;
   row.expires = allow.expires.value;
-  row.failed_attempts = 0;
   row.identity_key.reset();
   row.receipt_jwk.reset();
   row.receipt_kid.reset();

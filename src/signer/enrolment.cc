@@ -18,8 +18,6 @@ namespace {
 
 using api::signing::EnrolAnswer;
 
-// Wrong codes for one device; then the entry is void.
-constexpr int64_t kFailedAttemptsMax = 10;
 // How long the same request gets the same certificate again (a lost answer).
 constexpr int64_t kRepeatSeconds = 86'400;
 
@@ -88,30 +86,24 @@ Status CheckDeviceKeys(const store::DeviceRow& device, const EnrolInput& input, 
 // are nor how they stand.
 tl::unexpected<Error> NotProven() { return Fail(ErrorCode::kEnrolmentRefused, "the code or its proof is not right"); }
 
-Status CountFailure(const Core& core, const EnrolInput& input) {
+// A wrong code changes nothing: 128 bits cannot be guessed, and a count that voids the entry would let any stranger who
+// knows the id keep the device out (ADR 0005).
+Status TellOfFailure(const EnrolInput& input) {
   log::Event(log::Level::kWarning, "enrolment.failed", {{"device", input.device_id.text()}, {"remote", input.remote}});
-  const Status stored = core.database().WithTransaction([&](storage::Session& session) -> Status {
-    TRY_ASSIGN(auto row, store::FindDevice(session, input.device_id.text()));
-    if (!row || row->state != "allowed") return {};
-    ++row->failed_attempts;
-    return store::PutDevice(session, *row);
-  });
-  TRY(stored);
   return NotProven();
 }
 
-// What the device proves. A wrong proof is counted against the entry.
-Result<Claim> VerifyClaim(const Core& core, const store::DeviceRow& device, const EnrolInput& input,
+Result<Claim> VerifyClaim(const store::DeviceRow& device, const EnrolInput& input,
                           const std::optional<jose::UnverifiedJws>& proof, crypto::PublicKey identity) {
   Claim claim{std::move(identity), std::nullopt};
   if (!proof) {
     TRY_ASSIGN(const bool is_right, IsCodeRight(device, input.device_id, *input.code));
-    if (!is_right) TRY(CountFailure(core, input));
+    if (!is_right) TRY(TellOfFailure(input));
     if (!device.has_est_code) return Fail(ErrorCode::kCodeWithoutKeys, device.id);
     return claim;
   }
   TRY_ASSIGN(const auto enrolment, VerifyProof(device, *proof));
-  if (!enrolment) TRY(CountFailure(core, input));
+  if (!enrolment) TRY(TellOfFailure(input));
   // Whoever saw the bare code on its way (a taken-over server) could make this proof, with keys of its own.
   if (device.has_est_code)
     return Fail(ErrorCode::kEnrolmentRefused, "the entry is for a plain EST client: allow the device without estCode");
@@ -148,8 +140,6 @@ Status CheckKeysFree(storage::Session& session, const Claim& claim, const Device
 Status CheckEntry(const store::DeviceRow& device, UnixSeconds now) {
   TRY(CheckDeviceState(device));
   if (device.state != "allowed") return Fail(ErrorCode::kEnrolmentCodeUsed, device.id + " is enrolled already");
-  if (device.failed_attempts >= kFailedAttemptsMax)
-    return Fail(ErrorCode::kEnrolmentCodeUsed, "too many wrong codes for " + device.id);
   if (device.expires <= now.value)
     return Fail(ErrorCode::kEnrolmentCodeUsed, "the entry of " + device.id + " has expired");
   return {};
@@ -173,7 +163,6 @@ void Activate(store::DeviceRow& device, const Claim& claim, const EnrolInput& in
   }
   device.csr_sha256 = Text(crypto::HashSha256(input.csr));
   device.enrolled = now.value;
-  device.failed_attempts = 0;
 }
 
 Result<EnrolAnswer> Issue(const Core& core, store::DeviceRow device, const Claim& claim, const EnrolInput& input) {
@@ -207,7 +196,7 @@ Result<EnrolAnswer> Enrol(Core& core, const EnrolInput& input) {
   const auto guard = core.objects.Acquire({"device:" + input.device_id.text(), "enrolment-keys"});
   TRY_ASSIGN(const auto device, FindDevice(core, input.device_id));
   if (!device) return NotProven();
-  TRY_ASSIGN(const Claim claim, VerifyClaim(core, *device, input, proof, request.public_key));
+  TRY_ASSIGN(const Claim claim, VerifyClaim(*device, input, proof, request.public_key));
   if (IsRepeat(*device, input, core.Now())) return AnswerFor(*device);
   TRY(CheckEntry(*device, core.Now()));
   return Issue(core, *device, claim, input);

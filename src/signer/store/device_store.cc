@@ -5,9 +5,9 @@
 namespace fleetseal::signer::store {
 namespace {
 
-#define FLEETSEAL_DEVICE_COLUMNS                                                                                     \
-  "id, state, generation, product, environment, properties, enrolment_key, has_est_code, expires, failed_attempts, " \
-  "identity_key, receipt_jwk, receipt_kid, encryption_jwk, certificate, certificate_sha256, csr_sha256, enrolled, "  \
+#define FLEETSEAL_DEVICE_COLUMNS                                                                                    \
+  "id, state, generation, product, environment, properties, enrolment_key, has_est_code, expires, "                 \
+  "identity_key, receipt_jwk, receipt_kid, encryption_jwk, certificate, certificate_sha256, csr_sha256, enrolled, " \
   "last_sequence, receipt_generation, receipt_number, receipt_sha256, receipt_sequence"
 constexpr std::string_view kDevice = "SELECT " FLEETSEAL_DEVICE_COLUMNS " FROM devices WHERE id = :id";
 constexpr std::string_view kDevices =
@@ -15,13 +15,13 @@ constexpr std::string_view kDevices =
 constexpr std::string_view kPutDevice =
     "INSERT INTO devices (" FLEETSEAL_DEVICE_COLUMNS
     ") VALUES (:id, :state, :generation, :product, :environment, :properties, "
-    ":enrolment_key, :has_est_code, :expires, :failed_attempts, :identity_key, :receipt_jwk, :receipt_kid, "
+    ":enrolment_key, :has_est_code, :expires, :identity_key, :receipt_jwk, :receipt_kid, "
     ":encryption_jwk, "
     ":certificate, :certificate_sha256, :csr_sha256, :enrolled, :last_sequence, :receipt_generation, :receipt_number, "
     ":receipt_sha256, :receipt_sequence) ON CONFLICT (id) DO UPDATE SET state = excluded.state, "
     "generation = excluded.generation, product = excluded.product, environment = excluded.environment, "
     "properties = excluded.properties, enrolment_key = excluded.enrolment_key, has_est_code = excluded.has_est_code, "
-    "expires = excluded.expires, failed_attempts = excluded.failed_attempts, identity_key = excluded.identity_key, "
+    "expires = excluded.expires, identity_key = excluded.identity_key, "
     "receipt_jwk = excluded.receipt_jwk, receipt_kid = excluded.receipt_kid, encryption_jwk = excluded.encryption_jwk, "
     "certificate = excluded.certificate, certificate_sha256 = excluded.certificate_sha256, csr_sha256 = "
     "excluded.csr_sha256, "
@@ -54,20 +54,19 @@ DeviceRow ToDevice(const storage::Row& row) {
   device.enrolment_key = row.Text(6);
   device.has_est_code = row.Bool(7);
   device.expires = row.Integer(8);
-  device.failed_attempts = row.Integer(9);
-  device.identity_key = row.OptionalText(10);
-  device.receipt_jwk = row.OptionalText(11);
-  device.receipt_kid = row.OptionalText(12);
-  device.encryption_jwk = row.OptionalText(13);
-  device.certificate = row.OptionalText(14);
-  device.certificate_sha256 = row.OptionalText(15);
-  device.csr_sha256 = row.OptionalText(16);
-  device.enrolled = row.OptionalInteger(17);
-  device.last_sequence = row.Integer(18);
-  device.receipt_generation = row.Integer(19);
-  device.receipt_number = row.Integer(20);
-  device.receipt_sha256 = row.OptionalText(21);
-  device.receipt_sequence = row.Integer(22);
+  device.identity_key = row.OptionalText(9);
+  device.receipt_jwk = row.OptionalText(10);
+  device.receipt_kid = row.OptionalText(11);
+  device.encryption_jwk = row.OptionalText(12);
+  device.certificate = row.OptionalText(13);
+  device.certificate_sha256 = row.OptionalText(14);
+  device.csr_sha256 = row.OptionalText(15);
+  device.enrolled = row.OptionalInteger(16);
+  device.last_sequence = row.Integer(17);
+  device.receipt_generation = row.Integer(18);
+  device.receipt_number = row.Integer(19);
+  device.receipt_sha256 = row.OptionalText(20);
+  device.receipt_sequence = row.Integer(21);
   return device;
 }
 
@@ -91,7 +90,6 @@ Status PutDevice(storage::Session& session, const DeviceRow& device) {
                                            device.enrolment_key,
                                            device.has_est_code,
                                            device.expires,
-                                           device.failed_attempts,
                                            device.identity_key,
                                            device.receipt_jwk,
                                            device.receipt_kid,

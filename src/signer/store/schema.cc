@@ -26,7 +26,7 @@ std::vector<storage::Migration> Migrations() {
            "NOT NULL, "
            "environment TEXT NOT NULL, properties TEXT NOT NULL, enrolment_key TEXT NOT NULL, has_est_code BIGINT NOT "
            "NULL, "
-           "expires BIGINT NOT NULL, failed_attempts BIGINT NOT NULL, identity_key TEXT, receipt_jwk TEXT, receipt_kid "
+           "expires BIGINT NOT NULL, identity_key TEXT, receipt_jwk TEXT, receipt_kid "
            "TEXT, "
            "encryption_jwk TEXT, certificate TEXT, certificate_sha256 TEXT, csr_sha256 TEXT, enrolled BIGINT, "
            "last_sequence BIGINT NOT NULL, receipt_generation BIGINT NOT NULL, receipt_number BIGINT NOT NULL, "
