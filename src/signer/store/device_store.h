@@ -21,7 +21,7 @@ struct DeviceRow {
   std::string properties;     // JSON object
   std::string enrolment_key;  // base64url, 32 bytes
   bool has_est_code = false;
-  int64_t expires = 0;  // of the enrolment entry
+  int64_t expires = 0;                      // of the enrolment entry
   std::optional<std::string> identity_key;  // thumbprint
   std::optional<std::string> receipt_jwk;
   std::optional<std::string> receipt_kid;
