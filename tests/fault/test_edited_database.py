@@ -1,0 +1,284 @@
+"""The server's database in somebody else's hands (S0.4, S0.23, X5): edited while the server is stopped and while it runs.
+
+The database holds no people, keys or certificates: the server asks the signer for them. What it does hold may be shown
+wrongly, or delay an update; nothing is signed, ordered, certified or installed because of it, and the signer's records
+and the devices' receipts still tell what happened.
+"""
+import itertools
+import json
+import os
+import signal
+import sqlite3
+
+import pytest
+
+from documents import Key, b64u, compact, jws, jws_parts, sha256
+from services import Services, wait_until
+from taken_over import TakenOverServer
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to run the programs as their users")
+VERSIONS = itertools.count(2)
+UPDATE = "UPDATE rollout_devices SET order_text = ?, order_id = ? WHERE plan_id = ? AND device_id = 'dev-1'"
+
+
+@pytest.fixture(scope="module")
+def services(lab):
+    taken = Services(lab)
+    taken.start()
+    yield taken
+    taken.kill()
+
+
+@pytest.fixture(scope="module")
+def server(lab, services):
+    return TakenOverServer(lab)
+
+
+@pytest.fixture(params=["running", "stopped"])
+def edit(request, services, server):
+    """Edits the database, with the server running or stopped meanwhile."""
+    def run(*statements):
+        if request.param == "stopped":
+            services.stop("server")
+        with sqlite3.connect(server.server_db, timeout=30) as database:
+            for statement, *values in statements:
+                assert database.execute(statement, values).rowcount != 0, statement
+        database.close()
+        if request.param == "stopped":
+            give_back(server)
+            services.start("server")
+    run.is_stopped = request.param == "stopped"
+    return run
+
+
+def give_back(server):
+    for name in os.listdir(os.path.dirname(server.server_db)):
+        if name.startswith("server.db"):
+            os.chown(os.path.join(os.path.dirname(server.server_db), name), 61003, 61003)
+
+
+def read(server, statement, *values):
+    with sqlite3.connect(server.server_db, timeout=30) as database:
+        return database.execute(statement, values).fetchall()
+
+
+@pytest.fixture
+def held_agents(lab):
+    """The agents ask nothing until the test lets them go."""
+    pids = [device["agent_pid"] for device in lab.info["devices"]]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    released = []
+
+    def go():
+        if not released:
+            released.append(True)
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+    yield go
+    go()
+
+
+def release(lab, content=None):
+    """A new deployable update; its id."""
+    version = f"{next(VERSIONS)}.0.0"
+    return lab.release(version, lab.path(f"pump-{version}.img", content or version.encode() * 1000))
+
+
+def state_of(lab, name):
+    """What no refused document may change; the status is a document of its own, which a check-in may bring."""
+    trust = lab.trust(name)
+    for part in ("status", "timeFloor", "checkpoints"):
+        trust.pop(part, None)
+    files = {}
+    for top in ("slots", "boot"):
+        folder = os.path.join(lab.device_home(name), top)
+        for file in sorted(os.listdir(folder)):
+            with open(os.path.join(folder, file), "rb") as handle:
+                files[file] = sha256(handle.read())
+    return trust, files
+
+
+def receipts(server, name):
+    return [json.loads(jws_parts(text)[1])
+            for (text,) in server.rows("SELECT compact FROM receipts WHERE device_id = ? ORDER BY generation, number", name)]
+
+
+def next_receipt(server, name, after):
+    """The first one of the device after the first `after`."""
+    return wait_until(lambda: receipts(server, name)[after:], "a receipt of " + name)[0]
+
+
+def started(lab, update, *devices):
+    plan = lab.plan(update, *devices)
+    lab.good("rollout", "start", plan)
+    return plan
+
+
+def order_of(server, plan, device):
+    return read(server, "SELECT order_text FROM rollout_devices WHERE plan_id = ? AND device_id = ?", plan, device)[0][0]
+
+
+def test_S0_4_the_servers_database_holds_no_people_keys_or_certificates(server, services):
+    tables = {name for (name,) in read(server, "SELECT name FROM sqlite_master WHERE type = 'table'")}
+    columns = {f"{table}.{row[1]}" for table in tables for row in read(server, f"PRAGMA table_info({table})")}
+    for word in ("role", "key", "certificate", "jwk", "kid", "quorum", "policy", "nonce", "approval", "person"):
+        assert [column for column in columns if word in column.lower()] == []
+
+
+def test_S0_4_rows_about_people_and_devices_that_somebody_adds_mean_nothing(lab, server, edit):
+    before = server.fingerprint()
+    mine = Key.p256()
+    edit(("DROP TABLE IF EXISTS people",), ("DROP TABLE IF EXISTS devices",),
+         ("CREATE TABLE people (id TEXT, roles TEXT, kid TEXT, jwk TEXT)",), ("CREATE TABLE devices (id TEXT, state TEXT, identity_key TEXT)",),
+         ("INSERT INTO people VALUES ('mallory', '[\"approver\"]', ?, ?)", mine.kid(), compact(mine.jwk())),
+         ("INSERT INTO devices VALUES ('dev-1', 'active', ?)", mine.kid()))
+    assert "mallory" not in json.dumps(lab.good("user", "list"))
+    assert server.fingerprint() == before
+
+
+def test_S0_4_X5_an_order_of_another_device_is_refused(lab, server, edit, held_agents):
+    update = release(lab)
+    plan = started(lab, update, "dev-1", "dev-2")
+    mine, other = order_of(server, plan, "dev-1"), order_of(server, plan, "dev-2")
+    known, before = len(receipts(server, "dev-1")), state_of(lab, "dev-1")
+    # A server that starts finds out by the id that the row is not whole, and offers nothing; so the id is swapped too.
+    swapped = json.loads(jws_parts(other if edit.is_stopped else mine)[1])["orderId"]
+    edit((UPDATE, other, swapped, plan))
+    held_agents()
+    receipt = next_receipt(server, "dev-1", known)
+    assert (receipt["outcome"], receipt["code"]) == ("refused", "OrderNotForThisDevice")
+    assert receipt["document"] == b64u(sha256(other))
+    assert state_of(lab, "dev-1") == before
+    # When the row is right again, the update goes on as it was ordered.
+    edit((UPDATE, mine, json.loads(jws_parts(mine)[1])["orderId"], plan))
+    assert lab.watch(plan) == {"dev-1": "installed", "dev-2": "installed"}
+
+
+@pytest.mark.parametrize("change", ["manifestSha256", "sequence", "contentKey", "own key"])
+def test_S0_4_an_order_with_other_words_is_refused(lab, server, edit, held_agents, change):
+    update = release(lab)
+    plan = started(lab, update, "dev-1")
+    genuine = order_of(server, plan, "dev-1")
+    header, payload, signature = genuine.split(".")
+    words = json.loads(jws_parts(genuine)[1])
+    words.update({"manifestSha256": {"manifestSha256": server.signed_update()},
+                  "sequence": {"sequence": words["sequence"] + 1000}, "contentKey": {"contentKey": words["contentKey"][:-8] + "AAAAAAAA"}}.get(change, {}))
+    forged = f"{header}.{b64u(compact(words).encode())}.{signature}"
+    if change == "own key":
+        forged = jws(Key.p256(), jws_parts(genuine)[0], compact(words))
+    known, before = len(receipts(server, "dev-1")), state_of(lab, "dev-1")
+    edit(("UPDATE rollout_devices SET order_text = ? WHERE plan_id = ? AND device_id = 'dev-1'", forged, plan))
+    held_agents()
+    receipt = next_receipt(server, "dev-1", known)
+    assert (receipt["outcome"], receipt["code"]) == ("refused", "SignatureInvalid")
+    assert state_of(lab, "dev-1") == before
+    edit(("UPDATE rollout_devices SET order_text = ? WHERE plan_id = ? AND device_id = 'dev-1'", genuine, plan))
+    assert lab.watch(plan) == {"dev-1": "installed"}
+
+
+@pytest.mark.parametrize("column, code", [("manifest", "ManifestHashMismatch"), ("signature", "ManifestHashMismatch"), ("log_index", "LogProofMissing")])
+def test_S0_4_a_manifest_signature_or_proof_of_another_update_is_refused(lab, server, edit, held_agents, column, code):
+    update, other = release(lab), lab.info["update"]["id"]
+    plan = started(lab, update, "dev-1")
+    select = f"SELECT {column} FROM updates WHERE manifest_sha256 = ?"
+    (genuine,), (foreign,) = read(server, select, update)[0], read(server, select, other)[0]
+    known, before = len(receipts(server, "dev-1")), state_of(lab, "dev-1")
+    edit((f"UPDATE updates SET {column} = ? WHERE manifest_sha256 = ?", foreign, update))
+    held_agents()
+    receipt = next_receipt(server, "dev-1", known)
+    assert (receipt["outcome"], receipt["code"]) == ("refused", code)
+    assert state_of(lab, "dev-1") == before
+    edit((f"UPDATE updates SET {column} = ? WHERE manifest_sha256 = ?", genuine, update))
+
+
+def test_S0_4_an_approval_marked_done_gives_no_plan_and_no_order(lab, server, edit):
+    version = f"{next(VERSIONS)}.0.0"
+    path = lab.path(f"pump-{version}.img", b"never approved")
+    submitted = lab.submit(version, path)
+    update = submitted["id"]
+    foreign = read(server, "SELECT signature, log_index, release_counter FROM updates WHERE manifest_sha256 = ?", lab.info["update"]["id"])[0]
+    for state in ("signed", "deployable"):
+        edit(("UPDATE updates SET state = ?, signature = ?, log_index = ?, release_counter = ? WHERE manifest_sha256 = ?", state, *foreign, update),
+             ("UPDATE update_files SET sealed_sha256 = ?, sealed_size = 100 WHERE manifest_sha256 = ?", "a" * 64, update))
+        before = server.fingerprint()
+        # The server shows what its table says; the signer knows of no signature.
+        assert lab.good("update", "show", update)["state"] == state
+        outcome = lab.run("rollout", "plan", "--update", update, "--device", "dev-1")
+        assert outcome.code != 0 and outcome.refusal in ("UpdateNotSigned", "UpdateNotDeployable"), outcome.output
+        imported = lab.run("update", "import", update, path)
+        assert imported.code != 0, imported.output
+        assert server.fingerprint() == before
+    request = lab.good("approval", "show", submitted["requestId"])
+    assert request["state"] == "waiting"
+
+
+def test_S0_4_a_plan_that_names_more_devices_orders_no_more(lab, server, edit):
+    update, other = release(lab), release(lab)
+    plan = lab.plan(update, "dev-1")
+    genuine = read(server, "SELECT plan FROM rollouts WHERE plan_id = ?", plan)[0][0]
+    header, _, signature = genuine.split(".")
+    words = json.loads(jws_parts(genuine)[1])
+    words["devices"] = ["dev-2", "dev-3"]
+    words["manifestSha256"] = b64u(bytes.fromhex(other))
+    edit(("UPDATE rollouts SET plan = ?, manifest_sha256 = ? WHERE plan_id = ?", f"{header}.{b64u(compact(words).encode())}.{signature}", other, plan))
+    before = server.fingerprint()
+    outcome = lab.run("rollout", "start", plan)
+    assert "PlanInvalid" in outcome.output, outcome.output
+    assert server.fingerprint() == before
+    assert read(server, "SELECT COUNT(*) FROM rollout_devices WHERE plan_id = ?", plan) == [(0,)]
+
+
+def test_S0_4_a_withdrawal_is_not_undone_in_the_table(lab, server, edit, held_agents):
+    update = release(lab)
+    plan = started(lab, update, "dev-1")
+    order = order_of(server, plan, "dev-1")
+    known, before = len(receipts(server, "dev-1")), state_of(lab, "dev-1")
+    withdrawal = server.revocation("manifest", b64u(bytes.fromhex(update)), "withdraw", "publisher")
+    assert lab.as_person("publisher", "POST", "/admin/v1/revocations", {"revocation": withdrawal})[0] == 200
+    edit(("UPDATE updates SET state = 'deployable' WHERE manifest_sha256 = ?", update),
+         ("UPDATE rollouts SET state = 'running' WHERE plan_id = ?", plan),
+         ("UPDATE rollout_devices SET state = 'waiting', order_text = ? WHERE plan_id = ?", order, plan))
+    outcome = lab.run("rollout", "plan", "--update", update, "--device", "dev-2")
+    assert outcome.code == 3 and outcome.refusal == "Withdrawn"
+    held_agents()
+    newer = release(lab)
+    assert lab.watch(lab.roll_out(newer, "dev-1")) == {"dev-1": "installed"}
+    told = receipts(server, "dev-1")[known:]
+    assert {(receipt["outcome"], receipt.get("code")) for receipt in told} <= {("refused", "Withdrawn"), ("installed", None)}
+    assert before[0]["counters"] != state_of(lab, "dev-1")[0]["counters"]
+    assert not any(receipt["outcome"] == "installed" and receipt["manifestSha256"] == b64u(bytes.fromhex(update)) for receipt in told)
+
+
+def test_S0_4_S0_23_an_outcome_in_the_table_is_no_receipt(lab, server, edit, held_agents):
+    update = release(lab)
+    plan = started(lab, update, "dev-3")
+    known = len(receipts(server, "dev-3"))
+    edit(("UPDATE rollout_devices SET state = 'installed' WHERE plan_id = ?", plan),
+         ("INSERT INTO timeline (device_id, number, time, event, plan_id, manifest_sha256, outcome) SELECT 'dev-3', MAX(number) + 1, 1, 'receipt', ?, ?, "
+          "'installed' FROM timeline WHERE device_id = 'dev-3'", plan, update))
+    held_agents()
+    assert lab.watch(plan) == {"dev-3": "installed"}  # a lie that the server tells
+    assert len(receipts(server, "dev-3")) == known  # the truth: no receipt says so
+    assert lab.trust("dev-3")["counters"]["acme/pump#main"]["installedManifest"] != b64u(bytes.fromhex(update))
+    edit(("UPDATE rollout_devices SET state = 'waiting' WHERE plan_id = ?", plan))
+    newer = release(lab)
+    assert lab.watch(lab.roll_out(newer, "dev-3")) == {"dev-3": "installed"}
+    assert receipts(server, "dev-3")[-1]["manifestSha256"] == b64u(bytes.fromhex(newer))
+    assert lab.run("audit", "verify").code == 0
+
+
+def test_S0_4_X5_members_that_somebody_adds_to_a_group_are_ordered_only_if_the_plan_names_them(lab, server, edit):
+    update = release(lab)
+    name = f"group-{update[:8]}"
+    lab.good("group", "create", name)
+    lab.good("group", "members", name, "dev-1")
+    planned = lab.good("rollout", "plan", "--update", update, "--group", name)["planId"]
+    edit(("INSERT INTO device_group_members VALUES (?, 'dev-2')", name), ("INSERT INTO device_group_members VALUES (?, 'no-such-device')", name))
+    answer = lab.good("rollout", "start", planned)
+    assert answer["orders"] == 1
+    assert lab.watch(planned) == {"dev-1": "installed"}
+    before = server.fingerprint()
+    # Whoever plans now signs the members' names; the signer takes only devices that it knows.
+    lab.refused("DeviceUnknown", "rollout", "plan", "--update", update, "--group", name)
+    assert server.fingerprint() == before
