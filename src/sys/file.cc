@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -253,15 +252,6 @@ Result<ByteCount> FreeBytes(const std::string& path) {
   struct statvfs info {};
   if (statvfs(path.c_str(), &info) != 0) return FailErrno("statvfs", path, errno);
   return ByteCount{uint64_t{info.f_bavail} * info.f_frsize};
-}
-
-Result<std::unique_ptr<FileLock>> FileLock::Acquire(const std::string& path) {
-  TRY_ASSIGN(auto file, OpenFile(path, O_RDWR | O_CREAT, 0600));
-  if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) return Fail(ErrorCode::kBusy, path + " is locked: another process uses this directory");
-    return FailErrno("lock", path, errno);
-  }
-  return std::unique_ptr<FileLock>(new FileLock(std::move(file)));
 }
 
 }  // namespace fleetseal::sys

@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.h"
@@ -106,17 +107,21 @@ std::string ResolvePath(std::string_view base, std::string_view path);
 // The absolute form of `path`, symbolic links resolved. It must exist.
 Result<std::string> RealPath(const std::string& path);
 
-// An exclusive lock (flock) on a file, held until the object goes or the process ends. The file stays.
+// An exclusive lock on a file, held until the object goes or the process ends; a child that is just being started does
+// not prolong it (record locks, unlike flock, are not inherited). The file stays, and nobody else may open it.
 class FileLock {
  public:
   // Makes the file (0600) if needed. Busy if another FileLock holds it, in this process or another.
   static Result<std::unique_ptr<FileLock>> Acquire(const std::string& path);
+  ~FileLock();
   FileLock(const FileLock&) = delete;
   FileLock& operator=(const FileLock&) = delete;
 
  private:
-  explicit FileLock(FileDescriptor file) : file_(std::move(file)) {}
+  using Identity = std::pair<uint64_t, uint64_t>;  // device, inode
+  FileLock(FileDescriptor file, Identity identity) : file_(std::move(file)), identity_(identity) {}
   FileDescriptor file_;
+  const Identity identity_;
 };
 
 }  // namespace fleetseal::sys

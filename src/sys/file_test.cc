@@ -2,7 +2,10 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include <csignal>
 
 #include <gtest/gtest.h>
 
@@ -205,6 +208,29 @@ TEST(FileLock, RefusesASecondHolderUntilTheFirstIsGone) {
   EXPECT_EQ(FileLock::Acquire(directory.File("lock")).error().code, ErrorCode::kBusy);
   first->reset();
   EXPECT_TRUE(FileLock::Acquire(directory.File("lock")).has_value());
+}
+
+// A child that has not come to its exec() yet still has every descriptor of its parent.
+TEST(FileLock, IsFreeWhenItsHolderDiesThoughAChildOfItLives) {
+  const TempDirectory directory;
+  int ready[2];
+  ASSERT_EQ(pipe(ready), 0);
+  const pid_t holder = fork();
+  if (holder == 0) {
+    const auto lock = FileLock::Acquire(directory.File("lock"));
+    const pid_t child = lock ? fork() : -1;
+    if (child != 0 && write(ready[1], &child, sizeof child) < 0) _exit(1);
+    for (;;) pause();
+  }
+  pid_t child = -1;
+  ASSERT_EQ(read(ready[0], &child, sizeof child), static_cast<ssize_t>(sizeof child));
+  EXPECT_EQ(FileLock::Acquire(directory.File("lock")).error().code, ErrorCode::kBusy);
+  kill(holder, SIGKILL);
+  ASSERT_EQ(waitpid(holder, nullptr, 0), holder);
+  EXPECT_TRUE(FileLock::Acquire(directory.File("lock")).has_value());
+  kill(child, SIGKILL);
+  close(ready[0]);
+  close(ready[1]);
 }
 
 TEST(Users, OpensOnlyTheSearchPermissionOfParentsThatLackIt) {
