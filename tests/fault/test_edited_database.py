@@ -109,6 +109,10 @@ def next_receipt(server, name, after):
     return wait_until(lambda: receipts(server, name)[after:], "a receipt of " + name)[0]
 
 
+def installed(server, name, update):
+    return any(receipt["outcome"] == "installed" and receipt["manifestSha256"] == b64u(bytes.fromhex(update)) for receipt in receipts(server, name))
+
+
 def started(lab, update, *devices):
     plan = lab.plan(update, *devices)
     lab.good("rollout", "start", plan)
@@ -127,14 +131,14 @@ def test_S0_4_the_servers_database_holds_no_people_keys_or_certificates(server, 
 
 
 def test_S0_4_rows_about_people_and_devices_that_somebody_adds_mean_nothing(lab, server, edit):
-    before = server.fingerprint()
+    before = server.authority()
     mine = Key.p256()
     edit(("DROP TABLE IF EXISTS people",), ("DROP TABLE IF EXISTS devices",),
          ("CREATE TABLE people (id TEXT, roles TEXT, kid TEXT, jwk TEXT)",), ("CREATE TABLE devices (id TEXT, state TEXT, identity_key TEXT)",),
          ("INSERT INTO people VALUES ('mallory', '[\"approver\"]', ?, ?)", mine.kid(), compact(mine.jwk())),
          ("INSERT INTO devices VALUES ('dev-1', 'active', ?)", mine.kid()))
     assert "mallory" not in json.dumps(lab.good("user", "list"))
-    assert server.fingerprint() == before
+    assert server.authority() == before
 
 
 def test_S0_4_X5_an_order_of_another_device_is_refused(lab, server, edit, held_agents):
@@ -152,7 +156,7 @@ def test_S0_4_X5_an_order_of_another_device_is_refused(lab, server, edit, held_a
     assert state_of(lab, "dev-1") == before
     # When the row is right again, the update goes on as it was ordered.
     edit((UPDATE, mine, json.loads(jws_parts(mine)[1])["orderId"], plan))
-    assert lab.watch(plan) == {"dev-1": "installed", "dev-2": "installed"}
+    wait_until(lambda: installed(server, "dev-1", update) and installed(server, "dev-2", update), "both receipts")
 
 
 @pytest.mark.parametrize("change", ["manifestSha256", "sequence", "contentKey", "own key"])
@@ -174,7 +178,7 @@ def test_S0_4_an_order_with_other_words_is_refused(lab, server, edit, held_agent
     assert (receipt["outcome"], receipt["code"]) == ("refused", "SignatureInvalid")
     assert state_of(lab, "dev-1") == before
     edit(("UPDATE rollout_devices SET order_text = ? WHERE plan_id = ? AND device_id = 'dev-1'", genuine, plan))
-    assert lab.watch(plan) == {"dev-1": "installed"}
+    wait_until(lambda: installed(server, "dev-1", update), "the receipt")
 
 
 @pytest.mark.parametrize("column, code", [("manifest", "ManifestHashMismatch"), ("signature", "ManifestHashMismatch"), ("log_index", "LogProofMissing")])
@@ -201,14 +205,14 @@ def test_S0_4_an_approval_marked_done_gives_no_plan_and_no_order(lab, server, ed
     for state in ("signed", "deployable"):
         edit(("UPDATE updates SET state = ?, signature = ?, log_index = ?, release_counter = ? WHERE manifest_sha256 = ?", state, *foreign, update),
              ("UPDATE update_files SET sealed_sha256 = ?, sealed_size = 100 WHERE manifest_sha256 = ?", "a" * 64, update))
-        before = server.fingerprint()
+        before = server.authority()
         # The server shows what its table says; the signer knows of no signature.
         assert lab.good("update", "show", update)["state"] == state
         outcome = lab.run("rollout", "plan", "--update", update, "--device", "dev-1")
         assert outcome.code != 0 and outcome.refusal in ("UpdateNotSigned", "UpdateNotDeployable"), outcome.output
         imported = lab.run("update", "import", update, path)
         assert imported.code != 0, imported.output
-        assert server.fingerprint() == before
+        assert server.authority() == before
     request = lab.good("approval", "show", submitted["requestId"])
     assert request["state"] == "waiting"
 
@@ -222,10 +226,10 @@ def test_S0_4_a_plan_that_names_more_devices_orders_no_more(lab, server, edit):
     words["devices"] = ["dev-2", "dev-3"]
     words["manifestSha256"] = b64u(bytes.fromhex(other))
     edit(("UPDATE rollouts SET plan = ?, manifest_sha256 = ? WHERE plan_id = ?", f"{header}.{b64u(compact(words).encode())}.{signature}", other, plan))
-    before = server.fingerprint()
+    before = server.authority()
     outcome = lab.run("rollout", "start", plan)
     assert "PlanInvalid" in outcome.output, outcome.output
-    assert server.fingerprint() == before
+    assert server.authority() == before
     assert read(server, "SELECT COUNT(*) FROM rollout_devices WHERE plan_id = ?", plan) == [(0,)]
 
 
@@ -253,13 +257,12 @@ def test_S0_4_a_withdrawal_is_not_undone_in_the_table(lab, server, edit, held_ag
 def test_S0_4_S0_23_an_outcome_in_the_table_is_no_receipt(lab, server, edit, held_agents):
     update = release(lab)
     plan = started(lab, update, "dev-3")
-    known = len(receipts(server, "dev-3"))
     edit(("UPDATE rollout_devices SET state = 'installed' WHERE plan_id = ?", plan),
          ("INSERT INTO timeline (device_id, number, time, event, plan_id, manifest_sha256, outcome) SELECT 'dev-3', MAX(number) + 1, 1, 'receipt', ?, ?, "
           "'installed' FROM timeline WHERE device_id = 'dev-3'", plan, update))
     held_agents()
     assert lab.watch(plan) == {"dev-3": "installed"}  # a lie that the server tells
-    assert len(receipts(server, "dev-3")) == known  # the truth: no receipt says so
+    assert not installed(server, "dev-3", update)  # the truth: no receipt says so
     assert lab.trust("dev-3")["counters"]["acme/pump#main"]["installedManifest"] != b64u(bytes.fromhex(update))
     edit(("UPDATE rollout_devices SET state = 'waiting' WHERE plan_id = ?", plan))
     newer = release(lab)
@@ -278,7 +281,7 @@ def test_S0_4_X5_members_that_somebody_adds_to_a_group_are_ordered_only_if_the_p
     answer = lab.good("rollout", "start", planned)
     assert answer["orders"] == 1
     assert lab.watch(planned) == {"dev-1": "installed"}
-    before = server.fingerprint()
+    before = server.authority()
     # Whoever plans now signs the members' names; the signer takes only devices that it knows.
     lab.refused("DeviceUnknown", "rollout", "plan", "--update", update, "--group", name)
-    assert server.fingerprint() == before
+    assert server.authority() == before
