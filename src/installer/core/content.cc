@@ -71,7 +71,10 @@ Status Machine::EndStream(const FileId& file_id, const std::optional<Error>& att
   received_.insert(file_id);
   options_.log.Event("content.verified", {{"file", file_id.text()}});
   if (!has_all_files()) return {};
-  return EnterPhase(Phase::kInstalled);
+  // A phase that could not be stored leaves the file wanted: with nothing wanted, nothing would ever go on.
+  auto entered = EnterPhase(Phase::kInstalled);
+  if (!entered) received_.erase(file_id);
+  return entered;
 }
 
 }  // namespace fleetseal::installer
