@@ -36,6 +36,8 @@ fleetseal_vendor(spdlog spdlog::spdlog)
 fleetseal_vendor(cli11)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 fleetseal_vendor(zstd PkgConfig::ZSTD)
+pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
+fleetseal_vendor(seccomp PkgConfig::SECCOMP)
 
 if(FLEETSEAL_TESTS)
   find_package(GTest REQUIRED)

@@ -16,6 +16,7 @@
 
 #include "base/check.h"
 #include "sys/errors.h"
+#include "sys/sandbox.h"
 #include "sys/socket.h"
 
 extern char** environ;
@@ -86,6 +87,7 @@ void PlaceDescriptors(ChildPlan& plan) {
 void TakeUser(const ChildPlan& plan) {
   if (!plan.options->user) return;
   const ChildUser& user = *plan.options->user;
+  DropCapabilityBounds();
   if (syscall(SYS_setgroups, user.groups.size(), user.groups.data()) != 0 ||
       syscall(SYS_setresgid, user.gid, user.gid, user.gid) != 0 ||
       syscall(SYS_setresuid, user.uid, user.uid, user.uid) != 0) {

@@ -110,7 +110,7 @@ class ReadyPipe {
   FileDescriptor read_;
   FileDescriptor write_;
 };
-// In the child: writes the line and closes `fd`. Does nothing if `fd` is negative.
+// In the child: writes the line and closes `fd` if it is not negative, and tells systemd if NOTIFY_SOCKET is set.
 Status TellReady(int fd, const std::string& line);
 
 }  // namespace fleetseal::sys

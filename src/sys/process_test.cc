@@ -2,7 +2,10 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -109,6 +112,8 @@ TEST(Process, ChangesTheUserAndStartsProgramsThatOnlyRootCanReach) {
   EXPECT_EQ(OutputOf(options), "61003\n");
   options.arguments = {"-G"};
   EXPECT_EQ(OutputOf(options), "61003 61000\n");
+  options.user = ChildUserFor(kAgentUserId);
+  EXPECT_EQ(OutputOf(options), "61004\n");
   options.program = "/bin/ls";
   options.arguments = {directory.path()};
   EXPECT_NE(RunProgram(options, 10'000)->exit.exit_code, 0);
@@ -176,6 +181,24 @@ TEST(ReadyPipe, TheChildsSideWritesOneLine) {
   ASSERT_TRUE(pair.second.ReadExact(buffer).has_value());
   EXPECT_EQ(AsText(buffer), "ready\n");
   EXPECT_TRUE(TellReady(-1, "ready").has_value());
+}
+
+TEST(ReadyPipe, TellsSystemdIfItAsked) {
+  const TempDirectory folder;
+  const std::string path = folder.File("notify");
+  const FileDescriptor manager(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  ASSERT_EQ(bind(manager.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  setenv("NOTIFY_SOCKET", path.c_str(), 1);
+  EXPECT_TRUE(TellReady(-1, "ready").has_value());
+  setenv("NOTIFY_SOCKET", folder.File("nobody").c_str(), 1);
+  EXPECT_FALSE(TellReady(-1, "ready").has_value());
+  unsetenv("NOTIFY_SOCKET");
+  Bytes buffer(32);
+  const ssize_t size = recv(manager.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+  EXPECT_EQ(AsText(ByteView(buffer).first(size < 0 ? 0 : static_cast<size_t>(size))), "READY=1");
 }
 
 TEST(StopSignals, WaitsForSigtermAndSigint) {

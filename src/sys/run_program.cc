@@ -2,12 +2,17 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
 
 #include "sys/clock.h"
 #include "sys/errors.h"
@@ -43,6 +48,26 @@ Result<size_t> ReadOnce(int fd, std::span<uint8_t> out, int64_t deadline_ms) {
 
 int64_t DeadlineAfter(int64_t timeout_ms) {
   return timeout_ms == kNoTimeout ? kNoTimeout : SystemClock().MonotonicMs() + timeout_ms;
+}
+
+// systemd's readiness protocol (sd_notify(3)): one datagram to the socket that it names. Without one nobody asked.
+Status NotifyServiceManager() {
+  const char* path = std::getenv("NOTIFY_SOCKET");
+  if (path == nullptr || path[0] == '\0') return {};
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const size_t length = std::strlen(path);
+  if (length >= sizeof(address.sun_path)) return Fail(ErrorCode::kInvalidArgument, "NOTIFY_SOCKET is too long");
+  std::memcpy(address.sun_path, path, length);
+  if (path[0] == '@') address.sun_path[0] = '\0';
+  const FileDescriptor opened(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!opened.is_open()) return FailErrno("open", "NOTIFY_SOCKET", errno);
+  constexpr std::string_view kReady = "READY=1";
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + length);
+  if (sendto(opened.get(), kReady.data(), kReady.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address),
+             size) < 0)
+    return FailErrno("notify", path, errno);
+  return {};
 }
 
 }  // namespace
@@ -103,6 +128,7 @@ Result<std::string> ReadyPipe::Wait(int64_t timeout_ms) {
 }
 
 Status TellReady(int fd, const std::string& line) {
+  TRY(NotifyServiceManager());
   if (fd < 0) return {};
   const FileDescriptor pipe(fd);
   return WriteAll(pipe.get(), AsBytes(line + "\n"));

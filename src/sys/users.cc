@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "sys/errors.h"
+#include "sys/sandbox.h"
 
 namespace fleetseal::sys {
 namespace {
@@ -27,7 +28,11 @@ Status ChownEntry(int parent, const std::string& name, const std::string& path, 
 
 }  // namespace
 
-ChildUser ChildUserFor(uid_t uid) { return {.uid = uid, .gid = uid, .groups = {kSharedGroupId}}; }
+ChildUser ChildUserFor(uid_t uid) {
+  ChildUser user{.uid = uid, .gid = uid, .groups = {}};
+  if (uid == kSignerUserId || uid == kSealerUserId || uid == kServerUserId) user.groups = {kSharedGroupId};
+  return user;
+}
 
 bool IsRoot() { return geteuid() == 0; }
 
@@ -36,6 +41,7 @@ Status BecomeOwnerOf(const std::string& path) {
   struct stat info {};
   if (stat(path.c_str(), &info) != 0) return FailErrno("stat", path, errno);
   if (info.st_uid == 0) return {};
+  DropCapabilityBounds();
   if (setgroups(0, nullptr) != 0) return FailErrno("setgroups", path, errno);
   if (setresgid(info.st_gid, info.st_gid, info.st_gid) != 0) return FailErrno("setresgid", path, errno);
   if (setresuid(info.st_uid, info.st_uid, info.st_uid) != 0) return FailErrno("setresuid", path, errno);

@@ -15,7 +15,8 @@
 
 namespace fleetseal::sys {
 
-// User and group ids are equal. The shared group is for sockets and directories that several of them reach.
+// User and group ids are equal. The shared group is for the sockets between signer, sealer
+// and server; no file belongs to it, and the programs of a device are not in it.
 inline constexpr gid_t kSharedGroupId = 61000;
 inline constexpr uid_t kSignerUserId = 61001;
 inline constexpr uid_t kSealerUserId = 61002;
@@ -23,7 +24,7 @@ inline constexpr uid_t kServerUserId = 61003;
 inline constexpr uid_t kAgentUserId = 61004;
 inline constexpr uid_t kInstallerUserId = 61005;
 
-// {uid, gid = uid, groups = {kSharedGroupId}}.
+// {uid, gid = uid}, with the shared group for signer, sealer and server.
 ChildUser ChildUserFor(uid_t uid);
 
 // True if the effective user is root.
