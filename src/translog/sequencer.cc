@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -217,6 +218,8 @@ Status Sequencer::WriteFile(const std::string& name, ByteView bytes) {
   }
   const std::string temporary = sys::JoinPath(options_.directory, kTemporaryName);
   TRY_ASSIGN(const sys::FileDescriptor file, sys::OpenFile(temporary, O_WRONLY | O_CREAT | O_TRUNC, kFileMode));
+  // The log is public, whatever the umask of its writer.
+  if (fchmod(file.get(), kFileMode) != 0) return sys::FailErrno("chmod", temporary, errno);
   TRY(sys::WriteAll(file.get(), bytes));
   if (sys::WithFaults(sys::FaultPoint::kRename, [&] { return ::rename(temporary.c_str(), path.c_str()); }) != 0) {
     return sys::FailErrno("rename", path, errno);
