@@ -16,6 +16,8 @@ namespace bj = boost::json;
 // Builds a Json from the events of boost::json::basic_parser. Every handler returns false to stop; failure_ says why.
 class StrictHandler {
  public:
+  explicit StrictHandler(size_t values_max) : values_left_(values_max) {}
+
   static constexpr std::size_t max_object_size = limits::kJsonMembersMax;
   static constexpr std::size_t max_array_size = limits::kJsonMembersMax;
   static constexpr std::size_t max_key_size = limits::kHttpBodyBytesMax;
@@ -31,13 +33,13 @@ class StrictHandler {
     if (HasDuplicate(stack_.back().value.as_object())) {
       return Stop(ec, ErrorCode::kJsonDuplicateMember, "a member occurs twice");
     }
-    return Close();
+    return Close(ec);
   }
   bool on_array_begin(bj::error_code&) {
     stack_.push_back({Json::MakeArray(), {}});
     return true;
   }
-  bool on_array_end(std::size_t, bj::error_code&) { return Close(); }
+  bool on_array_end(std::size_t, bj::error_code& ec) { return Close(ec); }
   bool on_key_part(bj::string_view part, std::size_t, bj::error_code&) {
     text_.append(part.data(), part.size());
     return true;
@@ -52,11 +54,11 @@ class StrictHandler {
     text_.append(part.data(), part.size());
     return true;
   }
-  bool on_string(bj::string_view part, std::size_t, bj::error_code&) {
+  bool on_string(bj::string_view part, std::size_t, bj::error_code& ec) {
     text_.append(part.data(), part.size());
     Json value(std::move(text_));
     text_.clear();
-    return Add(std::move(value));
+    return Add(std::move(value), ec);
   }
   bool on_number_part(bj::string_view part, bj::error_code&) {
     text_.append(part.data(), part.size());
@@ -70,7 +72,7 @@ class StrictHandler {
     if (is_minus_zero || value > limits::kJsonIntegerMax || value < -limits::kJsonIntegerMax) {
       return Stop(ec, ErrorCode::kJsonNumberInvalid, "integer out of range");
     }
-    return Add(Json(value));
+    return Add(Json(value), ec);
   }
   bool on_uint64(uint64_t, bj::string_view, bj::error_code& ec) {
     return Stop(ec, ErrorCode::kJsonNumberInvalid, "integer out of range");
@@ -78,8 +80,8 @@ class StrictHandler {
   bool on_double(double, bj::string_view, bj::error_code& ec) {
     return Stop(ec, ErrorCode::kJsonNumberInvalid, "number with fraction or exponent, or too large");
   }
-  bool on_bool(bool value, bj::error_code&) { return Add(Json(value)); }
-  bool on_null(bj::error_code&) { return Add(Json(nullptr)); }
+  bool on_bool(bool value, bj::error_code& ec) { return Add(Json(value), ec); }
+  bool on_null(bj::error_code& ec) { return Add(Json(nullptr), ec); }
   bool on_comment_part(bj::string_view, bj::error_code&) { return true; }
   bool on_comment(bj::string_view, bj::error_code&) { return true; }
 
@@ -105,12 +107,15 @@ class StrictHandler {
     ec = bj::error::exception;
     return false;
   }
-  bool Close() {
+  bool Close(bj::error_code& ec) {
     Json value = std::move(stack_.back().value);
     stack_.pop_back();
-    return Add(std::move(value));
+    return Add(std::move(value), ec);
   }
-  bool Add(Json value) {
+  bool Add(Json value, bj::error_code& ec) {
+    // A value of two bytes of text takes forty in memory: the text's own bound is not enough.
+    if (values_left_ == 0) return Stop(ec, ErrorCode::kLimitExceeded, "more values than this document can have");
+    values_left_ -= 1;
     if (stack_.empty()) {
       root_ = std::move(value);
     } else if (Frame& top = stack_.back(); top.value.is_object()) {
@@ -122,6 +127,7 @@ class StrictHandler {
     return true;
   }
 
+  size_t values_left_;
   std::vector<Frame> stack_;
   std::string text_;
   Json root_;
@@ -238,7 +244,7 @@ Result<Json> ParseJson(std::string_view text, const JsonLimits& limits) {
   }
   bj::parse_options options;
   options.max_depth = static_cast<std::size_t>(limits.depth_max);
-  bj::basic_parser<StrictHandler> parser(options);
+  bj::basic_parser<StrictHandler> parser(options, limits.members_max);
   bj::error_code ec;
   const size_t used = parser.write_some(false, text.data(), text.size(), ec);
   if (parser.handler().failure()) return tl::unexpected(*parser.handler().failure());

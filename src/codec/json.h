@@ -93,10 +93,11 @@ class Json {
 struct JsonLimits {
   size_t bytes_max = limits::kHttpBodyBytesMax;
   int depth_max = limits::kJsonDepthMax;
-  size_t members_max = limits::kJsonMembersMax;
+  size_t members_max = limits::kJsonMembersMax;  // values of the whole text
 };
 
-// The whole text as one value. Codes: DocumentTooLarge JsonInvalid JsonDuplicateMember JsonTooDeep JsonNumberInvalid.
+// The whole text as one value. Codes: DocumentTooLarge JsonInvalid JsonDuplicateMember JsonTooDeep JsonNumberInvalid
+// LimitExceeded.
 Result<Json> ParseJson(std::string_view text, const JsonLimits& limits = {});
 
 // The source text of top-level member `name` with the white space between tokens removed, tokens verbatim and in order

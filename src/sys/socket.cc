@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 
 #include "base/check.h"
@@ -201,7 +202,8 @@ Status LocalChannel::SendMessage(std::string_view text, int fd) {
 }
 
 Result<LocalMessage> LocalChannel::ReceiveMessage(size_t size_max) {
-  const int64_t deadline_ms = Deadline();
+  TRY(WaitReady(socket_.get(), POLLIN, Deadline()));
+  const int64_t deadline_ms = MonotonicNowMs() + kMessageTimeoutMs;
   LocalMessage message;
   std::array<uint8_t, 4> length{};
   TRY_ASSIGN(const size_t length_size, ReceiveBytes(length, &message.fd, deadline_ms));
@@ -211,13 +213,28 @@ Result<LocalMessage> LocalChannel::ReceiveMessage(size_t size_max) {
   if (size > std::min(size_max, limits::kLocalMessageBytesMax)) {
     return Fail(ErrorCode::kDocumentTooLarge, "a local message of " + std::to_string(size) + " bytes");
   }
-  message.text.resize(size);
-  TRY_ASSIGN(const size_t text_size,
-             ReceiveBytes({reinterpret_cast<uint8_t*>(message.text.data()), size}, nullptr, deadline_ms));
-  if (text_size < size)
-    return Fail(ErrorCode::kTruncated,
-                "a local message ends after " + std::to_string(text_size) + " of " + std::to_string(size) + " bytes");
+  if (turn_ != nullptr && size > kSmallMessageBytes) {
+    const std::chrono::milliseconds patience(deadline_ms - MonotonicNowMs());
+    message.turn = std::unique_lock(*turn_, patience);
+    if (!message.turn.owns_lock()) return Fail(ErrorCode::kTimedOut, "other large messages were in the way");
+  }
+  TRY(ReceiveText(size, deadline_ms, message.text));
   return message;
+}
+
+Status LocalChannel::ReceiveText(size_t size, int64_t deadline_ms, std::string& text) {
+  size_t used = 0;
+  while (used < size) {
+    text.resize(std::min(size, std::max(kSmallMessageBytes, used * 2)));
+    const size_t room = text.size() - used;
+    TRY_ASSIGN(const size_t count,
+               ReceiveBytes({reinterpret_cast<uint8_t*>(text.data()) + used, room}, nullptr, deadline_ms));
+    used += count;
+    if (count < room)
+      return Fail(ErrorCode::kTruncated,
+                  "a local message ends after " + std::to_string(used) + " of " + std::to_string(size) + " bytes");
+  }
+  return {};
 }
 
 Result<LocalMessage> LocalChannel::Exchange(std::string_view text, int fd) {

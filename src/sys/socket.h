@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -36,9 +37,17 @@ struct PeerCredentials {
   pid_t pid = 0;
 };
 
+// Messages past this many bytes are large.
+inline constexpr size_t kSmallMessageBytes = 64 * 1024;
+// A message that has begun must be whole within this time, milliseconds, however long the channel waits for its begin.
+inline constexpr int64_t kMessageTimeoutMs = 30'000;
+// Shared by channels that together hold at most one large message in memory.
+using LargeMessageTurn = std::timed_mutex;
+
 struct LocalMessage {
   std::string text;
-  FileDescriptor fd;  // not open if none came along
+  FileDescriptor fd;                        // not open if none came along
+  std::unique_lock<LargeMessageTurn> turn;  // held with a large message of a channel that shares a turn
 };
 
 class LocalChannel {
@@ -67,6 +76,8 @@ class LocalChannel {
 
   Result<PeerCredentials> Peer() const;
   void SetTimeoutMs(int64_t timeout_ms) { timeout_ms_ = timeout_ms; }
+  // `turn` outlives the channel and every message that came through it.
+  void ShareLargeMessages(LargeMessageTurn* turn) { turn_ = turn; }
   // Ends both directions; a thread that waits in this channel gets Unreachable or Truncated.
   void Shutdown();
   int fd() const { return socket_.get(); }
@@ -77,8 +88,12 @@ class LocalChannel {
   // Returns how many bytes came before the stream ended.
   Result<size_t> ReceiveBytes(std::span<uint8_t> out, FileDescriptor* fd, int64_t deadline_ms);
 
+  // Reads `size` bytes into text that grows with what came: a length alone allocates nothing.
+  Status ReceiveText(size_t size, int64_t deadline_ms, std::string& text);
+
   FileDescriptor socket_;
   int64_t timeout_ms_;
+  LargeMessageTurn* turn_ = nullptr;
 };
 
 struct LocalChannel::Pair {

@@ -28,8 +28,11 @@ constexpr size_t kDetailBytesMax = 1024;
 constexpr size_t kNonceBytesMax = 64;
 constexpr size_t kDocumentNamesMax = limits::kPackageStepsMax + 8;
 
+// Values of one message: 64 packages, 64 hashes and what is around them are far less.
+constexpr size_t kValuesMax = 1024;
+
 Result<Json> Read(std::string_view text) {
-  return codec::ParseJson(text, {.bytes_max = limits::kLocalMessageBytesMax});
+  return codec::ParseJson(text, {.bytes_max = limits::kLocalMessageBytesMax, .members_max = kValuesMax});
 }
 
 // Answers: an error member is the answer's error.
@@ -238,6 +241,7 @@ std::string BuildStateAnswer(const InstallerState& state) {
   for (const std::string& receipt : state.receipts) receipts.Push(receipt);
   json.Set("receipts", std::move(receipts));
   json.SetOptional("lastCode", state.last_code);
+  if (state.now) json.Set("now", state.now->value);
   if (state.status_nonce) json.Set("statusNonce", codec::EncodeBase64Url(*state.status_nonce));
   return json.Serialize();
 }
@@ -294,6 +298,7 @@ Result<InstallerState> StateFromAnswer(std::string_view text) {
     state.receipts.push_back(receipt.as_string());
   }
   state.last_code = reader.OptionalString("lastCode");
+  if (reader.Has("now")) state.now = reader.Time("now");
   if (reader.Has("statusNonce")) state.status_nonce = reader.Base64Url("statusNonce", kNonceBytesMax);
   TRY(reader.Finish());
   return state;

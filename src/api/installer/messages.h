@@ -102,6 +102,7 @@ struct InstallerState {
   std::vector<WantedContent> wanted;
   std::vector<std::string> receipts;     // compact, oldest first
   std::optional<std::string> last_code;  // name of the code that ended the last order; none after a good one
+  std::optional<UnixSeconds> now;        // once a status with a nonce gave the time
   std::optional<Bytes> status_nonce;     // asks for a status that holds it
 };
 std::string BuildStateAnswer(const InstallerState& state);
