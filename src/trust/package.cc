@@ -17,18 +17,25 @@ namespace {
 // The current director key and the next one (trust model section 3).
 constexpr int kDirectorListingsMax = 2;
 
-Verdict<void> CheckLifetimes(const RootPackage& package) {
+Verdict<void> CheckListings(const RootPackage& package) {
   const auto refuse = [](std::string detail) { return Refuse(ErrorCode::kPackageStepInvalid, std::move(detail)); };
   // Trust model section 3, "Greatest lifetimes".
   if (package.expires.value - package.published.value > limits::kPackageLifetimeMax)
     return refuse("the package lives longer than 400 days");
   int directors = 0;
+  std::set<Sha256> keys;
+  for (const auto* roots : {&package.root_keys, &package.root_keys_ext}) {
+    for (const manifest::RootKey& root : *roots) keys.insert(root.key.thumbprint());
+  }
   for (const manifest::SigningKeyListing& listing : package.signing_keys) {
     const bool is_director = listing.role == KeyRole::kDirector;
     directors += is_director ? 1 : 0;
     const int64_t most = is_director ? limits::kDirectorListingLifetimeMax : limits::kPublisherListingLifetimeMax;
     if (listing.not_after.value - listing.not_before.value > most)
       return refuse("listing " + listing.kid.text() + " lives too long");
+    // Trust model section 1: one purpose each, whatever the kid says.
+    if (!keys.insert(listing.thumbprint).second)
+      return refuse("listing " + listing.kid.text() + " is a key that has a purpose already");
   }
   if (directors > kDirectorListingsMax) return refuse("more than two director listings");
   return {};
@@ -62,7 +69,7 @@ Verdict<void> CheckPackage(const RootPackageDocument& document) {
   if (CountRootSignatures(document.package, document) < document.package.threshold) {
     return Refuse(ErrorCode::kPackageStepInvalid, "fewer than k of the package's own roots signed it");
   }
-  return CheckLifetimes(document.package);
+  return CheckListings(document.package);
 }
 
 Verdict<TrustState> Provision(std::string_view package_text, UnixSeconds build_time, Profile profile) {
@@ -94,6 +101,28 @@ Verdict<TrustState> AcceptBuiltIn(const TrustState& stored, std::span<const std:
     TRY_ASSIGN(state, AcceptPackageStep(state, text));
   }
   return state;
+}
+
+Verdict<void> CheckStored(const TrustState& stored, std::span<const std::string> built_in) {
+  CHECK(stored.package != nullptr);
+  const auto refuse = [](std::string detail) { return Refuse(ErrorCode::kPackageStepInvalid, std::move(detail)); };
+  const RootPackage& package = stored.root_package();
+  if (CountRootSignatures(package, *stored.package) < package.threshold)
+    return refuse("the stored package is not signed by its roots");
+  const auto own = stored.package_hashes.find(package.version);
+  if (own == stored.package_hashes.end() || own->second != stored.package->signed_sha256 ||
+      std::next(own) != stored.package_hashes.end())
+    return refuse("the stored package is not the last one that was stepped to");
+  for (const std::string& text : built_in) {
+    TRY_ASSIGN(const RootPackageDocument document, RootPackageDocument::Parse(text));
+    const auto passed = stored.package_hashes.find(document.package.version);
+    if (passed != stored.package_hashes.end() && passed->second != document.signed_sha256)
+      return refuse("package " + std::to_string(document.package.version) + " is not the one that was built in");
+  }
+  for (const auto& [name, counter] : stored.counters)
+    if (counter.installed > counter.high_water) return refuse("counter " + name + " is above its high-water mark");
+  if (stored.time_floor < stored.build_time) return refuse("the time floor is below the build time");
+  return {};
 }
 
 Verdict<TrustState> AcceptPackageStep(const TrustState& state, std::string_view text) {

@@ -23,6 +23,11 @@ Verdict<TrustState> Provision(std::string_view package_text, UnixSeconds build_t
 Verdict<TrustState> AcceptBuiltIn(const TrustState& stored, std::span<const std::string> built_in,
                                   UnixSeconds build_time);
 
+// Whether a stored state can be one that trust/ made on this device: its package is signed by its own roots and the
+// last one stepped to, no package that was built in was passed with other bytes, no counter is above its high-water
+// mark, the floor is not below the build time. PackageStepInvalid.
+Verdict<void> CheckStored(const TrustState& stored, std::span<const std::string> built_in);
+
 // One step N -> N+1. Codes: PackageStepInvalid (version, signatures of either threshold, epoch, lifetimes), and those
 // of RootPackageDocument::Parse. When the epoch rises, status, order and floor start anew.
 Verdict<TrustState> AcceptPackageStep(const TrustState& state, std::string_view text);
@@ -30,7 +35,7 @@ Verdict<TrustState> AcceptPackageStep(const TrustState& state, std::string_view 
 // PackageExpired unless the newest package is in its dates.
 Verdict<void> JudgePackageFresh(const TrustState& state, UnixSeconds now);
 
-// Greatest lifetimes and k of its own roots: what `fleetseal` and the signer check before they publish.
+// Greatest lifetimes, one purpose a key, k of its own roots: what `fleetseal` and the signer check before they publish.
 // PackageStepInvalid.
 Verdict<void> CheckPackage(const manifest::RootPackageDocument& document);
 // How many distinct enabled roots of `roots` (by key) have signed `document`.

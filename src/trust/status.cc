@@ -66,6 +66,9 @@ Verdict<TrustState> AcceptStatus(const TrustState& state, std::string_view compa
   TRY_ASSIGN(const StatusDocument status, StatusDocument::Parse(jws.text()));
   TRY(CheckNumbers(state, status, jws.sha256()));
   TRY(CheckDates(status, now));
+  // Signed time raises the floor: a director key speaks for the time of its own listing only (ADR 0010).
+  if (status.issued < jws.signer().not_before || status.issued >= jws.signer().not_after)
+    return Refuse(ErrorCode::kSigningKeyExpired, "the status is issued outside the dates of its key");
   TRY(CheckPackageNamed(state, status));
   TrustState next = state;
   next.status = StoredStatus{status.epoch,   status.version,         jws.sha256(),     status.issued,
