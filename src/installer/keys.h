@@ -7,9 +7,12 @@
 #include <memory>
 #include <string>
 
+#include "base/secret_bytes.h"
 #include "crypto/signer.h"
 
 namespace fleetseal::installer {
+
+inline constexpr size_t kSealKeyBytes = 32;
 
 class DeviceKeyring {
  public:
@@ -17,12 +20,15 @@ class DeviceKeyring {
   static Result<std::unique_ptr<DeviceKeyring>> Open(const std::string& state_directory);
   const crypto::Signer& receipt() const { return receipt_; }
   const crypto::PrivateKey& encryption() const { return encryption_.private_key(); }
+  // Follows from the receipt key: seals the installer's own files.
+  const SecretBytes& seal_key() const { return seal_key_; }
 
  private:
-  DeviceKeyring(crypto::PrivateKey receipt, crypto::PrivateKey encryption)
-      : receipt_(std::move(receipt)), encryption_(std::move(encryption)) {}
+  DeviceKeyring(crypto::PrivateKey receipt, crypto::PrivateKey encryption, SecretBytes seal_key)
+      : receipt_(std::move(receipt)), encryption_(std::move(encryption)), seal_key_(std::move(seal_key)) {}
   crypto::SoftwareSigner receipt_;
   crypto::SoftwareSigner encryption_;
+  SecretBytes seal_key_;
 };
 
 }  // namespace fleetseal::installer

@@ -43,8 +43,8 @@ std::string Answer(const wire::AbortRequest&, Machine& machine, const sys::FileD
 }
 
 void Serve(sys::LocalChannel& channel, const sys::PeerCredentials& peer, uid_t agent_uid, Machine& machine,
-           EventLog& log) {
-  channel.SetTimeoutMs(kConnectionIdleMs);
+           EventLog& log, sys::LargeMessageTurn& turn) {
+  channel.ShareLargeMessages(&turn);
   if (peer.uid != agent_uid) {
     log.Event("peer.refused", {{"uid", static_cast<int64_t>(peer.uid)}, {"pid", static_cast<int64_t>(peer.pid)}});
     (void)channel.SendMessage(
@@ -52,7 +52,10 @@ void Serve(sys::LocalChannel& channel, const sys::PeerCredentials& peer, uid_t a
     return;
   }
   while (!machine.is_stopping()) {
+    channel.SetTimeoutMs(kConnectionIdleMs);
     auto message = channel.ReceiveMessage();
+    // Who does not read its answers is not waited for as long as who asks nothing.
+    channel.SetTimeoutMs(sys::kLocalTimeoutMs);
     if (!message) {
       // Past the bound the rest of the stream is not a message any more: answer and close.
       if (message.error().code == ErrorCode::kDocumentTooLarge)
@@ -85,11 +88,12 @@ Result<std::unique_ptr<Service>> Service::Start(const Config& config, Machine& m
   // The peer's uid decides; the mode only lets another user knock at all.
   options.listen.mode = agent_uid == own_uid ? 0600 : 0666;
   options.connections_max = kConnectionsMax;
-  TRY_ASSIGN(service->server_,
-             sys::LocalServer::Start(std::move(options), [agent_uid, &machine, &log](sys::LocalChannel& channel,
-                                                                                     const sys::PeerCredentials& peer) {
-               Serve(channel, peer, agent_uid, machine, log);
-             }));
+  TRY_ASSIGN(
+      service->server_,
+      sys::LocalServer::Start(std::move(options), [agent_uid, &machine, &log, &turn = service->large_messages_](
+                                                      sys::LocalChannel& channel, const sys::PeerCredentials& peer) {
+        Serve(channel, peer, agent_uid, machine, log, turn);
+      }));
   service->runner_ = std::thread([raw = service.get()] { raw->Run(); });
   return service;
 }

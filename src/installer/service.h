@@ -32,6 +32,7 @@ class Service {
 
   Machine& machine_;
   EventLog& log_;
+  sys::LargeMessageTurn large_messages_;
   std::unique_ptr<sys::LocalServer> server_;
   std::thread runner_;
 };

@@ -13,6 +13,7 @@ bool Machine::has_all_files() const {
 
 Result<Phase> Machine::OfferContent(const wire::OfferContentRequest& request, const sys::FileDescriptor& pipe) {
   Lock lock(mutex_);
+  TRY(CheckSound());
   if (is_streaming_) return Fail(ErrorCode::kBusy, "another content stream is open");
   const Phase phase = state_.phase();
   if (!accepted_ || (phase != Phase::kAccepted && phase != Phase::kReceiving))

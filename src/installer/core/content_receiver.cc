@@ -15,6 +15,7 @@
 #include "crypto/long_digest.h"
 #include "sealing/sealed_file.h"
 #include "sys/errors.h"
+#include "sys/file.h"
 
 namespace fleetseal::installer {
 namespace {
@@ -22,32 +23,70 @@ namespace {
 constexpr size_t kBufferBytes = 64 * 1024;
 // How soon a cancel is seen while the pipe is silent.
 constexpr int64_t kPollSliceMs = 100;
+// X6: besides `idle_ms` once, a stream may keep us waiting only at this rate. The agent has the whole file on its disk.
+constexpr int64_t kBytesPerSecondMin = 4096;
 
-// Reads the pipe with a bound on silence. 0 bytes is the end.
+// The agent shares the pipe's open file description and may make it block again at any moment, so nothing is read from
+// it: splice() moves what is there into a pipe of our own, without waiting whatever the flags say.
 class PipeReader {
  public:
   PipeReader(int fd, const ReceiveOptions& options) : fd_(fd), options_(options) {}
 
+  Status Open() {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return sys::FailErrno("make", "pipe", errno);
+    own_read_.Reset(ends[0]);
+    own_write_.Reset(ends[1]);
+    return {};
+  }
+
+  // Waits within the bounds on silence and slowness. 0 bytes is the end.
   Result<size_t> Read(std::span<uint8_t> out) {
-    const int64_t deadline_ms = options_.clock.MonotonicMs() + options_.idle_ms;
+    int64_t silent_ms = 0;
     while (true) {
       if (options_.is_cancelled.load()) return Fail(ErrorCode::kCancelled, "the stream was cancelled");
-      const int64_t left_ms = deadline_ms - options_.clock.MonotonicMs();
-      if (left_ms <= 0) return Fail(ErrorCode::kTimedOut, "the content stream is silent");
-      pollfd poll_fd{.fd = fd_, .events = POLLIN, .revents = 0};
-      const int ready = poll(&poll_fd, 1, static_cast<int>(std::min(left_ms, kPollSliceMs)));
-      if (ready < 0 && errno != EINTR) return sys::FailErrno("poll", "content pipe", errno);
-      if (ready <= 0) continue;
-      const ssize_t count = read(fd_, out.data(), out.size());
-      if (count >= 0) return static_cast<size_t>(count);
-      // Somebody else who holds the pipe may have taken the bytes.
-      if (errno != EAGAIN && errno != EINTR) return sys::FailErrno("read", "content pipe", errno);
+      if (silent_ms >= options_.idle_ms) return Fail(ErrorCode::kTimedOut, "the content stream is silent");
+      if (waited_ms_ >= options_.idle_ms + moved_ * 1000 / kBytesPerSecondMin)
+        return Fail(ErrorCode::kTimedOut, "the content stream is too slow");
+      TRY_ASSIGN(const std::optional<size_t> count, Take(out));
+      if (count) return *count;
+      silent_ms += Wait(options_.idle_ms - silent_ms);
     }
   }
 
  private:
+  // What is there now; nullopt if nothing is.
+  Result<std::optional<size_t>> Take(std::span<uint8_t> out) {
+    const ssize_t moved = splice(fd_, nullptr, own_write_.get(), nullptr, out.size(), SPLICE_F_NONBLOCK);
+    if (moved < 0 && (errno == EAGAIN || errno == EINTR)) return std::optional<size_t>();
+    if (moved < 0) return sys::FailErrno("read", "content pipe", errno);
+    size_t used = 0;
+    while (used < static_cast<size_t>(moved)) {
+      const ssize_t count = read(own_read_.get(), out.data() + used, static_cast<size_t>(moved) - used);
+      if (count < 0 && errno == EINTR) continue;
+      if (count <= 0) return sys::FailErrno("read", "pipe", count < 0 ? errno : EIO);
+      used += static_cast<size_t>(count);
+    }
+    moved_ += moved;
+    return std::optional<size_t>(used);
+  }
+
+  int64_t Wait(int64_t most_ms) {
+    const int64_t start_ms = options_.clock.MonotonicMs();
+    pollfd poll_fd{.fd = fd_, .events = POLLIN, .revents = 0};
+    const int ready = poll(&poll_fd, 1, static_cast<int>(std::min(most_ms, kPollSliceMs)));
+    // Somebody else who holds the pipe may take the bytes each time: a turn in vain counts as a wait.
+    const int64_t waited_ms = std::max<int64_t>(options_.clock.MonotonicMs() - start_ms, ready > 0 ? 1 : 0);
+    waited_ms_ += waited_ms;
+    return waited_ms;
+  }
+
   int fd_;
   const ReceiveOptions& options_;
+  sys::FileDescriptor own_read_;
+  sys::FileDescriptor own_write_;
+  int64_t moved_ = 0;
+  int64_t waited_ms_ = 0;
 };
 
 // Hashes plain bytes and writes them to the target.
@@ -91,13 +130,14 @@ class PlainWriter {
   std::optional<crypto::LongHasher> sha512_;
 };
 
-Status PreparePipe(int fd) {
+Status CheckPipe(int fd) {
   struct stat info {};
   // Only a pipe: reading a file or device that the agent chose could block for ever or have effects.
   if (fstat(fd, &info) != 0 || !S_ISFIFO(info.st_mode))
     return Fail(ErrorCode::kInvalidArgument, "the content descriptor is no pipe");
-  const int flags = fcntl(fd, F_GETFL);
-  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) return sys::FailErrno("fcntl", "content pipe", errno);
+  // With a writing end among what we hold, the stream would never end.
+  if ((fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY)
+    return Fail(ErrorCode::kInvalidArgument, "the content descriptor is not the reading end of a pipe");
   return {};
 }
 
@@ -148,10 +188,11 @@ tl::expected<void, ReceiveFailure> Stream(PipeReader& pipe, PlainWriter& writer,
 
 tl::expected<void, ReceiveFailure> ReceiveFile(Handler& handler, const StepPlan& plan, const sys::FileDescriptor& pipe,
                                                const ReceiveOptions& options) {
-  if (auto prepared = PreparePipe(pipe.get()); !prepared) return Attempt(prepared.error());
+  if (auto checked = CheckPipe(pipe.get()); !checked) return Attempt(checked.error());
   auto target = handler.OpenTarget(plan);
   if (!target) return Attempt(target.error());
   PipeReader reader(pipe.get(), options);
+  if (auto opened = reader.Open(); !opened) return Attempt(opened.error());
   PlainWriter writer(options.file, target->file.get());
   auto streamed = Stream(reader, writer, options);
   if (!streamed) return streamed;

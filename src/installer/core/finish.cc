@@ -162,6 +162,9 @@ Result<Machine::Progress> Machine::BeginSwitch() {
     TRY(FinishOrder(manifest::Outcome::kRefused, recheck.error().code, recheck.error().detail));
     return Progress::kNothing;
   }
+  // What was withdrawn or disabled since is said by a status: an old one would let a server that holds back the new
+  // ones bring in what was stopped (ADR 0010).
+  if (!trust::JudgeStatusFresh(state_.trust, Now())) return Progress::kWaiting;
   const trust::TrustState committed = trust::AfterCommit(state_.trust, *accepted_);
   PersistedState next = state_;
   next.journal->committed_trust = committed.Serialize();

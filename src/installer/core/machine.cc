@@ -42,7 +42,7 @@ bool IsPassing(ErrorCode code) { return code == ErrorCode::kStatusExpired || cod
 
 Machine::Machine(Options options)
     : options_(std::move(options)),
-      file_(sys::JoinPath(options_.config.state_directory, "state.json")),
+      file_(options_.config.state_directory, options_.keys->seal_key()),
       clock_(options_.clock, options_.random) {}
 
 Machine::~Machine() { Stop(); }
@@ -50,7 +50,14 @@ Machine::~Machine() { Stop(); }
 Result<std::unique_ptr<Machine>> Machine::Open(Options options) {
   std::unique_ptr<Machine> machine(new Machine(std::move(options)));
   const Lock lock(machine->mutex_);
-  TRY_CONTEXT(machine->LoadOrProvision(), "trust state");
+  if (Status loaded = machine->LoadOrProvision(); !loaded) {
+    if (loaded.error().code != ErrorCode::kStateDamaged)
+      return tl::unexpected(WithContext(loaded.error(), "trust state"));
+    // It stays up and says so to who asks: a process that ends would be started again for ever.
+    machine->options_.log.Failure("state.damaged", loaded.error());
+    machine->damage_ = std::move(loaded.error());
+    return machine;
+  }
   machine->TryResume();
   machine->options_.log.Event("installer.started", {{"device", machine->options_.provisioning.device.device_id.text()},
                                                     {"package", machine->state_.trust.root_package().version},
@@ -71,6 +78,8 @@ Status Machine::LoadOrProvision() {
     return Store(std::move(first));
   }
   state_ = *std::move(stored);
+  if (const auto sound = trust::CheckStored(state_.trust, given.packages); !sound)
+    return Fail(ErrorCode::kStateDamaged, sound.error().detail);
   // Trust model section 3: the higher one holds, and a higher built-in one must chain from the stored one.
   auto trust = trust::AcceptBuiltIn(state_.trust, given.packages, given.build_time);
   if (!trust) {
@@ -88,6 +97,11 @@ Status Machine::LoadOrProvision() {
     next.journal->committed_trust = raised->Serialize();
   }
   return Store(std::move(next));
+}
+
+Status Machine::CheckSound() const {
+  if (damage_) return tl::unexpected(*damage_);
+  return {};
 }
 
 void Machine::TryResume() {
@@ -122,6 +136,7 @@ void Machine::TryResume() {
 }
 
 Status Machine::Store(PersistedState next) {
+  next.serial = state_.serial + 1;
   TRY_CONTEXT(file_.Save(next), "store the state");
   state_ = std::move(next);
   changed_.notify_all();
@@ -158,11 +173,13 @@ wire::InstallerState Machine::Snapshot() const {
   state.receipts = state_.receipts.Frozen(wire::kStateReceiptsMax);
   if (state_.finished) state.last_code = state_.finished->code;
   state.status_nonce = clock_.wanted_nonce();
+  if (!state.status_nonce) state.now = Now();
   return state;
 }
 
 Result<wire::InstallerState> Machine::State(const wire::StateRequest& request) {
   Lock lock(mutex_);
+  TRY(CheckSound());
   if (request.acknowledged) {
     PersistedState next = state_;
     if (next.receipts.Acknowledge(*request.acknowledged)) TRY(Store(std::move(next)));
@@ -189,6 +206,7 @@ Result<std::string> Machine::Identify(const Sha256& csr_sha256) {
   UnixSeconds issued;
   {
     const Lock lock(mutex_);
+    TRY(CheckSound());
     issued = Now();
   }
   const manifest::DeviceKeys keys{.device_id = device.device_id,
@@ -217,6 +235,7 @@ Result<std::string> Machine::Identify(const Sha256& csr_sha256) {
 
 Result<Phase> Machine::Abort() {
   Lock lock(mutex_);
+  TRY(CheckSound());
   if (!state_.journal || !IsBeforeSwitch(state_.journal->phase))
     return Fail(ErrorCode::kConflict, "there is no order that can be aborted");
   is_stream_cancelled_.store(true);
@@ -253,6 +272,7 @@ void Machine::Stop() {
 
 std::string Machine::TrustText() {
   const Lock lock(mutex_);
+  if (damage_) return "";
   return state_.trust.Serialize();
 }
 

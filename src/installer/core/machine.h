@@ -42,7 +42,8 @@ class Machine {
     EventLog& log;
   };
   // First start: trusts the provisioning folder. Later: the stored state, and built-in packages that chain from it.
-  // Takes up an order that a crash interrupted. Codes: those of trust::Provision, Corrupt (state file), and of storage.
+  // Takes up an order that a crash interrupted. A damaged state (S1_57) is no failure: the machine then answers every
+  // verb with StateDamaged and does nothing. Codes: those of trust::Provision and of storage.
   static Result<std::unique_ptr<Machine>> Open(Options options);
   ~Machine();
   Machine(const Machine&) = delete;
@@ -79,6 +80,8 @@ class Machine {
 
   explicit Machine(Options options);
   Status LoadOrProvision();
+  // StateDamaged while the state on disk is not to be believed.
+  Status CheckSound() const;
   // After a restart, or when documents came that may have made an interrupted order acceptable again.
   void TryResume();
   // Stores `next`, then it is the state. On failure the old one stays.
@@ -133,6 +136,7 @@ class Machine {
   std::mutex mutex_;
   std::condition_variable changed_;
   PersistedState state_;
+  std::optional<Error> damage_;
   DeviceClock clock_;
   std::optional<trust::AcceptedOrder> accepted_;  // the order in hand, verified by this process
   std::optional<SecretBytes> update_key_;

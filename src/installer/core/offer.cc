@@ -57,6 +57,7 @@ Result<wire::OfferOutcome> Machine::OfferDocuments(const wire::OfferDocumentsReq
   // Check 10 asks a program, so it is asked before the lock is taken.
   const std::optional<Refusal> power = request.order ? AskPower() : std::nullopt;
   const Lock lock(mutex_);
+  TRY(CheckSound());
   if (state_.phase() > Phase::kInstalled) return Fail(ErrorCode::kBusy, "an update is being switched to");
   wire::OfferOutcome outcome;
   TRY(OfferPackages(request, outcome));

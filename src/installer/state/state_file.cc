@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "codec/base64.h"
+#include "crypto/digest.h"
 #include "sys/file.h"
 
 namespace fleetseal::installer {
@@ -16,7 +17,10 @@ constexpr int64_t kFormat = 1;
 // Trust state, journal and receipts at their bounds fit in half of it.
 constexpr size_t kStateBytesMax = 8 * 1024 * 1024;
 constexpr size_t kTrustBytesMax = 2 * 1024 * 1024;
+constexpr size_t kMarkBytesMax = 256;
 constexpr size_t kConsistencyMax = 64;
+// Always the last member, and written in this one way.
+constexpr std::string_view kSealMember = ",\"seal\":\"";
 
 Json BuildDocuments(const trust::OrderDocuments& documents) {
   Json json = Json::MakeObject();
@@ -127,6 +131,7 @@ std::string PersistedState::Serialize() const {
     object.SetOptional("code", finished->code);
     json.Set("finished", std::move(object));
   }
+  json.Set("serial", serial);
   return json.Serialize();
 }
 
@@ -150,20 +155,73 @@ Result<PersistedState> PersistedState::Parse(std::string_view text) {
     finished.code = inner.OptionalString("code");
     if (reader.Take(inner.Finish(), "finished")) state.finished = std::move(finished);
   }
+  state.serial = reader.Integer("serial", 1);
   TRY(reader.Finish());
   return state;
 }
 
+StateFile::StateFile(const std::string& directory, const SecretBytes& seal_key)
+    : path_(sys::JoinPath(directory, "state.json")),
+      mark_path_(sys::JoinPath(directory, "state.mark")),
+      seal_key_(seal_key) {}
+
+std::string StateFile::SealOf(std::string_view text) const {
+  return std::string(kSealMember) +
+         codec::EncodeBase64Url(crypto::HmacSha256(seal_key_.reveal(), AsBytes(text)).view()) + "\"}";
+}
+
+Result<std::string> StateFile::Unsealed(const std::string& path, std::string_view sealed) const {
+  const size_t seal = sealed.rfind(kSealMember);
+  if (seal == std::string_view::npos) return Fail(ErrorCode::kStateDamaged, path + " has no seal");
+  std::string text(sealed.substr(0, seal));
+  text += '}';
+  if (!IsEqualConstantTime(AsBytes(SealOf(text)), AsBytes(sealed.substr(seal))))
+    return Fail(ErrorCode::kStateDamaged, path + " is not what this installer wrote");
+  return text;
+}
+
+Result<int64_t> StateFile::LoadMark() const {
+  TRY_ASSIGN(const std::string sealed, sys::ReadTextFile(mark_path_, kMarkBytesMax));
+  TRY_ASSIGN(const std::string text, Unsealed(mark_path_, sealed));
+  TRY_ASSIGN(const Json json, codec::ParseJson(text));
+  ObjectReader reader(json, "state.mark");
+  const int64_t serial = reader.Integer("mark");
+  TRY(reader.Finish());
+  return serial;
+}
+
+Status StateFile::SaveMark(int64_t serial) const {
+  const std::string text = Json::MakeObject().Set("mark", serial).Serialize();
+  const std::string sealed = text.substr(0, text.size() - 1) + SealOf(text);
+  return sys::WriteFileDurably(mark_path_, AsBytes(sealed), 0600);
+}
+
 Result<PersistedState> StateFile::Load() const {
-  TRY_ASSIGN(const std::string text, sys::ReadTextFile(path_, kStateBytesMax));
+  const auto mark = LoadMark();
+  if (!mark && mark.error().code != ErrorCode::kNotFound) return tl::unexpected(mark.error());
+  const auto sealed = sys::ReadTextFile(path_, kStateBytesMax);
+  if (!sealed && sealed.error().code == ErrorCode::kNotFound && mark.value_or(0) > 0)
+    return Fail(ErrorCode::kStateDamaged, path_ + " is gone");
+  if (!sealed) return tl::unexpected(sealed.error());
+  TRY_ASSIGN(const std::string text, Unsealed(path_, *sealed));
   auto state = PersistedState::Parse(text);
-  if (!state) return Fail(ErrorCode::kCorrupt, path_ + ": " + state.error().ToString());
+  if (!state) return Fail(ErrorCode::kStateDamaged, path_ + ": " + state.error().ToString());
+  if (!mark) return Fail(ErrorCode::kStateDamaged, mark_path_ + " is gone");
+  if (state->serial < *mark)
+    return Fail(ErrorCode::kStateDamaged, path_ + " is an older copy: save " + std::to_string(state->serial) +
+                                              ", and the last one was " + std::to_string(*mark));
   return state;
 }
 
 Status StateFile::Save(const PersistedState& state) const {
+  // A mark from before the first state, so that from then on a missing one says something.
+  if (state.serial == 1) TRY(SaveMark(0));
   const std::string text = state.Serialize();
-  return sys::WriteFileDurably(path_, AsBytes(text), 0600);
+  const std::string sealed = text.substr(0, text.size() - 1) + SealOf(text);
+  TRY(sys::WriteFileDurably(path_, AsBytes(sealed), 0600));
+  // The state holds already: a mark that lags behind sees less, and the next save brings it up.
+  (void)SaveMark(state.serial);
+  return {};
 }
 
 }  // namespace fleetseal::installer

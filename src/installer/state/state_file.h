@@ -1,8 +1,10 @@
 // What the installer remembers over a restart, in one file that is replaced as a whole.
 //
 // Source: trust model sections 5 and 8 (each package step, status and order is its own transaction; high-water mark,
-// commit and receipt are one). Format 1: {"format","trust":text,"journal"?,"receipts","finished"?}. A refused document
-// leaves "trust" byte-identical. Thread rule: plain values; StateFile belongs to its owner's thread or lock.
+// commit and receipt are one). Format 1: {"format","trust":text,"journal"?,"receipts","finished"?,"serial","seal"}. A
+// refused document leaves "trust" byte-identical. S1_57: `seal` is an HMAC over everything before it, `serial` rises
+// with each save, and state.mark beside it holds the last serial, so an edit, an older copy or a removal is seen.
+// Thread rule: plain values; StateFile belongs to its owner's thread or lock.
 #pragma once
 
 #include <map>
@@ -11,6 +13,7 @@
 #include <vector>
 
 #include "api/installer/messages.h"
+#include "base/secret_bytes.h"
 #include "installer/handlers/handler.h"
 #include "installer/receipts/receipt_chain.h"
 #include "trust/trust.h"
@@ -44,6 +47,7 @@ struct PersistedState {
   std::optional<Journal> journal;
   ReceiptChain receipts;
   std::optional<FinishedOrder> finished;
+  int64_t serial = 0;  // of the save, from 1
 
   Phase phase() const { return journal ? journal->phase : Phase::kIdle; }
   std::string Serialize() const;
@@ -52,14 +56,24 @@ struct PersistedState {
 
 class StateFile {
  public:
-  explicit StateFile(std::string path) : path_(std::move(path)) {}
-  // NotFound at the first start; Corrupt with the reader's words otherwise.
+  // `seal_key` outlives the file.
+  StateFile(const std::string& directory, const SecretBytes& seal_key);
+  // NotFound at the first start. StateDamaged if state or mark were not written by this installer, are of different
+  // ages, or one is gone. Codes of reading files otherwise.
   Result<PersistedState> Load() const;
-  // Durable when it returns.
+  // Durable when it returns. REQUIRES: a serial of at least 1.
   Status Save(const PersistedState& state) const;
 
  private:
+  std::string SealOf(std::string_view text) const;
+  // The text before the seal, closed again. StateDamaged.
+  Result<std::string> Unsealed(const std::string& path, std::string_view sealed) const;
+  Result<int64_t> LoadMark() const;
+  Status SaveMark(int64_t serial) const;
+
   std::string path_;
+  std::string mark_path_;
+  const SecretBytes& seal_key_;
 };
 
 }  // namespace fleetseal::installer
