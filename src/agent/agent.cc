@@ -26,6 +26,17 @@ constexpr int kPhaseWaitsMax = 30;
 // Package answers are cut; a device far behind asks this often in one cycle.
 constexpr int kCheckInsMax = 16;
 constexpr int kReceiptBatchesMax = 16;
+// Fetched on so often in one cycle after a transfer was cut.
+constexpr int kFetchRoundsMax = 3;
+
+// The server's word about this device or its order, and what a cut transfer looks like.
+bool IsHeldBack(ErrorCode code) {
+  return code == ErrorCode::kPlanPaused || code == ErrorCode::kOrderCancelled || code == ErrorCode::kPermissionDenied;
+}
+bool MayHaveAReason(ErrorCode code) {
+  return IsHeldBack(code) || code == ErrorCode::kUnreachable || code == ErrorCode::kTruncated ||
+         code == ErrorCode::kTlsFailed || code == ErrorCode::kProtocolError;
+}
 
 Result<std::unique_ptr<sys::FileLock>> LockCycle(const Config& config, const sys::Clock& clock,
                                                  const std::atomic<bool>& stop) {
@@ -117,18 +128,24 @@ Status Agent::CheckStop() const {
   return {};
 }
 
-Result<std::unique_ptr<device::DeviceClient>> Agent::Connect(bool with_certificate) const {
+device::ConnectOptions Agent::ServerOptions() const {
   const Config& config = options_.config;
   device::ConnectOptions connect;
   connect.server_url = config.server;
   connect.server_ca_path = config.server_ca;
+  connect.now = now_;
+  connect.rate_max = config.rate_max;
+  connect.proxy = config.proxy;
+  connect.cancel = &options_.stop;
+  return connect;
+}
+
+Result<std::unique_ptr<device::DeviceClient>> Agent::Connect(bool with_certificate) const {
+  device::ConnectOptions connect = ServerOptions();
   if (with_certificate) {
     connect.certificate_path = identity_->certificate_path();
     connect.private_key_path = identity_->key_path();
   }
-  connect.rate_max = config.rate_max;
-  connect.proxy = config.proxy;
-  connect.cancel = &options_.stop;
   return device::DeviceClient::Create(connect);
 }
 
@@ -139,6 +156,7 @@ Result<CycleReport> Agent::RunCycle() {
   if (options_.config.device_id && *options_.config.device_id != state.device_id)
     return Fail(ErrorCode::kDeviceIdMismatch, "the installer is of device " + state.device_id.text());
   CycleReport report;
+  now_ = state.now;
   if (state.status_nonce) TRY(LearnTime(state));
   TRY(EnsureIdentity(state));
   TRY_ASSIGN(server_, Connect(true));
@@ -172,7 +190,7 @@ Status Agent::Enrol(const wire::InstallerState& state) {
 
 // A renewal that fails is no reason to miss updates: it is tried again in the next cycle.
 void Agent::RenewIfDue(const wire::InstallerState& state) {
-  if (!identity_->is_renewal_due(options_.clock.Now())) return;
+  if (!identity_->is_renewal_due(now_.value_or(options_.clock.Now()))) return;
   auto csr = identity_->BuildRequest(state.organisation, state.device_id);
   auto server = Connect(true);
   if (!csr || !server) return;
@@ -182,7 +200,10 @@ void Agent::RenewIfDue(const wire::InstallerState& state) {
 }
 
 Status Agent::LearnTime(const wire::InstallerState& state) {
-  TRY_ASSIGN(const auto server, Connect(false));
+  // The clock may be so wrong that the server's dates fail by it.
+  device::ConnectOptions connect = ServerOptions();
+  connect.is_to_learn_time = true;
+  TRY_ASSIGN(const auto server, device::DeviceClient::Create(connect));
   wire::OfferDocumentsRequest offer;
   TRY_ASSIGN(offer.packages, server->Packages(state.package_version + 1));
   TRY_ASSIGN(offer.status, server->StatusDocument(state.status_nonce));
@@ -192,6 +213,8 @@ Status Agent::LearnTime(const wire::InstallerState& state) {
         std::string(ErrorCodeName(outcome.refusal->code)));
   else
     Say("time and status taken from the server");
+  TRY_ASSIGN(const wire::InstallerState after, installer_->State());
+  now_ = after.now;
   return {};
 }
 
@@ -218,7 +241,25 @@ Status Agent::CheckIn(CycleReport& report) {
   return {};
 }
 
+// A server that refuses content, or ends a transfer, may have a reason to tell: an order that cancels, a pause. So the
+// device asks at once instead of at its next check-in; what is wanted afterwards is fetched on from the same byte.
 Status Agent::FetchWanted(CycleReport& report) {
+  for (int round = 1;; ++round) {
+    const Status fetched = FetchOnce(report);
+    if (fetched || options_.stop.load() || !MayHaveAReason(fetched.error().code)) return fetched;
+    Say("the content was not delivered: " + fetched.error().ToString());
+    TRY_CONTEXT(CheckIn(report), "after " + fetched.error().ToString());
+    TRY_ASSIGN(const wire::InstallerState state, installer_->State());
+    if (state.wanted.empty()) return {};
+    if (IsHeldBack(fetched.error().code)) {
+      report.code = fetched.error().code;
+      return {};
+    }
+    if (round == kFetchRoundsMax) return fetched;
+  }
+}
+
+Status Agent::FetchOnce(CycleReport& report) {
   TRY_ASSIGN(wire::InstallerState state, installer_->State());
   RemoveStaleContent(state.wanted);
   for (const wire::WantedContent& wanted : state.wanted) {
@@ -278,18 +319,21 @@ Status Agent::WaitForEnd(CycleReport& report) {
   return {};
 }
 
-// Acknowledged only after the server has taken them, in order: a gap would break the chain.
+// Acknowledged only after the server has taken them, in order, or refused them for good: those the signer can never
+// take, and they may not keep back the ones behind them. A server that lies about it leaves a gap that the signer sees.
 Status Agent::UploadReceipts(CycleReport& report) {
   TRY_ASSIGN(wire::InstallerState state, installer_->State());
   for (int batch = 0; batch < kReceiptBatchesMax && !state.receipts.empty(); ++batch) {
     TRY_ASSIGN_CONTEXT(const auto results, server_->SendReceipts(state.receipts), "send receipts");
     int64_t acknowledged = 0;
-    for (size_t i = 0; i < results.size() && results[i].is_accepted; ++i) {
+    for (size_t i = 0; i < results.size() && (results[i].is_accepted || results[i].is_final); ++i) {
       TRY_ASSIGN(acknowledged, device::ReceiptNumber(state.receipts[i]));
-      report.receipts += 1;
+      report.receipts += results[i].is_accepted ? 1 : 0;
+      if (!results[i].is_accepted)
+        Say("a receipt was refused for good: " + results[i].code.value_or("no reason given"));
     }
-    const auto refused =
-        std::find_if(results.begin(), results.end(), [](const auto& result) { return !result.is_accepted; });
+    const auto refused = std::find_if(results.begin(), results.end(),
+                                      [](const auto& result) { return !result.is_accepted && !result.is_final; });
     if (refused != results.end())
       Say("the server did not take a receipt: " + refused->code.value_or("no reason given"));
     if (acknowledged == 0) break;

@@ -57,18 +57,23 @@ class Agent {
   Status EnsureIdentity(const api::installer::InstallerState& state);
   Status Enrol(const api::installer::InstallerState& state);
   void RenewIfDue(const api::installer::InstallerState& state);
-  // Packages and a status with the device's nonce: the two routes that need neither date nor certificate.
+  // Packages and a status with the device's nonce: the two routes that need neither date nor certificate. Afterwards
+  // the server's dates are judged by what the installer takes for now.
   Status LearnTime(const api::installer::InstallerState& state);
   Status CheckIn(CycleReport& report);
   Status FetchWanted(CycleReport& report);
+  // Fetches and gives to the installer all that it wants.
+  Status FetchOnce(CycleReport& report);
   Status WaitForEnd(CycleReport& report);
   Status UploadReceipts(CycleReport& report);
+  device::ConnectOptions ServerOptions() const;
   Result<std::unique_ptr<device::DeviceClient>> Connect(bool with_certificate) const;
   void Say(const std::string& line) const;
   Status CheckStop() const;
   void RemoveStaleContent(const std::vector<api::installer::WantedContent>& wanted) const;
 
   Options options_;
+  std::optional<UnixSeconds> now_;  // the installer's, once it knows the time
   std::unique_ptr<device::Identity> identity_;
   std::unique_ptr<device::DeviceClient> server_;
   std::optional<api::installer::InstallerClient> installer_;

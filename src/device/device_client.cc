@@ -36,17 +36,28 @@ Result<std::unique_ptr<DeviceClient>> DeviceClient::Create(const ConnectOptions&
   http.private_key_path = options.private_key_path;
   http.certificate_pem = options.certificate_pem;
   http.private_key_pem = options.private_key_pem;
+  if (options.now) {
+    http.certificate_dates = http::CertificateDates::kAtTime;
+    http.certificate_time = *options.now;
+  }
+  if (options.is_to_learn_time) http.certificate_dates = http::CertificateDates::kNotJudged;
   http.rate_max = options.rate_max;
   http.proxy = options.proxy;
   http.cancel = options.cancel;
   http.user_agent = std::string(kAgentVersion);
   http.response_bytes_max = api::device::kAnswerBytesMax;
   TRY_ASSIGN_CONTEXT(std::unique_ptr<http::Client> client, http::Client::Create(std::move(http)), "server connection");
-  return std::unique_ptr<DeviceClient>(new DeviceClient(std::move(client)));
+  return std::unique_ptr<DeviceClient>(new DeviceClient(std::move(client), options.is_to_learn_time));
+}
+
+Status DeviceClient::CheckRoute(std::string_view path) const {
+  if (!is_to_learn_time_ || path == api::device::kPackagesPath || path == api::device::kStatusPath) return {};
+  return Fail(ErrorCode::kInvalidArgument, "without the time only packages and status are asked for");
 }
 
 Result<std::string> DeviceClient::Ask(http::ClientRequest request) {
   const std::string path = request.path;
+  TRY(CheckRoute(path));
   TRY_ASSIGN_CONTEXT(http::ClientResponse response, http_->Do(request), path);
   TRY_CONTEXT(http::CheckStatus(response), path);
   return std::move(response.body);
@@ -95,6 +106,7 @@ Result<std::vector<api::device::ReceiptResult>> DeviceClient::SendReceipts(std::
 
 Result<std::string> DeviceClient::Fetch(const Content& content, const std::string& directory,
                                         const http::Progress& progress) {
+  TRY(CheckRoute(api::device::kContentPrefix));
   TRY(sys::MakeDirectories(directory, 0700));
   const std::string name = codec::EncodeHex(content.sealed_sha256);
   const std::string path = sys::JoinPath(directory, name);
@@ -124,6 +136,7 @@ Result<std::string> DeviceClient::Fetch(const Content& content, const std::strin
 Result<pki::Certificate> DeviceClient::PostRequest(std::string_view operation, ByteView csr_der,
                                                    std::vector<std::pair<std::string, std::string>> headers) {
   http::ClientRequest http;
+  TRY(CheckRoute(api::device::kEstPrefix));
   http.method = http::Method::kPost;
   http.path = std::string(api::device::kEstPrefix) + std::string(operation);
   http.content_type = "application/pkcs10";

@@ -25,6 +25,10 @@ struct ConnectOptions {
   std::string private_key_path;
   std::string certificate_pem;  // the same as text (simulator)
   std::string private_key_pem;
+  // The signed time by which the server's dates are judged, when the device's clock is wrong.
+  std::optional<UnixSeconds> now;
+  // Trust model section 5: no dates are judged, and only Packages and StatusDocument may be asked for.
+  bool is_to_learn_time = false;
   uint64_t rate_max = 0;  // downloads, bytes per second; 0: unbounded
   std::string proxy;
   const std::atomic<bool>* cancel = nullptr;  // outlives the client; may be null
@@ -44,7 +48,7 @@ class DeviceClient {
   DeviceClient& operator=(const DeviceClient&) = delete;
 
   // All: Unreachable TimedOut TlsFailed Cancelled, the code of the server's problem document, ProtocolError for an
-  // answer that cannot be read.
+  // answer that cannot be read. InvalidArgument for what a client that is to learn the time may not ask.
   Result<api::device::CheckInAnswer> CheckIn(const api::device::CheckInRequest& request);
   // Package texts of version `from` and above, oldest first.
   Result<std::vector<std::string>> Packages(int64_t from);
@@ -64,12 +68,15 @@ class DeviceClient {
   Result<pki::Certificate> Reenrol(ByteView csr_der);
 
  private:
-  explicit DeviceClient(std::unique_ptr<http::Client> http) : http_(std::move(http)) {}
+  DeviceClient(std::unique_ptr<http::Client> http, bool is_to_learn_time)
+      : http_(std::move(http)), is_to_learn_time_(is_to_learn_time) {}
+  Status CheckRoute(std::string_view path) const;
   Result<std::string> Ask(http::ClientRequest request);
   Result<pki::Certificate> PostRequest(std::string_view operation, ByteView csr_der,
                                        std::vector<std::pair<std::string, std::string>> headers);
 
   std::unique_ptr<http::Client> http_;
+  bool is_to_learn_time_;
 };
 
 // "fleetseal-agent/<version>", what check-ins name.

@@ -294,6 +294,11 @@ CURLcode Client::Impl::ContextCallback(CURL*, void* ssl_context, void* user) {
   const auto* impl = static_cast<const Impl*>(user);
   auto* context = static_cast<SSL_CTX*>(ssl_context);
   if (!ApplyPolicy(context, true)) return CURLE_SSL_CIPHER;
+  X509_VERIFY_PARAM* judged = SSL_CTX_get0_param(context);
+  if (impl->options_.certificate_dates == CertificateDates::kAtTime)
+    X509_VERIFY_PARAM_set_time(judged, static_cast<time_t>(impl->options_.certificate_time.value));
+  if (impl->options_.certificate_dates == CertificateDates::kNotJudged)
+    X509_VERIFY_PARAM_set_flags(judged, X509_V_FLAG_NO_CHECK_TIME);
   if (impl->identity_ && !UseIdentity(context, *impl->identity_)) return CURLE_SSL_CERTPROBLEM;
   return CURLE_OK;
 }

@@ -1,9 +1,10 @@
 // Client: HTTPS requests to one server with a client certificate, over libcurl.
 //
 // Source: S0.2, S3.1, S4.30; trap: Debian's libcurl trusts the system store besides the CA it is given, so the factory
-// turns every default store off. Only https, no redirects, TLS 1.2 or newer, chain, name and dates always verified:
-// there is no option to skip any of it. A proxy is used only if named here, never from the environment.
-// Thread rule: one owner thread a Client, never called concurrently; `cancel` may be set from any thread.
+// turns every default store off. Only https, no redirects, TLS 1.2 or newer, chain and name always verified: there is
+// no option to skip that. Dates are judged too, but for the one case of trust model section 5 (CertificateDates). A
+// proxy is used only if named here, never from the environment. Thread rule: one owner thread a Client, never called
+// concurrently; `cancel` may be set from any thread.
 #pragma once
 
 #include <atomic>
@@ -25,6 +26,13 @@
 
 namespace fleetseal::http {
 
+// How the dates of the server's certificates are judged.
+enum class CertificateDates : uint8_t {
+  kByClock,
+  kAtTime,     // by a signed time: the clock is known to be wrong
+  kNotJudged,  // only to learn the time: what is fetched so must be signed and is judged by who gets it
+};
+
 struct ClientOptions {
   // "https://host:port" with an optional path prefix, no query, no user.
   std::string base_url{};
@@ -36,6 +44,8 @@ struct ClientOptions {
   std::string certificate_path{};
   std::string private_key_pem{};
   std::string private_key_path{};
+  CertificateDates certificate_dates = CertificateDates::kByClock;
+  UnixSeconds certificate_time{};  // with kAtTime
   std::chrono::milliseconds connect_timeout{10'000};
   // One request of Do, from start to end. Transfers are bounded by the rate instead.
   std::chrono::milliseconds total_timeout{60'000};
