@@ -11,7 +11,7 @@ import source_text
 VENDORS = {
     "tl/": "tl", "fmt/": "fmt", "boost/": "boost", "openssl/": "openssl", "curl/": "curl", "soci/": "soci",
     "sqlite3.h": "soci", "libpq-fe.h": "soci", "spdlog/": "spdlog", "toml++/": "toml", "CLI/": "cli11",
-    "zstd.h": "zstd", "gtest/": "test", "gmock/": "test", "benchmark/": "test",
+    "zstd.h": "zstd", "seccomp.h": "seccomp", "gtest/": "test", "gmock/": "test", "benchmark/": "test",
 }
 # Small enough to stand in headers, and handed on by the modules that name them.
 IN_HEADERS = {"tl"}

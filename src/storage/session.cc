@@ -224,8 +224,9 @@ Result<std::unique_ptr<SociSession>> SociSession::Open(Engine engine, const std:
   try {
     if (engine == Engine::kSqlite) {
       session->impl_->session.open(soci::sqlite3, "dbname=\"" + target + "\" timeout=10");
+      // Temporary tables in memory: a sandboxed program has no folder for them.
       for (const char* pragma : {"PRAGMA busy_timeout=10000", "PRAGMA foreign_keys=ON", "PRAGMA synchronous=FULL",
-                                 "PRAGMA trusted_schema=OFF"}) {
+                                 "PRAGMA trusted_schema=OFF", "PRAGMA temp_store=MEMORY"}) {
         session->impl_->session << pragma;
       }
       std::string mode;

@@ -32,15 +32,16 @@ constexpr uint64_t kMakeDirectory = 1U << 7;
 constexpr uint64_t kMakeRegular = 1U << 8;
 constexpr uint64_t kMakeSocket = 1U << 9;
 constexpr uint64_t kMakeFifo = 1U << 10;
+constexpr uint64_t kMakeLink = 1U << 12;
 constexpr uint64_t kRefer = 1U << 13;
 constexpr uint64_t kTruncate = 1U << 14;
 constexpr uint64_t kIoctlDevice = 1U << 15;
-// Making character and block devices and symbolic links stays out of every policy.
+// Making character and block devices stays out of every policy.
 constexpr uint64_t kAllPathRights = (1U << 16) - 1;
 constexpr uint64_t kFileRights = kExecute | kWriteFile | kReadFile | kTruncate | kIoctlDevice;
 constexpr uint64_t kReading = kReadFile | kReadDirectory;
 constexpr uint64_t kWriting = kReading | kWriteFile | kRemoveDirectory | kRemoveFile | kMakeDirectory | kMakeRegular |
-                              kMakeSocket | kMakeFifo | kRefer | kTruncate;
+                              kMakeSocket | kMakeFifo | kMakeLink | kRefer | kTruncate;
 constexpr uint64_t kInPlace = kReadFile | kWriteFile | kTruncate | kIoctlDevice;
 
 constexpr uint64_t kListenTcp = 1U << 0;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -13,6 +14,7 @@
 #include "log/log.h"
 #include "sys/process.h"
 #include "sys/random.h"
+#include "sys/sandbox.h"
 #include "sys/signals.h"
 #include "sys/users.h"
 
@@ -132,17 +134,47 @@ void RunForEver(const Config& config, const std::atomic<bool>& stop) {
   }
 }
 
+// The port of "scheme://host[:port][/...]"; `fallback` without one. What is no URL is refused by who uses it.
+uint16_t PortOf(std::string_view url, uint16_t fallback) {
+  url.remove_prefix(std::min(url.size(), url.find("//") + 2));
+  url = url.substr(0, url.find('/'));
+  const size_t colon = url.rfind(':');
+  if (colon == std::string_view::npos || url.ends_with(']')) return fallback;
+  uint16_t port = fallback;
+  (void)std::from_chars(url.data() + colon + 1, url.data() + url.size(), port);
+  return port;
+}
+
+Result<sys::SandboxState> EnterSandbox(const Config& config) {
+  TRY(sys::MakeDirectories(config.identity_directory, 0700));
+  TRY(sys::MakeDirectories(config.work_directory, 0700));
+  constexpr uint16_t kNameService = 53;
+  constexpr uint16_t kHttps = 443;
+  constexpr uint16_t kProxy = 1080;
+  sys::SandboxPolicy policy;
+  policy.read = {sys::ParentDirectory(config.server_ca)};
+  policy.write = {config.identity_directory, config.work_directory};
+  policy.has_internet = true;
+  policy.connect_ports = {kNameService,
+                          config.proxy.empty() ? PortOf(config.server, kHttps) : PortOf(config.proxy, kProxy)};
+  TRY_ASSIGN(auto sandbox, sys::EnterSandbox(policy));
+  if (!sandbox.missing.empty())
+    log::Event(log::Level::kWarning, "sandbox.incomplete", {{"missing", sandbox.MissingText()}});
+  return sandbox;
+}
+
 Result<ExitCode> Run(const Arguments& arguments) {
   TRY_ASSIGN(const auto signals, sys::StopSignals::Block());
   // The agent is unprivileged (design section 3), and the installer answers its user only.
   TRY(sys::BecomeOwnerOf(arguments.config));
   TRY_ASSIGN(const Config config, LoadConfig(arguments.config));
   TRY(log::Init({.process = "fleetseal-agent", .least = config.log_level, .path = config.log_path}));
+  TRY_ASSIGN(const auto sandbox, EnterSandbox(config));
   std::atomic<bool> stop{false};
   const SignalWatch watch(*signals, stop);
   TRY(sys::TellReady(arguments.ready_fd, "agent"));
   if (arguments.is_once) return RunOnce(config, stop, arguments.is_json);
-  log::Event(log::Level::kInfo, "agent.started", {{"server", config.server}});
+  log::Event(log::Level::kInfo, "agent.started", {{"server", config.server}, {"sandbox", sandbox.EnteredText()}});
   RunForEver(config, stop);
   log::Event(log::Level::kInfo, "agent.stopped");
   return ExitCode::kOk;

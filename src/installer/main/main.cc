@@ -9,6 +9,7 @@
 #include "installer/service.h"
 #include "sys/process.h"
 #include "sys/random.h"
+#include "sys/sandbox.h"
 #include "sys/signals.h"
 
 namespace fleetseal::installer {
@@ -41,6 +42,32 @@ Result<Arguments> ParseArguments(int argc, char** argv) {
   return arguments;
 }
 
+// What the commands of the configuration need as well: they live inside the same walls.
+Status EnterSandbox(const Config& config, EventLog& log) {
+  sys::SandboxPolicy policy;
+  policy.is_executing = true;
+  policy.write = {config.state_directory, sys::ParentDirectory(config.socket)};
+  if (config.slots) {
+    TRY(sys::MakeDirectories(config.boot_directory, 0700));
+    policy.write.push_back(config.boot_directory);
+    for (const auto& slot : {config.slots->a, config.slots->b}) {
+      struct stat info {};
+      const bool is_device = stat(slot.c_str(), &info) == 0 && S_ISBLK(info.st_mode);
+      if (is_device)
+        policy.devices.push_back(slot);
+      else
+        policy.write.push_back(sys::ParentDirectory(slot));
+    }
+  }
+  if (config.file_prefix) {
+    TRY(sys::MakeDirectories(*config.file_prefix, 0755));
+    policy.write.push_back(*config.file_prefix);
+  }
+  TRY_ASSIGN(const auto sandbox, sys::EnterSandbox(policy));
+  log.Event("installer.sandbox", {{"entered", sandbox.EnteredText()}, {"missing", sandbox.MissingText()}});
+  return {};
+}
+
 Status Run(const Arguments& arguments) {
   TRY_ASSIGN(const auto signals, sys::StopSignals::Block());
   const sys::SystemClock clock;
@@ -50,6 +77,7 @@ Status Run(const Arguments& arguments) {
   TRY(sys::MakeDirectories(config.state_directory, 0700));
   TRY_ASSIGN_CONTEXT(const auto lock, sys::FileLock::Acquire(sys::JoinPath(config.state_directory, "lock")),
                      "another installer runs on this state directory");
+  TRY(EnterSandbox(config, log));
   TRY_ASSIGN(const auto machine, OpenMachine({.config = config, .clock = clock, .random = random, .log = log}));
   TRY_ASSIGN(const auto service, Service::Start(config, *machine, log));
   TRY(sys::TellReady(arguments.ready_fd, config.socket));

@@ -10,6 +10,7 @@
 #include "log/log.h"
 #include "sealer/service.h"
 #include "sys/process.h"
+#include "sys/sandbox.h"
 #include "sys/signals.h"
 
 namespace fleetseal::sealer {
@@ -48,14 +49,27 @@ Result<Arguments> Read(const std::vector<std::string_view>& words) {
   return arguments;
 }
 
+Result<sys::SandboxState> EnterSandbox(const Config& config, bool is_create) {
+  TRY(sys::MakeDirectories(config.data, 0700));
+  sys::SandboxPolicy policy;
+  policy.write = {config.data};
+  for (const auto& socket : {config.seal_socket, config.wrap_socket})
+    if (!is_create) policy.write.push_back(sys::ParentDirectory(socket));
+  TRY_ASSIGN(auto sandbox, sys::EnterSandbox(policy));
+  if (!sandbox.missing.empty())
+    log::Event(log::Level::kWarning, "sandbox.incomplete", {{"missing", sandbox.MissingText()}});
+  return sandbox;
+}
+
 Status Run(const Arguments& arguments) {
   TRY_ASSIGN(const auto signals, sys::StopSignals::Block());
   TRY_ASSIGN(const Config config, Config::Load(arguments.config));
   TRY(log::Init({.process = "fleetseal-sealer", .least = config.log_level, .path = config.log_file}));
+  TRY_ASSIGN(const auto sandbox, EnterSandbox(config, arguments.is_create));
   if (arguments.is_create) return UpdateStore::Create(config.data);
   TRY_ASSIGN(const auto store, UpdateStore::Open(config.data));
   TRY_ASSIGN(const auto service, SealerService::Start(config, *store));
-  log::Event(log::Level::kInfo, "sealer.ready", {{"socket", config.seal_socket}});
+  log::Event(log::Level::kInfo, "sealer.ready", {{"socket", config.seal_socket}, {"sandbox", sandbox.EnteredText()}});
   TRY(sys::TellReady(arguments.ready_fd, "ready"));
   TRY(signals->Wait(sys::kNoTimeout));
   service->Stop();

@@ -10,7 +10,9 @@
 
 #include "log/log.h"
 #include "server/server.h"
+#include "storage/location.h"
 #include "sys/process.h"
+#include "sys/sandbox.h"
 #include "sys/signals.h"
 #include "sys/socket.h"
 
@@ -46,16 +48,39 @@ Result<Arguments> Read(const std::vector<std::string_view>& words) {
   return arguments;
 }
 
+Result<sys::SandboxState> EnterSandbox(const ServerConfig& config) {
+  TRY(sys::MakeDirectories(config.data, 0700));
+  TRY(sys::MakeDirectories(config.content, 0700));
+  const auto database = storage::LocationOf(config.database_url);
+  sys::SandboxPolicy policy;
+  policy.read = {config.log_directory};
+  for (const auto& file : {config.tls_certificate, config.tls_private_key, config.server_ca, config.device.client_ca,
+                           config.admin.client_ca})
+    policy.read.push_back(sys::ParentDirectory(file));
+  policy.write = {config.data, config.content};
+  if (!database.directory.empty()) policy.write.push_back(database.directory);
+  policy.has_internet = true;
+  policy.listen_ports = {config.device.port, config.admin.port};
+  // It answers and asks nobody but its database.
+  if (database.is_over_internet) policy.connect_ports.reset();
+  TRY_ASSIGN(auto sandbox, sys::EnterSandbox(policy));
+  if (!sandbox.missing.empty())
+    log::Event(log::Level::kWarning, "sandbox.incomplete", {{"missing", sandbox.MissingText()}});
+  return sandbox;
+}
+
 Status Run(const Arguments& arguments) {
   TRY_ASSIGN(const auto signals, sys::StopSignals::Block());
   TRY_ASSIGN(ServerConfig config, LoadServerConfig(arguments.config));
   TRY(log::Init({"fleetseal-server", config.log_level, config.log_file}));
+  TRY_ASSIGN(const auto sandbox, EnterSandbox(config));
   sys::SystemClock clock;
   TRY_ASSIGN(const auto server, Server::Start(std::move(config), clock));
   const std::string ports =
       "device=" + std::to_string(server->device_port()) + " admin=" + std::to_string(server->admin_port());
-  log::Event(log::Level::kInfo, "server.ready",
-             {{"devicePort", server->device_port()}, {"adminPort", server->admin_port()}});
+  log::Event(
+      log::Level::kInfo, "server.ready",
+      {{"devicePort", server->device_port()}, {"adminPort", server->admin_port()}, {"sandbox", sandbox.EnteredText()}});
   TRY(sys::TellReady(arguments.ready_fd, "ready " + ports));
   TRY_ASSIGN(const int signal, signals->Wait(sys::kNoTimeout));
   log::Event(log::Level::kInfo, "server.stopping", {{"signal", signal}});

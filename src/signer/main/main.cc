@@ -11,7 +11,9 @@
 #include "log/log.h"
 #include "signer/ceremony.h"
 #include "signer/service.h"
+#include "storage/location.h"
 #include "sys/process.h"
+#include "sys/sandbox.h"
 #include "sys/signals.h"
 
 namespace fleetseal::signer {
@@ -83,16 +85,40 @@ Status Print(const Result<codec::Json>& outcome) {
   return sys::WriteAll(STDOUT_FILENO, AsBytes(text));
 }
 
+Result<sys::SandboxState> EnterSandbox(const Config& config, const Arguments& arguments) {
+  const bool is_serving = !arguments.is_create && arguments.adopt.empty();
+  // The folders of a signer that is to be made; a running one has them.
+  if (arguments.is_create) {
+    TRY(sys::MakeDirectories(config.data, 0700));
+    TRY(sys::MakeDirectories(config.log, 0755));
+  }
+  const auto database = storage::LocationOf(config.database);
+  sys::SandboxPolicy policy;
+  policy.read = {config.passphrase};
+  policy.write = {config.data, config.log};
+  if (!arguments.adopt.empty()) policy.read.push_back(arguments.adopt);
+  if (!database.directory.empty()) policy.write.push_back(database.directory);
+  if (is_serving) policy.write.push_back(sys::ParentDirectory(config.socket));
+  policy.has_internet = database.is_over_internet;
+  if (database.is_over_internet) policy.connect_ports.reset();
+  TRY_ASSIGN(auto sandbox, sys::EnterSandbox(policy));
+  if (!sandbox.missing.empty())
+    log::Event(log::Level::kWarning, "sandbox.incomplete", {{"missing", sandbox.MissingText()}});
+  return sandbox;
+}
+
 Status Run(const Arguments& arguments) {
   TRY_ASSIGN(const auto signals, sys::StopSignals::Block());
   TRY_ASSIGN(const Config config, Config::Load(arguments.config));
   TRY(log::Init({.process = "fleetseal-signer", .least = config.log_level, .path = config.log_file}));
+  TRY_ASSIGN(const auto sandbox, EnterSandbox(config, arguments));
   const sys::SystemClock clock;
   if (arguments.is_create) return Print(CreateOrganisation(config, arguments.create, clock));
   if (!arguments.adopt.empty()) return Print(AdoptOrganisation(config, arguments.adopt, clock));
   TRY_ASSIGN(const auto service, SignerService::Open(config, clock));
   TRY(service->Listen());
-  log::Event(log::Level::kInfo, "signer.ready", {{"socket", config.socket}});
+  log::Event(log::Level::kInfo, "signer.ready",
+             {{"socket", config.socket}, {"sandbox", sandbox.EnteredText()}});
   TRY(sys::TellReady(arguments.ready_fd, "ready"));
   TRY(signals->Wait(sys::kNoTimeout));
   service->Stop();
