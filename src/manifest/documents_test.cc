@@ -347,6 +347,30 @@ TEST(RegisterChange, HoldsEachChangeToItsForm) {
   EXPECT_EQ(RegisterChange::Parse(text).error().code, ErrorCode::kValueOutOfRange);
 }
 
+TEST(RegisterChange, HoldsADecisionToItsForm) {
+  RegisterChange change = GoodChange();
+  const Bytes halt_id(16, 7);
+  change.changes = {ContinueAfterRestore{halt_id, 12, 99, true, {Id<DeviceId>("d1"), Id<DeviceId>("d2")}}};
+  const std::string good = change.Build();
+  const auto parsed = RegisterChange::Parse(good);
+  ASSERT_TRUE(parsed.has_value()) << parsed.error().ToString();
+  EXPECT_EQ(parsed->Build(), good);
+  ASSERT_NE(parsed->decision(), nullptr);
+  EXPECT_EQ(parsed->decision()->log_size, 12);
+  EXPECT_TRUE(parsed->decision()->is_log_adopted);
+  EXPECT_EQ(GoodChange().decision(), nullptr);
+  const auto code = [](const RegisterChange& one) { return RegisterChange::Parse(one.Build()).error().code; };
+  RegisterChange bad = change;
+  bad.changes.emplace_back(RevokePerson{Id<PersonId>("bob")});
+  EXPECT_EQ(code(bad), ErrorCode::kValueOutOfRange) << "it stands alone";
+  bad = change;
+  std::get<ContinueAfterRestore>(bad.changes[0]).halt_id.resize(15);
+  EXPECT_EQ(code(bad), ErrorCode::kValueOutOfRange);
+  bad = change;
+  std::get<ContinueAfterRestore>(bad.changes[0]).quarantine = {Id<DeviceId>("d1"), Id<DeviceId>("d1")};
+  EXPECT_EQ(code(bad), ErrorCode::kValueOutOfRange);
+}
+
 TEST(RegisterChange, TellsWhetherOnlyDevicesAreAllowed) {
   RegisterChange change = GoodChange();
   EXPECT_FALSE(change.is_devices_only());

@@ -13,6 +13,8 @@ namespace {
 constexpr size_t kChangesMax = 64;
 constexpr size_t kSecurityKeysMax = 32;
 constexpr size_t kScopeProductsMax = 64;
+constexpr size_t kHaltIdBytes = 16;
+constexpr size_t kQuarantineMax = 64;
 
 constexpr std::array<std::pair<PersonRole, std::string_view>, 5> kRoles = {{
     {PersonRole::kPublisher, "publisher"},
@@ -83,6 +85,27 @@ Result<Change> ParseAllowDevice(codec::ObjectReader& reader) {
   return AllowDevice{id, product, environment, std::move(properties), generation, key, has_est_code, expires};
 }
 
+Result<Change> ParseContinue(codec::ObjectReader& reader) {
+  ContinueAfterRestore change;
+  change.halt_id = reader.Base64Url("haltId", kHaltIdBytes);
+  if (reader.is_good() && change.halt_id.size() != kHaltIdBytes) {
+    reader.Stop(ErrorCode::kValueOutOfRange, "haltId", "not 16 bytes");
+  }
+  change.log_size = reader.Integer("logSize");
+  change.sequence_floor = reader.Integer("sequenceFloor");
+  change.is_log_adopted = reader.Bool("adoptLog");
+  for (const std::string& name : reader.Strings("quarantine", kQuarantineMax)) {
+    const auto id = DeviceId::Parse(name);
+    if (!reader.Take(id, "quarantine")) break;
+    if (std::find(change.quarantine.begin(), change.quarantine.end(), *id) != change.quarantine.end()) {
+      reader.Stop(ErrorCode::kValueOutOfRange, "quarantine", "a device is there twice");
+    }
+    change.quarantine.push_back(*id);
+  }
+  TRY(reader.Finish());
+  return change;
+}
+
 Result<Change> ParseChange(const codec::Json& json) {
   codec::ObjectReader reader(json, "change");
   const std::string action = reader.String("action", 32);
@@ -100,6 +123,7 @@ Result<Change> ParseChange(const codec::Json& json) {
   }
   if (action == "set-security") return ParseSetSecurity(reader);
   if (action == "allow-device") return ParseAllowDevice(reader);
+  if (action == "continue-after-restore") return ParseContinue(reader);
   reader.Stop(ErrorCode::kValueOutOfRange, "action", "not known");
   TRY(reader.Finish());
   return Fail(ErrorCode::kInternal, "unreachable");
@@ -147,6 +171,17 @@ struct ChangeBuilder {
         .Set("expires", TimeJson(change.expires));
     return json;
   }
+  codec::Json operator()(const ContinueAfterRestore& change) const {
+    codec::Json quarantine = codec::Json::MakeArray();
+    for (const DeviceId& id : change.quarantine) quarantine.Push(id.text());
+    codec::Json json = Begin("continue-after-restore");
+    json.Set("haltId", BytesJson(change.halt_id))
+        .Set("logSize", change.log_size)
+        .Set("sequenceFloor", change.sequence_floor)
+        .Set("adoptLog", change.is_log_adopted)
+        .Set("quarantine", std::move(quarantine));
+    return json;
+  }
   static codec::Json Begin(std::string_view action) {
     codec::Json json = codec::Json::MakeObject();
     json.Set("action", action);
@@ -186,6 +221,12 @@ Result<RegisterChange> RegisterChange::Parse(std::string_view payload) {
     change.changes.push_back(*parsed);
   }
   if (reader.is_good() && change.changes.empty()) reader.Stop(ErrorCode::kValueOutOfRange, "changes", "empty");
+  const bool has_decision = std::any_of(change.changes.begin(), change.changes.end(), [](const Change& one) {
+    return std::holds_alternative<ContinueAfterRestore>(one);
+  });
+  if (reader.is_good() && has_decision && change.changes.size() != 1) {
+    reader.Stop(ErrorCode::kValueOutOfRange, "changes", "continue-after-restore stands alone");
+  }
   change.nonce = Nonce(reader);
   change.issued = reader.Time("issued");
   TRY(reader.Finish());
@@ -208,6 +249,10 @@ bool RegisterChange::is_devices_only() const {
   return !changes.empty() && std::all_of(changes.begin(), changes.end(), [](const Change& change) {
     return std::holds_alternative<AllowDevice>(change);
   });
+}
+
+const ContinueAfterRestore* RegisterChange::decision() const {
+  return changes.size() == 1 ? std::get_if<ContinueAfterRestore>(&changes.front()) : nullptr;
 }
 
 }  // namespace fleetseal::manifest

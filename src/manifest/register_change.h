@@ -53,7 +53,15 @@ struct AllowDevice {
   bool has_est_code = false;
   UnixSeconds expires;
 };
-using Change = std::variant<AddPerson, RevokePerson, SetPolicy, SetSecurity, AllowDevice>;
+// What a halted signer does next (ADR 0009). It stands alone in its register-change.
+struct ContinueAfterRestore {
+  Bytes halt_id;                     // 16 bytes: of this halt and no other
+  int64_t log_size = 0;              // the log's size when it goes on
+  int64_t sequence_floor = 0;        // every later order is above it
+  bool is_log_adopted = false;       // the log's newer files are taken over first
+  std::vector<DeviceId> quarantine;  // whose numbers are not believed; at most 64
+};
+using Change = std::variant<AddPerson, RevokePerson, SetPolicy, SetSecurity, AllowDevice, ContinueAfterRestore>;
 
 struct RegisterChange {
   ChangeId change_id;
@@ -66,6 +74,8 @@ struct RegisterChange {
   std::string Build() const;
   // True if all changes are allow-device (one operator may sign them, sequence is 0: ADR 0004).
   bool is_devices_only() const;
+  // The decision, if this is one.
+  const ContinueAfterRestore* decision() const;
 };
 
 }  // namespace fleetseal::manifest

@@ -3,6 +3,7 @@
 #include "codec/base64.h"
 #include "codec/json.h"
 #include "signer/people.h"
+#include "signer/recovery.h"
 #include "signer/register_flow.h"
 #include "signer/store/device_store.h"
 
@@ -68,6 +69,10 @@ Status Apply(storage::Session& session, const manifest::AllowDevice& allow, stor
   row.enrolled.reset();
   TRY(store::RevokeCertificates(session, "device", row.id));
   return store::PutDevice(session, row);
+}
+
+Status Apply(storage::Session& session, const manifest::ContinueAfterRestore& decision, store::RegisterState&) {
+  return ApplyDecision(session, decision);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // Making an organisation: --create makes keys, CAs, log and database; --adopt takes what the roots and the security
-// team signed.
+// team signed; --recovery and --continue end a halt (ADR 0009).
 //
 // Source: docs/protocol/processes.md section 2; trust model sections 1 to 3. Private keys never leave; each ends with a
 // JSON text to print. Thread rule: one thread, no service running there (Busy).
@@ -10,6 +10,7 @@
 
 #include "base/ids.h"
 #include "codec/json.h"
+#include "config/findings.h"
 #include "crypto/algorithm.h"
 #include "signer/config.h"
 #include "sys/clock.h"
@@ -27,5 +28,15 @@ Result<codec::Json> CreateOrganisation(const Config& config, const CreateOptions
 // SigningKeyNotListed, UnknownRootKid, PackageStepInvalid, QuorumNotReached, PersonUnknown (a request without a
 // person), and parsing codes.
 Result<codec::Json> AdoptOrganisation(const Config& config, const std::string& folder, const sys::Clock& clock);
+
+// What `--recovery` prints: signer/recovery.h's description, and `isRunning`, `filesSize`? and `filesSequence`? (log
+// files ahead of the database), `filesProblem`?. A running signer is only read.
+Result<codec::Json> ShowRecovery(const Config& config, const sys::Clock& clock);
+// Takes a signed continue-after-restore from the file {"jws":[compact]}. Nothing changes unless it verifies and fits.
+// Codes: Busy (the signer runs: send it as a register-change), those of VerifyChange and CheckDecision.
+Result<codec::Json> ContinueAfterHalt(const Config& config, const std::string& decision_file, const sys::Clock& clock);
+
+// Everything of the signer at rest; it may run meanwhile, and nothing changes.
+config::Findings CheckSigner(const Config& config, const sys::Clock& clock);
 
 }  // namespace fleetseal::signer

@@ -30,6 +30,7 @@ Result<Config> Config::Load(const std::string& path) {
   config.wrap_socket = reader.PathOr("wrap_socket", "../run/sealer/wrap.sock");
   config.is_adu_readable = reader.BoolOr("adu_readable", false);
   config.status_seconds = reader.IntegerOr("status_seconds", 3600, 60, limits::kStatusLifetimeMax);
+  config.halt_devices = reader.IntegerOr("halt_devices", 3, 1, 1000);
   const auto level = log::ParseLevel(reader.StringOr("log_level", "info"));
   if (level)
     config.log_level = *level;

@@ -27,6 +27,7 @@ struct Config {
   std::string wrap_socket;
   bool is_adu_readable = false;
   int64_t status_seconds = 3600;
+  int64_t halt_devices = 3;  // so many devices that know more than the signer halt it
   log::Level log_level = log::Level::kInfo;
   std::string log_file;  // empty: stderr
 

@@ -5,11 +5,13 @@
 #include "crypto/digest.h"
 #include "crypto/random.h"
 #include "signer/store/plan_store.h"
+#include "signer/store/recovery_store.h"
 
 namespace fleetseal::signer {
 
 Result<std::unique_ptr<Core>> Core::Open(Parts parts) {
   std::unique_ptr<Core> core(new Core(std::move(parts)));
+  TRY(core->ReloadRecovery());
   TRY_ASSIGN(const auto packages, core->database().WithSnapshot([](storage::Session& session) {
     return store::ListPackages(session, 0, 10'000);
   }));
@@ -20,7 +22,33 @@ Result<std::unique_ptr<Core>> Core::Open(Parts parts) {
   return core;
 }
 
+Status Core::ReloadRecovery() {
+  return database().WithSnapshot([&](storage::Session& session) -> Status {
+    TRY_ASSIGN(const auto row, store::ReadRecovery(session));
+    TRY_ASSIGN(const auto suspects, store::ListSuspects(session));
+    is_halted_ = row.is_halted;
+    has_suspects_ = !suspects.empty();
+    sequence_floor_ = row.sequence_floor;
+    return {};
+  });
+}
+
+Status Core::RequireRunning() const {
+  if (!is_halted_) return {};
+  return Fail(ErrorCode::kSignerHalted, "nothing is signed or recorded until the security team decides");
+}
+
 Result<std::vector<int64_t>> Core::Record(const std::vector<std::string>& leaves) const {
+  TRY(RequireRunning());
+  return Append(leaves);
+}
+
+Result<int64_t> Core::RecordDecision(const std::string& leaf) const {
+  TRY_ASSIGN(const auto indices, Append({leaf}));
+  return indices.front();
+}
+
+Result<std::vector<int64_t>> Core::Append(const std::vector<std::string>& leaves) const {
   std::vector<Bytes> bytes;
   bytes.reserve(leaves.size());
   for (const auto& leaf : leaves) bytes.push_back(ToBytes(leaf));

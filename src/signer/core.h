@@ -7,6 +7,7 @@
 // thread. Ownership: main() owns everything that is referred to here.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -57,8 +58,25 @@ class Core {
   int64_t NowMs() const { return parts_.clock.NowMs(); }
 
   // Returns the index of each leaf once all are durable and published. LogNotWritable: nothing may be released.
+  // SignerHalted.
   Result<std::vector<int64_t>> Record(const std::vector<std::string>& leaves) const;
   Result<int64_t> Record(const std::string& leaf) const;
+
+  // The one record that a halted signer writes: the decision that ends the halt. The caller has checked it.
+  Result<int64_t> RecordDecision(const std::string& leaf) const;
+  int64_t LogSize() const { return static_cast<int64_t>(parts_.log.checkpoint().size); }
+
+  // Halted: nothing is signed nor recorded until a decision (signer/recovery.h). Whoever sets it has made it durable.
+  bool is_halted() const { return is_halted_; }
+  void SetHalted(bool is_halted) { is_halted_ = is_halted; }
+  // SignerHalted with what to do.
+  Status RequireRunning() const;
+  bool has_suspects() const { return has_suspects_; }
+  void SetHasSuspects(bool has_suspects) { has_suspects_ = has_suspects; }
+  // Every order is above it.
+  int64_t sequence_floor() const { return sequence_floor_; }
+  // Reads the three above from the database again.
+  Status ReloadRecovery();
 
   // The state of trust with the newest package. TrustStateMissing before the organisation was adopted.
   Result<std::shared_ptr<const trust::TrustState>> Trust() const;
@@ -77,7 +95,12 @@ class Core {
  private:
   explicit Core(Parts parts) : parts_(std::move(parts)) {}
 
+  Result<std::vector<int64_t>> Append(const std::vector<std::string>& leaves) const;
+
   const Parts parts_;
+  std::atomic<bool> is_halted_ = false;
+  std::atomic<bool> has_suspects_ = false;
+  std::atomic<int64_t> sequence_floor_ = 0;
   mutable std::mutex mutex_;  // the two below
   std::shared_ptr<const trust::TrustState> trust_;
   std::optional<CachedStatus> status_;

@@ -10,6 +10,7 @@
 #include "manifest/typ.h"
 #include "signer/apply_change.h"
 #include "signer/device_rules.h"
+#include "signer/recovery.h"
 #include "signer/store/device_store.h"
 #include "signer/verbs.h"
 
@@ -168,12 +169,16 @@ Result<ChangeAnswer> RegisterChange(Core& core, const std::vector<std::string>& 
   TRY_ASSIGN(const VerifiedChange verified, VerifyChange(core, security, jws));
   TRY_ASSIGN(const auto repeated, FindRepeated(core, verified));
   if (repeated) return *repeated;
+  const auto* decision = verified.change.decision();
+  if (decision == nullptr) TRY(core.RequireRunning());
+  if (decision != nullptr) TRY(CheckDecision(core, *decision, core.LogSize()));
   TRY(TryChange(core, verified));
   const manifest::PersonDocumentLeaf leaf{"register-change", core.Now(), crypto::HashSha256(verified.documents.front()),
                                           verified.change.change_id.text()};
-  TRY_ASSIGN(const int64_t index, core.Record(leaf.Build()));
+  TRY_ASSIGN(const int64_t index, decision == nullptr ? core.Record(leaf.Build()) : core.RecordDecision(leaf.Build()));
   TRY(core.database().WithTransaction(
       [&](storage::Session& session) { return ApplyChange(session, verified, index); }));
+  if (decision != nullptr) TRY(core.ReloadRecovery());
   return ChangeAnswer{verified.change.sequence, static_cast<int64_t>(verified.change.changes.size())};
 }
 

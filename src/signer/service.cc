@@ -4,6 +4,8 @@
 #include "log/log.h"
 #include "merkle/note.h"
 #include "signer/dispatch.h"
+#include "signer/recovery.h"
+#include "signer/store/recovery_store.h"
 #include "signer/store/schema.h"
 
 namespace fleetseal::signer {
@@ -11,6 +13,20 @@ namespace {
 
 // An idle connection of the server may stay so long; milliseconds.
 constexpr int64_t kIdleMs = 600'000;
+// Stands in for the log while nobody knows yet which one it is.
+class NoLog final : public translog::LogWriter {
+ public:
+  NoLog(std::string origin, translog::LockRow row) : origin_(std::move(origin)), row_(std::move(row)) {}
+  void Append(Bytes, Done done) override { done(Fail(ErrorCode::kLogNotWritable, "the log is not open")); }
+  merkle::Checkpoint checkpoint() const override { return {origin_, row_.size, row_.root}; }
+  std::string checkpoint_note() const override { return row_.checkpoint_note; }
+  bool is_writable() const override { return false; }
+
+ private:
+  const std::string origin_;
+  const translog::LockRow row_;
+};
+
 // Whoever may not connect holds a place no longer than this.
 constexpr int64_t kRefusedMs = 1'000;
 
@@ -43,7 +59,7 @@ Result<std::unique_ptr<SignerService>> SignerService::Open(const Config& config,
   return service;
 }
 
-Status SignerService::OpenParts(const sys::Clock& clock, const WrapLog& wrap) {
+Status SignerService::OpenKeys() {
   if (!sys::DirectoryExists(KeysFolderOf(config_))) {
     return Fail(ErrorCode::kNotFound, config_.data + " holds no signer: make it with --create");
   }
@@ -59,17 +75,59 @@ Status SignerService::OpenParts(const sys::Clock& clock, const WrapLog& wrap) {
   director_ = std::make_unique<DirectorKey>(std::move(director));
   log_key_ = std::make_unique<LogKey>(std::move(log_key));
   cas_ = std::make_unique<CaKeys>(std::move(cas));
+  return {};
+}
+
+Status SignerService::OpenDatabase(const sys::Clock& clock) {
   TRY_ASSIGN_CONTEXT(database_, storage::Database::Open({.url = config_.database, .sessions = 8}), "open the database");
   TRY(storage::Migrate(*database_, store::kMigrationModule, store::Migrations()));
   TRY(storage::Migrate(*database_, translog::kMigrationModule, translog::Migrations()));
-  TRY_ASSIGN_CONTEXT(
-      auto writer,
-      translog::LogWriter::Open({config_.log, config_.log_origin, *database_, log_key_->checkpoint_signer()}),
-      "open the log");
-  log_ = wrap(std::move(writer));
+  TRY(storage::Migrate(*database_, store::kRecoveryModule, store::RecoveryMigrations()));
+  return TakeRestoredMark(config_, *database_, clock.Now());
+}
+
+translog::LogWriter::Options SignerService::LogOptions() const {
+  return {config_.log, config_.log_origin, *database_, log_key_->checkpoint_signer()};
+}
+
+Status SignerService::OpenLog(const sys::Clock& clock, const WrapLog& wrap) {
+  auto writer = translog::LogWriter::Open(LogOptions());
+  if (!writer && writer.error().code == ErrorCode::kLogForked) {
+    // The files know more than the database: it is an old copy, and stays halted until somebody decides.
+    TRY(StoreHalt(*database_, "the log files are not those of this database: " + writer.error().detail, clock.Now()));
+  }
+  if (!writer) return tl::unexpected(WithContext(writer.error(), "open the log"));
+  log_ = wrap(*std::move(writer));
+  return {};
+}
+
+Status SignerService::OpenParts(const sys::Clock& clock, const WrapLog& wrap) {
+  TRY(OpenKeys());
+  TRY(OpenDatabase(clock));
+  TRY(OpenLog(clock, wrap));
+  return OpenCore(clock);
+}
+
+Status SignerService::OpenCore(const sys::Clock& clock) {
   TRY_ASSIGN(std::string vkey, VkeyOf(config_, *log_key_));
   TRY_ASSIGN(core_, Core::Open({config_, *database_, *log_, clock, *publishers_, *director_, *cas_, std::move(vkey)}));
   return {};
+}
+
+Result<std::unique_ptr<SignerService>> SignerService::OpenWithoutLog(const Config& config, const sys::Clock& clock) {
+  std::unique_ptr<SignerService> service(new SignerService(config));
+  TRY(service->OpenKeys());
+  TRY(service->OpenDatabase(clock));
+  TRY_ASSIGN(translog::LockRow row, translog::ReadLockRow(service->LogOptions()));
+  service->log_ = std::make_unique<NoLog>(config.log_origin, std::move(row));
+  TRY(service->OpenCore(clock));
+  return service;
+}
+
+Result<translog::AdoptedFiles> SignerService::LookAtFiles() const { return translog::LookAtFiles(LogOptions()); }
+
+Status SignerService::AdoptFiles(const translog::AdoptedFiles& files) const {
+  return translog::AdoptFiles(LogOptions(), files);
 }
 
 SignerService::~SignerService() { Stop(); }

@@ -11,6 +11,7 @@
 #include "signer/core.h"
 #include "sys/file.h"
 #include "sys/socket.h"
+#include "translog/adopt_files.h"
 
 namespace fleetseal::signer {
 
@@ -35,6 +36,13 @@ class SignerService {
   SignerService(const SignerService&) = delete;
   SignerService& operator=(const SignerService&) = delete;
 
+  // For the ceremonies of recovery.cc: as Open, but over a log that cannot be written and has the lock row's size, so
+  // that files ahead of it are no obstacle.
+  static Result<std::unique_ptr<SignerService>> OpenWithoutLog(const Config& config, const sys::Clock& clock);
+  // Takes over log files that are ahead of the lock row. Codes: translog::AdoptFiles. REQUIRES: OpenWithoutLog.
+  Result<translog::AdoptedFiles> LookAtFiles() const;
+  Status AdoptFiles(const translog::AdoptedFiles& files) const;
+
   // The socket listens when this returns.
   Status Listen();
   void Stop();
@@ -45,6 +53,11 @@ class SignerService {
  private:
   explicit SignerService(const Config& config) : config_(config) {}
   Status OpenParts(const sys::Clock& clock, const WrapLog& wrap);
+  Status OpenKeys();
+  Status OpenDatabase(const sys::Clock& clock);
+  Status OpenLog(const sys::Clock& clock, const WrapLog& wrap);
+  Status OpenCore(const sys::Clock& clock);
+  translog::LogWriter::Options LogOptions() const;
 
   const Config& config_;
   std::unique_ptr<sys::FileLock> lock_;

@@ -78,7 +78,7 @@ class DeviceWorld : public OrganisationWorld {
     device.certificate = Must(Enrol(core(), Input(device))).certificate;
     return device;
   }
-  std::string MakeReceipt(WorldDevice& device, bool is_kept = true, int64_t sequence = 1) {
+  std::string MakeReceipt(WorldDevice& device, bool is_kept = true, int64_t sequence = 0) {
     manifest::Receipt receipt;
     receipt.device_id = device.id;
     receipt.generation = device.generation;

@@ -11,6 +11,7 @@ namespace {
 constexpr std::string_view kInsertLock =
     "INSERT INTO translog_lock (origin, size, root, checkpoint) VALUES (:origin, :size, :root, :checkpoint)";
 constexpr std::string_view kSelectLock = "SELECT size, root, checkpoint FROM translog_lock WHERE origin = :origin";
+constexpr std::string_view kSelectOrigins = "SELECT origin FROM translog_lock ORDER BY origin";
 constexpr std::string_view kSwapLock =
     "UPDATE translog_lock SET size = :size, root = :root, checkpoint = :checkpoint "
     "WHERE origin = :origin AND size = :old_size AND root = :old_root";
@@ -93,6 +94,15 @@ std::vector<storage::Migration> Migrations() {
         "TEXT NOT NULL)",
         "CREATE TABLE translog_staged (origin TEXT NOT NULL REFERENCES translog_lock (origin), first BIGINT NOT NULL, "
         "count BIGINT NOT NULL, bundle TEXT NOT NULL, PRIMARY KEY (origin, first))"}}};
+}
+
+Result<std::vector<std::string>> ListOrigins(storage::Database& database) {
+  return database.WithSnapshot([](storage::Session& session) -> Result<std::vector<std::string>> {
+    TRY_ASSIGN(const storage::Rows rows, session.Query(kSelectOrigins));
+    std::vector<std::string> origins;
+    for (const storage::Row& row : rows) origins.push_back(row.Text(0));
+    return origins;
+  });
 }
 
 std::unique_ptr<LockStore> MakeSqlLockStore(storage::Database& database, std::string origin) {

@@ -56,6 +56,9 @@ class LockStore {
 inline constexpr const char* kMigrationModule = "translog";
 std::vector<storage::Migration> Migrations();
 
+// The logs that have a lock row, ascending.
+Result<std::vector<std::string>> ListOrigins(storage::Database& database);
+
 // `database` outlives the store.
 std::unique_ptr<LockStore> MakeSqlLockStore(storage::Database& database, std::string origin);
 

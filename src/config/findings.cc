@@ -1,0 +1,57 @@
+#include "config/findings.h"
+
+#include <unistd.h>
+
+#include "sys/file.h"
+
+namespace fleetseal::config {
+
+void Findings::Problem(std::string where, std::string what, std::string advice) {
+  findings_.push_back({"problem", std::move(where), std::move(what), std::move(advice)});
+}
+
+void Findings::Warning(std::string where, std::string what, std::string advice) {
+  findings_.push_back({"warning", std::move(where), std::move(what), std::move(advice)});
+}
+
+void Findings::Failed(std::string where, const Error& error) {
+  Problem(std::move(where), error.ToString(), std::string(InfoOf(error.code).advice));
+}
+
+void Findings::EndsAt(const std::string& where, UnixSeconds not_after, UnixSeconds now, const std::string& advice) {
+  if (not_after.value <= now.value) return Problem(where, "has ended", advice);
+  if (not_after.value - now.value > kEndsSoonSeconds) return;
+  Warning(where, "ends in " + std::to_string((not_after.value - now.value) / 86'400) + " days", advice);
+}
+
+void Findings::FreeSpace(const std::string& directory) {
+  const auto free = sys::FreeBytes(directory);
+  if (!free) return Failed(directory, free.error());
+  if (free->value < kFreeBytesMin)
+    Problem(directory, std::to_string(free->value / (1024 * 1024)) + " MiB are free", "free space on this file system");
+}
+
+void Findings::PrivateFile(const std::string& path) {
+  const auto read = sys::ReadSecretFile(path, 1024 * 1024);
+  if (!read) Failed(path, read.error());
+}
+
+codec::Json Findings::ToJson() const {
+  codec::Json list = codec::Json::MakeArray();
+  for (const Finding& finding : findings_) {
+    list.Push(codec::Json::MakeObject()
+                  .Set("level", finding.level)
+                  .Set("where", finding.where)
+                  .Set("what", finding.what)
+                  .Set("advice", finding.advice));
+  }
+  codec::Json checked = codec::Json::MakeArray();
+  for (const auto& one : checked_) checked.Push(one);
+  return codec::Json::MakeObject().Set("findings", std::move(list)).Set("checked", std::move(checked));
+}
+
+Status PrintFindings(const Findings& findings) {
+  return sys::WriteAll(STDOUT_FILENO, AsBytes(findings.ToJson().Serialize() + "\n"));
+}
+
+}  // namespace fleetseal::config
