@@ -28,5 +28,6 @@ void AddOrganisationCommands(CLI::App& app, Commands& commands);  // init, run, 
 void AddPeopleCommands(CLI::App& app, Commands& commands);        // user, device, group
 void AddUpdateCommands(CLI::App& app, Commands& commands);        // update, approval, rollout
 void AddAuditCommands(CLI::App& app, Commands& commands);         // audit, verify
+void AddRecoveryCommands(CLI::App& app, Commands& commands);      // backup, restore, recover, doctor
 
 }  // namespace fleetseal::cli

@@ -7,6 +7,7 @@
 #include "crypto/aead.h"
 #include "crypto/random.h"
 #include "sealing/sealed_file.h"
+#include "sys/permissions.h"
 
 namespace fleetseal::sealer {
 namespace {
@@ -42,7 +43,18 @@ Status UpdateStore::Create(const std::string& data) {
 }
 
 Result<std::unique_ptr<UpdateStore>> UpdateStore::Open(const std::string& data) {
+  TRY(sys::RequireOwn(data, sys::Reach::kNobodyElse));
   TRY_ASSIGN(auto lock, LockData(data));
+  return OpenWith(data, std::move(lock));
+}
+
+Result<std::unique_ptr<const UpdateStore>> UpdateStore::OpenForReading(const std::string& data) {
+  TRY(sys::RequireOwn(data, sys::Reach::kNobodyElse));
+  return OpenWith(data, nullptr);
+}
+
+Result<std::unique_ptr<UpdateStore>> UpdateStore::OpenWith(const std::string& data,
+                                                           std::unique_ptr<sys::FileLock> lock) {
   const std::string path = sys::JoinPath(data, kKeyFile);
   TRY_ASSIGN_CONTEXT(const SecretBytes text, sys::ReadSecretFile(path, 4096), "read the sealing key");
   TRY_ASSIGN_CONTEXT(const Json json, codec::ParseJson(AsText(text.reveal())), path);

@@ -24,6 +24,8 @@ class UpdateStore {
   static Status Create(const std::string& data);
   // NotFound without a sealing key, Busy if another process has it open, Corrupt.
   static Result<std::unique_ptr<UpdateStore>> Open(const std::string& data);
+  // Without the lock, beside a running sealer: to look only.
+  static Result<std::unique_ptr<const UpdateStore>> OpenForReading(const std::string& data);
   UpdateStore(const UpdateStore&) = delete;
   UpdateStore& operator=(const UpdateStore&) = delete;
 
@@ -36,6 +38,7 @@ class UpdateStore {
   Status RecordSealed(const Sha256& manifest_sha256, const SealedFile& file);
 
  private:
+  static Result<std::unique_ptr<UpdateStore>> OpenWith(const std::string& data, std::unique_ptr<sys::FileLock> lock);
   UpdateStore(std::string data, SecretBytes sealing_key, std::unique_ptr<sys::FileLock> lock);
   std::string PathOf(const Sha256& manifest_sha256) const;
   Result<UpdateRecord> ReadRecord(const Sha256& manifest_sha256) const;

@@ -75,6 +75,7 @@ int Main(int argc, char** argv) {
   AddPeopleCommands(app, commands);
   AddUpdateCommands(app, commands);
   AddAuditCommands(app, commands);
+  AddRecoveryCommands(app, commands);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {  // the library's way to ask for help or say what is wrong

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "log/log.h"
+#include "sealer/check.h"
 #include "sealer/service.h"
 #include "sys/process.h"
 #include "sys/sandbox.h"
@@ -24,6 +25,7 @@ constexpr const char* kUsage =
 struct Arguments {
   std::string config;
   bool is_create = false;
+  bool is_check = false;
   int ready_fd = STDOUT_FILENO;
 };
 
@@ -33,6 +35,8 @@ Result<Arguments> Read(const std::vector<std::string_view>& words) {
     const bool has_value = i + 1 < words.size();
     if (words[i] == "--create") {
       arguments.is_create = true;
+    } else if (words[i] == "--check") {
+      arguments.is_check = true;
     } else if (words[i] == "--config" && has_value) {
       arguments.config = words[++i];
     } else if (words[i] == "--ready-fd" && has_value) {
@@ -67,6 +71,7 @@ Status Run(const Arguments& arguments) {
   TRY(log::Init({.process = "fleetseal-sealer", .least = config.log_level, .path = config.log_file}));
   TRY_ASSIGN(const auto sandbox, EnterSandbox(config, arguments.is_create));
   if (arguments.is_create) return UpdateStore::Create(config.data);
+  if (arguments.is_check) return config::PrintFindings(CheckSealer(config));
   TRY_ASSIGN(const auto store, UpdateStore::Open(config.data));
   TRY_ASSIGN(const auto service, SealerService::Start(config, *store));
   log::Event(log::Level::kInfo, "sealer.ready", {{"socket", config.seal_socket}, {"sandbox", sandbox.EnteredText()}});

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "log/log.h"
+#include "server/core/check.h"
 #include "server/server.h"
 #include "storage/location.h"
 #include "sys/process.h"
@@ -20,31 +21,38 @@ namespace fleetseal::server {
 namespace {
 
 constexpr const char* kUsage =
-    "fleetseal-server --config FILE [--ready-fd N]\n"
+    "fleetseal-server --config FILE [--ready-fd N | --check]\n"
+    "  --check     look over everything at rest; prints findings\n"
     "  --ready-fd  write the line \"ready device=PORT admin=PORT\" to this descriptor (else to standard output)\n";
 
 struct Arguments {
   std::string config;
+  bool is_check = false;
   int ready_fd = STDOUT_FILENO;
 };
 
 Result<Arguments> Read(const std::vector<std::string_view>& words) {
   Arguments arguments;
-  for (size_t i = 0; i + 1 < words.size(); i += 2) {
-    const std::string_view value = words[i + 1];
-    if (words[i] == "--config") {
+  for (size_t i = 0; i < words.size(); ++i) {
+    if (words[i] == "--check") {
+      arguments.is_check = true;
+      continue;
+    }
+    if (i + 1 == words.size()) return Fail(ErrorCode::kInvalidArgument, std::string(words[i]) + " lacks its value");
+    const std::string_view name = words[i];
+    const std::string_view value = words[++i];
+    if (name == "--config") {
       arguments.config = value;
-    } else if (words[i] == "--ready-fd") {
+    } else if (name == "--ready-fd") {
       const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), arguments.ready_fd);
       if (error != std::errc() || end != value.data() + value.size() || arguments.ready_fd < 0) {
         return Fail(ErrorCode::kInvalidArgument, "--ready-fd wants a number");
       }
     } else {
-      return Fail(ErrorCode::kInvalidArgument, std::string(words[i]));
+      return Fail(ErrorCode::kInvalidArgument, std::string(name));
     }
   }
-  if (words.size() % 2 != 0 || arguments.config.empty())
-    return Fail(ErrorCode::kInvalidArgument, "--config FILE is needed");
+  if (arguments.config.empty()) return Fail(ErrorCode::kInvalidArgument, "--config FILE is needed");
   return arguments;
 }
 
@@ -75,6 +83,7 @@ Status Run(const Arguments& arguments) {
   TRY(log::Init({"fleetseal-server", config.log_level, config.log_file}));
   TRY_ASSIGN(const auto sandbox, EnterSandbox(config));
   sys::SystemClock clock;
+  if (arguments.is_check) return config::PrintFindings(CheckServer(config, clock));
   TRY_ASSIGN(const auto server, Server::Start(std::move(config), clock));
   const std::string ports =
       "device=" + std::to_string(server->device_port()) + " admin=" + std::to_string(server->admin_port());

@@ -25,11 +25,17 @@ constexpr const char* kUsage =
     "public halves\n"
     "                 [--algorithm ES256|RS256]\n"
     "fleetseal-signer --config FILE --adopt FOLDER                take what roots and security keys signed; prints "
-    "certificates\n";
+    "certificates\n"
+    "fleetseal-signer --config FILE --check                       look over everything at rest; prints findings\n"
+    "fleetseal-signer --config FILE --recovery                    why it is halted; prints evidence\n"
+    "fleetseal-signer --config FILE --continue DECISION           end the halt by a signed decision\n";
 
 struct Arguments {
   std::string config;
   std::string adopt;
+  std::string decision;
+  bool is_recovery = false;
+  bool is_check = false;
   bool is_create = false;
   CreateOptions create;
   int ready_fd = STDOUT_FILENO;
@@ -40,6 +46,8 @@ Status ReadOne(std::string_view name, std::string_view value, Arguments& argumen
     arguments.config = value;
   } else if (name == "--adopt") {
     arguments.adopt = value;
+  } else if (name == "--continue") {
+    arguments.decision = value;
   } else if (name == "--product") {
     TRY_ASSIGN(ProductName product, ProductName::Parse(value));
     arguments.create.products.push_back(std::move(product));
@@ -63,6 +71,10 @@ Result<Arguments> Read(const std::vector<std::string_view>& words) {
   for (size_t i = 0; i < words.size(); ++i) {
     if (words[i] == "--create") {
       arguments.is_create = true;
+    } else if (words[i] == "--recovery") {
+      arguments.is_recovery = true;
+    } else if (words[i] == "--check") {
+      arguments.is_check = true;
     } else if (i + 1 < words.size()) {
       TRY(ReadOne(words[i], words[i + 1], arguments));
       ++i;
@@ -71,8 +83,11 @@ Result<Arguments> Read(const std::vector<std::string_view>& words) {
     }
   }
   if (arguments.config.empty()) return Fail(ErrorCode::kInvalidArgument, "--config is missing");
-  if (arguments.is_create && !arguments.adopt.empty())
-    return Fail(ErrorCode::kInvalidArgument, "--create and --adopt exclude each other");
+  if (arguments.is_create + !arguments.adopt.empty() + !arguments.decision.empty() + arguments.is_recovery +
+          arguments.is_check >
+      1)
+    return Fail(ErrorCode::kInvalidArgument,
+                "--create, --adopt, --recovery, --continue and --check exclude each other");
   if (arguments.is_create == arguments.create.products.empty()) {
     return Fail(ErrorCode::kInvalidArgument, "--create goes with at least one --product");
   }
@@ -97,6 +112,7 @@ Result<sys::SandboxState> EnterSandbox(const Config& config, const Arguments& ar
   policy.read = {config.passphrase};
   policy.write = {config.data, config.log};
   if (!arguments.adopt.empty()) policy.read.push_back(arguments.adopt);
+  if (!arguments.decision.empty()) policy.read.push_back(arguments.decision);
   if (!database.directory.empty()) policy.write.push_back(database.directory);
   if (is_serving) policy.write.push_back(sys::ParentDirectory(config.socket));
   policy.has_internet = database.is_over_internet;
@@ -115,10 +131,12 @@ Status Run(const Arguments& arguments) {
   const sys::SystemClock clock;
   if (arguments.is_create) return Print(CreateOrganisation(config, arguments.create, clock));
   if (!arguments.adopt.empty()) return Print(AdoptOrganisation(config, arguments.adopt, clock));
+  if (arguments.is_recovery) return Print(ShowRecovery(config, clock));
+  if (arguments.is_check) return config::PrintFindings(CheckSigner(config, clock));
+  if (!arguments.decision.empty()) return Print(ContinueAfterHalt(config, arguments.decision, clock));
   TRY_ASSIGN(const auto service, SignerService::Open(config, clock));
   TRY(service->Listen());
-  log::Event(log::Level::kInfo, "signer.ready",
-             {{"socket", config.socket}, {"sandbox", sandbox.EnteredText()}});
+  log::Event(log::Level::kInfo, "signer.ready", {{"socket", config.socket}, {"sandbox", sandbox.EnteredText()}});
   TRY(sys::TellReady(arguments.ready_fd, "ready"));
   TRY(signals->Wait(sys::kNoTimeout));
   service->Stop();

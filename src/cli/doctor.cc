@@ -1,0 +1,106 @@
+#include "cli/doctor.h"
+
+#include <sys/stat.h>
+
+#include "cli/admin_client.h"
+#include "cli/recover.h"
+#include "config/findings.h"
+#include "sys/file.h"
+#include "sys/users.h"
+
+namespace fleetseal::cli {
+namespace {
+
+struct Place {
+  const char* name;
+  uid_t uid;    // as root
+  mode_t most;  // no other bits
+  bool is_required = true;
+};
+
+// docs/protocol/processes.md section 1.
+constexpr Place kPlaces[] = {
+    {"fleetseal.toml", 0, 0644},
+    {"signer", sys::kSignerUserId, 0700},
+    {"signer/signer.toml", sys::kSignerUserId, 0600},
+    {"signer/passphrase", sys::kSignerUserId, 0600},
+    {"signer/keys", sys::kSignerUserId, 0700},
+    {"signer/signer.db", sys::kSignerUserId, 0644},
+    {"sealer", sys::kSealerUserId, 0700},
+    {"sealer/sealer.toml", sys::kSealerUserId, 0600},
+    {"sealer/sealing-key.json", sys::kSealerUserId, 0400},
+    {"sealer/updates", sys::kSealerUserId, 0700},
+    {"server", sys::kServerUserId, 0700},
+    {"server/server.toml", sys::kServerUserId, 0600},
+    {"server/tls/server.key", sys::kServerUserId, 0600},
+    {"log", sys::kSignerUserId, 0755},
+    {"run/signer", sys::kSignerUserId, 0711},
+    {"run/sealer", sys::kSealerUserId, 0711},
+    {"offline", 0, 0700, false},
+    {"identities", 0, 0700, false},
+};
+
+std::string Octal(mode_t mode) {
+  char text[8];
+  (void)snprintf(text, sizeof(text), "%04o", static_cast<unsigned>(mode));
+  return text;
+}
+
+void CheckPlace(const std::string& data, const Place& place, bool has_users, config::Findings& findings) {
+  const std::string path = sys::JoinPath(data, place.name);
+  struct stat facts {};
+  if (::lstat(path.c_str(), &facts) != 0) {
+    if (place.is_required) findings.Problem(path, "it is not there", "restore it from a backup");
+    return;
+  }
+  const mode_t mode = facts.st_mode & 07777;
+  if ((mode & ~place.most) != 0)
+    findings.Problem(path, "mode " + Octal(mode) + " lets others in", "chmod " + Octal(mode & place.most) + " " + path);
+  if (has_users && facts.st_uid != place.uid)
+    findings.Problem(path, "it belongs to user " + std::to_string(facts.st_uid),
+                     "chown " + std::to_string(place.uid) + " " + path);
+}
+
+// What a program found, or that it could not even look.
+void Merge(const std::string& data, const std::string& name, codec::Json& all, config::Findings& own) {
+  const auto text = AskProgram(data, name, {"--check"});
+  const auto json = text ? codec::ParseJson(*text, {.bytes_max = 4 * 1024 * 1024}) : Result<codec::Json>();
+  if (!text || !json) return own.Problem(name, "fleetseal-" + name + " --check failed", "read its message above");
+  for (const auto& finding : ArrayOr(*json, "findings")) all.Push(finding);
+  for (const auto& one : ArrayOr(*json, "checked")) {
+    if (one.is_string()) own.Checked(one.as_string());
+  }
+}
+
+}  // namespace
+
+Status Doctor(Context& context, const std::string& data) {
+  if (!sys::FileExists(data + "/fleetseal.toml")) return Fail(ErrorCode::kNotFound, data + " holds no organisation");
+  config::Findings own;
+  struct stat facts {};
+  const bool is_split = ::stat((data + "/signer").c_str(), &facts) == 0 && facts.st_uid == sys::kSignerUserId;
+  const bool has_users = sys::IsRoot() && is_split;
+  for (const Place& place : kPlaces) CheckPlace(data, place, has_users, own);
+  own.Checked("owners and modes");
+  codec::Json all = codec::Json::MakeArray();
+  for (const char* name : {"signer", "sealer", "server"}) Merge(data, name, all, own);
+  const codec::Json mine = own.ToJson();
+  for (const auto& finding : ArrayOr(mine, "findings")) all.Push(finding);
+  std::vector<std::vector<std::string>> rows;
+  int problems = 0;
+  for (const auto& finding : all.as_array()) {
+    const std::string level = TextOr(finding, "level", "");
+    problems += level == "problem" ? 1 : 0;
+    rows.push_back(
+        {level, TextOr(finding, "where", ""), TextOr(finding, "what", "") + ": " + TextOr(finding, "advice", "")});
+  }
+  std::string human = rows.empty() ? "all is well" : FormatTable({"LEVEL", "WHERE", "WHAT TO DO"}, rows);
+  for (const auto& one : ArrayOr(mine, "checked")) human += "\n  checked: " + one.as_string();
+  codec::Json json = codec::Json::MakeObject().Set("problems", problems).Set("findings", std::move(all));
+  json.Set("checked", *mine.Find("checked"));
+  Answer(context, json, human);
+  if (problems == 0) return {};
+  return Fail(ErrorCode::kCorrupt, std::to_string(problems) + " problem(s) in " + data);
+}
+
+}  // namespace fleetseal::cli
