@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from attacks import FILE_ID, file_manifest, kill, open_window, refused, refused_order, waiting
+from attacks import FILE_ID, file_manifest, kill, open_window, refused, refused_order, swallow, waiting
 from documents import b64u, jws_parts, sha256
 from installer import Refused, Release
 
@@ -249,10 +249,3 @@ def test_a_kill_around_the_switch_ends_in_one_whole_version(world, installer, de
     state = installer.wait_idle()
     assert state["installed"]["releaseCounter"] == 1 and installer.active_slot() == "b"
     assert [json.loads(jws_parts(text)[1])["outcome"] for text in state["receipts"]] == ["installed"]
-
-
-def swallow(action):
-    try:
-        action()
-    except (EOFError, OSError, Refused):
-        pass

@@ -53,3 +53,11 @@ def kill(installer):
 def with_payload(compact_jws, change):
     header, payload, signature = compact_jws.split(".")
     return ".".join([header, b64u(change(unb64u(payload))), signature])
+
+
+def swallow(action):
+    """For an attacker who does not care what comes back."""
+    try:
+        action()
+    except (EOFError, OSError, Refused):
+        pass
