@@ -90,12 +90,12 @@ class Installer:
             file.write(text)
         os.chmod(path, 0o600)
 
-    def start(self):
+    def start(self, environment=None):
         read_end, write_end = os.pipe()
         self.log = open(os.path.join(self.folder, "installer.log"), "ab")
         self.process = subprocess.Popen(
             [os.path.join(BIN, "fleetseal-installer"), "--config", os.path.join(self.folder, "installer.json"),
-             "--ready-fd", str(write_end)], pass_fds=[write_end], stderr=self.log, stdout=self.log)
+             "--ready-fd", str(write_end)], pass_fds=[write_end], stderr=self.log, stdout=self.log, env=environment)
         os.close(write_end)
         with os.fdopen(read_end) as ready:
             line = ready.readline()
