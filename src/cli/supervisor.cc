@@ -13,7 +13,10 @@ namespace {
 
 constexpr int64_t kReadyTimeoutMs = 60'000;
 constexpr int64_t kStopTimeoutMs = 10'000;
+constexpr int64_t kDelayMinMs = 200;
 constexpr int64_t kDelayMaxMs = 10'000;
+// A child that served so long did not fail at its start: what ended it is no reason to keep its users waiting.
+constexpr int64_t kServedMs = 2'000;
 constexpr int kReadyDescriptor = 3;
 
 }  // namespace
@@ -49,6 +52,7 @@ Result<std::string> Supervisor::Launch(Child& child) {
     child.process.reset();
     return Fail(ErrorCode::kProcessFailed, detail + " (" + line.error().ToString() + ")");
   }
+  child.started_ms = context_.clock.MonotonicMs();
   return *std::move(line);
 }
 
@@ -66,8 +70,7 @@ void Supervisor::Restart(Child& child) {
   if (child.process != nullptr) {
     const auto ended = child.process->Wait(0);
     Note(context_, child.spec.name + " ended (" + (ended ? ended->ToString() : "unknown") + "), starting it again");
-    // A child that ran for a minute starts from the shortest delay again.
-    child.delay_ms = now - child.started_ms > 60'000 ? 200 : std::min(child.delay_ms * 2, kDelayMaxMs);
+    child.delay_ms = now - child.started_ms >= kServedMs ? kDelayMinMs : std::min(child.delay_ms * 2, kDelayMaxMs);
     child.process.reset();
     child.restart_at_ms = now + child.delay_ms;
   }
