@@ -124,15 +124,33 @@ Result<Json> OnPlan(Core& core, ObjectReader& reader) {
   return Json::MakeObject().Set("planId", id.text());
 }
 
-Result<Json> OnOrders(Core& core, ObjectReader& reader) {
-  const PlanId plan = reader.Parsed<PlanId>("planId");
+std::vector<DeviceId> DeviceList(ObjectReader& reader) {
   std::vector<DeviceId> devices;
   for (const auto& text : Texts(reader, "devices", api::signing::kOrderDevicesMax)) {
     auto id = DeviceId::Parse(text);
     if (reader.Take(id, "devices")) devices.push_back(*std::move(id));
   }
+  return devices;
+}
+
+Result<Json> OnOrders(Core& core, ObjectReader& reader) {
+  const PlanId plan = reader.Parsed<PlanId>("planId");
+  const std::vector<DeviceId> devices = DeviceList(reader);
   TRY(reader.Finish());
   return ToJson(MakeOrders(core, plan, devices));
+}
+
+Result<Json> OnCancelOrders(Core& core, ObjectReader& reader) {
+  const PlanId plan = reader.Parsed<PlanId>("planId");
+  const std::vector<DeviceId> devices = DeviceList(reader);
+  TRY(reader.Finish());
+  return ToJson(CancelOrders(core, plan, devices));
+}
+
+Result<Json> OnPlans(Core& core, ObjectReader& reader) {
+  const std::string cursor = reader.OptionalString("cursor", 64).value_or("");
+  TRY(reader.Finish());
+  return ToJson(ListPlans(core, cursor));
 }
 
 Result<Json> OnStatus(Core& core, ObjectReader& reader) {
@@ -185,32 +203,37 @@ Result<Json> OnHello(Core& core, ObjectReader& reader) {
   return ToJson(Hello(core));
 }
 
+// Signs or records something: refused while the signer is halted. Receipts and decisions judge for themselves.
+enum class Effect : uint8_t { kSigns, kReads, kJudges };
 struct Verb {
   std::string_view name;
   Result<Json> (*run)(Core&, ObjectReader&);
+  Effect effect = Effect::kSigns;
 };
 constexpr Verb kVerbs[] = {
     {"submit-request", OnSubmitRequest},
     {"approve", OnApprove},
-    {"list-requests", OnListRequests},
-    {"show-request", OnShowRequest},
-    {"register-change", OnRegisterChange},
+    {"list-requests", OnListRequests, Effect::kReads},
+    {"show-request", OnShowRequest, Effect::kReads},
+    {"register-change", OnRegisterChange, Effect::kJudges},
     {"person-certificate", OnPersonCertificate},
-    {"people", OnPeople},
+    {"people", OnPeople, Effect::kReads},
     {"enrol", OnEnrol},
     {"reenrol", OnReenrol},
-    {"devices", OnDevices},
+    {"devices", OnDevices, Effect::kReads},
     {"prepare-import", OnPrepareImport},
     {"complete-import", OnCompleteImport},
     {"plan", OnPlan},
+    {"plans", OnPlans, Effect::kReads},
     {"orders", OnOrders},
+    {"cancel-orders", OnCancelOrders},
     {"status", OnStatus},
-    {"receipts", OnReceipts},
+    {"receipts", OnReceipts, Effect::kJudges},
     {"revoke", OnRevoke},
     {"publish-package", OnPublishPackage},
-    {"packages", OnPackages},
-    {"log-index", OnLogIndex},
-    {"hello", OnHello},
+    {"packages", OnPackages, Effect::kReads},
+    {"log-index", OnLogIndex, Effect::kReads},
+    {"hello", OnHello, Effect::kReads},
 };
 
 Result<Json> Run(Core& core, std::string_view message, std::string& verb_name) {
@@ -218,7 +241,9 @@ Result<Json> Run(Core& core, std::string_view message, std::string& verb_name) {
   ObjectReader reader(json, "request");
   verb_name = reader.String("verb", 64);
   for (const Verb& verb : kVerbs) {
-    if (verb.name == verb_name) return verb.run(core, reader);
+    if (verb.name != verb_name) continue;
+    if (verb.effect == Effect::kSigns) TRY(core.RequireRunning());
+    return verb.run(core, reader);
   }
   reader.Stop(ErrorCode::kInvalidArgument, "verb", "there is no such verb");
   TRY(reader.Finish());

@@ -3,13 +3,12 @@
 #include <set>
 
 #include "codec/base64.h"
-#include "crypto/digest.h"
 #include "jose/jwk.h"
-#include "manifest/log_leaf.h"
 #include "manifest/person_documents.h"
 #include "manifest/typ.h"
 #include "sealer/wrap_client.h"
 #include "signer/device_rules.h"
+#include "signer/directed_orders.h"
 #include "signer/people.h"
 #include "signer/released_update.h"
 #include "signer/store/plan_store.h"
@@ -36,11 +35,9 @@ struct Candidate {
   size_t position = 0;  // in the answer
   store::DeviceRow device;
   crypto::PublicKey encryption_key;
-  bool is_counted = true;  // false: it replaces the order of an older generation
+  bool is_counted = true;  // false: it replaces the order of an older generation or epoch
   std::string content_key;
-  manifest::Order order;
-  std::string compact;
-  std::string salt;
+  DirectedOrder directed;
 };
 
 Result<Batch> ReadBatch(const Core& core, const PlanId& id) {
@@ -48,6 +45,7 @@ Result<Batch> ReadBatch(const Core& core, const PlanId& id) {
                                  [&](storage::Session& session) { return store::FindPlan(session, id.text()); }));
   if (!row) return Fail(ErrorCode::kNotFound, "plan " + id.text());
   if (row->is_cancelled) return Fail(ErrorCode::kPlanInvalid, "the plan was cancelled");
+  if (row->is_paused) return Fail(ErrorCode::kPlanPaused, id.text());
   // Verified anew: with the operator, the plan ends (ADR 0004).
   TRY_ASSIGN(const PersonDocument document, VerifyPersonDocument(core, row->compact, manifest::kTypPlan));
   TRY_ASSIGN(manifest::Plan plan, manifest::Plan::Parse(document.payload));
@@ -77,7 +75,7 @@ Status CheckDevice(const Batch& batch, const DeviceId& id, const std::optional<s
   if (!device->receipt_jwk || !device->encryption_jwk)
     return Fail(ErrorCode::kCodeWithoutKeys, id.text() + " has no keys for orders");
   // A device may say any number in its receipts: that ends its own orders, never those beside it.
-  if (std::max(device->last_sequence, device->receipt_sequence) >= limits::kJsonIntegerMax)
+  if (std::max(device->last_sequence, device->receipt_sequence) >= limits::kJsonIntegerMax - kSequencesAnOrder)
     return Fail(ErrorCode::kValueOutOfRange, "the sequence of " + id.text() + " is at its end: raise directorEpoch");
   return {};
 }
@@ -108,7 +106,9 @@ Result<std::optional<Candidate>> Consider(const Core& core, const Batch& batch, 
   TRY_ASSIGN(const auto existing, core.database().WithSnapshot([&](storage::Session& session) {
     return store::FindOrder(session, batch.plan.plan_id.text(), id.text());
   }));
-  if (existing && existing->generation == device->generation) {
+  const bool is_valid = existing && existing->generation == device->generation &&
+                        existing->epoch == batch.trust->root_package().director_epoch;
+  if (is_valid) {
     result.order = existing->compact;
     result.sequence = existing->sequence;
     return candidate;
@@ -116,7 +116,7 @@ Result<std::optional<Candidate>> Consider(const Core& core, const Batch& batch, 
   if (!existing) TRY(CheckRoom(batch, fresh));
   TRY_ASSIGN(const codec::Json json, codec::ParseJson(*device->encryption_jwk));
   TRY_ASSIGN(jose::Jwk jwk, jose::ParseJwk(json));
-  candidate = Candidate{0, *device, std::move(jwk.key), !existing.has_value(), {}, {}, {}, NewSalt()};
+  candidate = Candidate{0, *device, std::move(jwk.key), !existing.has_value(), {}, {}};
   return candidate;
 }
 
@@ -135,13 +135,15 @@ Status WrapKeys(const Core& core, const Batch& batch, std::vector<Candidate>& ca
 
 Status BuildOrder(const Core& core, const Batch& batch, Candidate& candidate) {
   sys::SystemRandom random;
-  manifest::Order& order = candidate.order;
+  manifest::Order& order = candidate.directed.order;
   TRY_ASSIGN(order.order_id, OrderId::Parse(sys::NewId(random, "order")));
   TRY_ASSIGN(order.device_id, DeviceId::Parse(candidate.device.id));
   order.generation = candidate.device.generation;
   order.epoch = batch.trust->root_package().director_epoch;
   // Trust model section 5: above the last one, the clock in ms, and what the device has told about.
-  order.sequence = std::max({candidate.device.last_sequence + 1, core.NowMs(), candidate.device.receipt_sequence + 1});
+  order.sequence =
+      std::max({candidate.device.last_sequence + kSequencesAnOrder, core.NowMs(),
+                candidate.device.receipt_sequence + kSequencesAnOrder, core.sequence_floor() + 1});  // ADR 0009
   order.issued = core.Now();
   order.expires = std::min(core.Now() + limits::kOrderLifetimeMax, batch.plan.expires);
   order.package_version = batch.trust->root_package().version;
@@ -152,31 +154,8 @@ Status BuildOrder(const Core& core, const Batch& batch, Candidate& candidate) {
   order.window = batch.plan.window;
   order.deadline = batch.plan.deadline;
   order.reboot = batch.plan.reboot;
-  TRY_ASSIGN(candidate.compact, core.director().SignOrder(batch.sjwk, order));
+  TRY_ASSIGN(candidate.directed.compact, core.director().SignOrder(batch.sjwk, order));
   return {};
-}
-
-Status RecordOrders(const Core& core, const Batch& batch, const std::vector<Candidate>& candidates) {
-  // What a device would say about the director's key is the same for all of them.
-  if (const auto verified = trust::VerifyOrder(*batch.trust, candidates.front().compact, core.Now()); !verified)
-    return Fail(verified.error());
-  std::vector<std::string> leaves;
-  for (const auto& candidate : candidates) {
-    leaves.push_back(manifest::OrderLeaf{core.Now(), crypto::HashSha256(candidate.compact), batch.plan.plan_id,
-                                         candidate.order.sequence,
-                                         crypto::HashSha256(candidate.salt + candidate.device.id)}
-                         .Build());
-  }
-  TRY_ASSIGN(const auto indices, core.Record(leaves));
-  return core.database().WithTransaction([&](storage::Session& session) -> Status {
-    for (size_t i = 0; i < candidates.size(); ++i) {
-      const manifest::Order& order = candidates[i].order;
-      TRY(store::PutOrder(session, {batch.plan.plan_id.text(), candidates[i].device.id, order.generation, order.epoch,
-                                    order.sequence, candidates[i].compact, indices[i], candidates[i].salt}));
-      TRY(store::SetLastSequence(session, candidates[i].device.id, order.sequence));
-    }
-    return {};
-  });
 }
 
 Result<std::vector<Candidate>> Select(const Core& core, const Batch& batch, const std::vector<DeviceId>& devices,
@@ -199,19 +178,10 @@ Result<std::vector<Candidate>> Select(const Core& core, const Batch& batch, cons
   return candidates;
 }
 
-Status CheckList(const std::vector<DeviceId>& devices) {
-  if (devices.size() > api::signing::kOrderDevicesMax)
-    return Fail(ErrorCode::kLimitExceeded, "too many devices at once");
-  if (std::set<DeviceId>(devices.begin(), devices.end()).size() != devices.size()) {
-    return Fail(ErrorCode::kInvalidArgument, "a device is there twice");
-  }
-  return {};
-}
-
 }  // namespace
 
 Result<OrdersAnswer> MakeOrders(Core& core, const PlanId& plan, const std::vector<DeviceId>& devices) {
-  TRY(CheckList(devices));
+  TRY(CheckDeviceList(devices));
   const std::shared_lock register_lock(core.register_mutex);
   std::vector<std::string> names = {"plan:" + plan.text()};
   for (const auto& id : devices) names.push_back("device:" + id.text());
@@ -221,12 +191,14 @@ Result<OrdersAnswer> MakeOrders(Core& core, const PlanId& plan, const std::vecto
   TRY_ASSIGN(auto candidates, Select(core, batch, devices, answer));
   if (candidates.empty()) return answer;
   TRY(WrapKeys(core, batch, candidates));
-  for (auto& candidate : candidates) TRY(BuildOrder(core, batch, candidate));
-  TRY(RecordOrders(core, batch, candidates));
+  std::vector<DirectedOrder> orders;
   for (auto& candidate : candidates) {
-    answer.orders[candidate.position].order = std::move(candidate.compact);
-    answer.orders[candidate.position].sequence = candidate.order.sequence;
+    TRY(BuildOrder(core, batch, candidate));
+    answer.orders[candidate.position].order = candidate.directed.compact;
+    answer.orders[candidate.position].sequence = candidate.directed.order.sequence;
+    orders.push_back(std::move(candidate.directed));
   }
+  TRY(RecordDirected(core, *batch.trust, orders, store::PutOrder));
   return answer;
 }
 

@@ -56,9 +56,9 @@ Status RecordPlan(Core& core, const manifest::Plan& plan, const ReleasedUpdate& 
   TRY_ASSIGN(const int64_t index, core.Record(leaf.Build()));
   const Status stored = core.database().WithTransaction([&](storage::Session& session) -> Status {
     TRY(TakeNonce(session, person, plan.nonce, document.sha256));
-    TRY(store::InsertPlan(
-        session, {plan.plan_id.text(), document.sha256, std::string(compact), plan.product.text(),
-                  plan.environment.text(), update.row.manifest_sha256, update.signature.release_counter, false}));
+    TRY(store::InsertPlan(session, {plan.plan_id.text(), document.sha256, std::string(compact), plan.product.text(),
+                                    plan.environment.text(), update.row.manifest_sha256,
+                                    update.signature.release_counter, false, false}));
     return store::InsertDocument(session, {document.sha256, std::string(manifest::kTypPlan), plan.plan_id.text(),
                                            person, std::string(compact), core.Now().value, index});
   });
@@ -84,6 +84,20 @@ Result<PlanId> AcceptPlan(Core& core, std::string_view compact) {
   TRY(CheckDevices(core, plan));
   TRY(RecordPlan(core, plan, update, document, compact));
   return plan.plan_id;
+}
+
+Result<api::signing::PlansAnswer> ListPlans(Core& core, const std::string& cursor) {
+  constexpr int64_t kMax = api::signing::kPlansPageMax;
+  TRY_ASSIGN(const auto rows, core.database().WithSnapshot(
+                                  [&](storage::Session& session) { return store::ListPlans(session, cursor, kMax); }));
+  api::signing::PlansAnswer answer;
+  for (const auto& row : rows) {
+    TRY_ASSIGN(PlanId id, PlanId::Parse(row.id));
+    using enum api::signing::PlanState;
+    answer.plans.push_back({std::move(id), row.is_cancelled ? kCancelled : row.is_paused ? kPaused : kActive});
+  }
+  if (static_cast<int64_t>(rows.size()) == kMax) answer.cursor = rows.back().id;
+  return answer;
 }
 
 }  // namespace fleetseal::signer

@@ -74,11 +74,16 @@ Status OnManifest(storage::Session& session, const Person& person, const Revocat
 }
 
 Status OnPlan(storage::Session& session, const Person& person, const Revocation& revocation) {
-  if (revocation.action != RevocationAction::kCancel) return NotAnAction(revocation);
+  using enum RevocationAction;
+  if (revocation.action != kSuspend && revocation.action != kResume && revocation.action != kCancel)
+    return NotAnAction(revocation);
   TRY_ASSIGN(const auto plan, store::FindPlan(session, revocation.subject));
   if (!plan) return Fail(ErrorCode::kNotFound, "plan " + revocation.subject);
   TRY(RequireEither(person, PersonRole::kOperator, plan->product));
-  return store::SetPlanCancelled(session, revocation.subject);
+  // Whoever missed the answer says it again in a new document: what holds already is no error, nothing undoes a cancel.
+  if (revocation.action == kCancel) return store::SetPlanCancelled(session, revocation.subject);
+  if (plan->is_cancelled) return Fail(ErrorCode::kConflict, plan->id + " was cancelled");
+  return store::SetPlanPaused(session, revocation.subject, revocation.action == kSuspend);
 }
 
 Status Apply(storage::Session& session, const PersonDocument& document, const Revocation& revocation,

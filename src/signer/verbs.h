@@ -56,9 +56,15 @@ Result<api::signing::CompleteImportAnswer> CompleteImport(Core& core, const Sha2
 // plans.cc. RoleMissing, PlanExpired, UpdateNotSigned, UpdateNotDeployable, Withdrawn, ProductMismatch, DeviceUnknown,
 // PlanInvalid.
 Result<PlanId> AcceptPlan(Core& core, std::string_view plan);
-// orders.cc. NotFound, PlanExpired, PlanInvalid (cancelled), PersonRevoked, Withdrawn; by device: DeviceUnknown,
-// DeviceRevoked, DeviceSuspended, DeviceQuarantined, CodeWithoutKeys, ProductMismatch, PlanInvalid, PlanExhausted.
+// orders.cc. NotFound, PlanExpired, PlanInvalid (cancelled), PlanPaused, PersonRevoked, Withdrawn; by device:
+// DeviceUnknown, DeviceRevoked, DeviceSuspended, DeviceQuarantined, CodeWithoutKeys, ProductMismatch, PlanInvalid,
+// PlanExhausted.
 Result<api::signing::OrdersAnswer> MakeOrders(Core& core, const PlanId& plan, const std::vector<DeviceId>& devices);
+// cancel_orders.cc. NotFound, PlanInvalid (neither cancelled nor its update withdrawn); by device: DeviceUnknown, the
+// states of a device, PlanInvalid (no order), OrderNotForThisDevice (another generation), OrderReplayed (void already).
+Result<api::signing::OrdersAnswer> CancelOrders(Core& core, const PlanId& plan, const std::vector<DeviceId>& devices);
+// plans.cc. Pages of at most kPlansPageMax.
+Result<api::signing::PlansAnswer> ListPlans(Core& core, const std::string& cursor);
 // status.cc.
 Result<std::string> MakeStatus(Core& core, const std::optional<Bytes>& nonce);
 // receipts.cc. By receipt: ReceiptInvalid, DeviceUnknown, DeviceRevoked, DeviceQuarantined, SignatureInvalid, and

@@ -39,6 +39,7 @@ Result<ReceiptResult> ReadReceiptResult(const Json& json) {
   ObjectReader reader(json, "receipt result");
   ReceiptResult result;
   result.is_accepted = reader.Bool("accepted");
+  result.is_final = reader.Has("final") && reader.Bool("final");
   if (reader.Has("code")) result.code = ReadCode(reader);
   result.detail = reader.OptionalString("detail", kTextMax);
   TRY(reader.Finish());
@@ -73,6 +74,52 @@ Json OrdersAnswer::ToJson() const {
   return Json::MakeObject().Set("orders", std::move(list));
 }
 
+std::string_view PlanStateName(PlanState state) {
+  switch (state) {
+    case PlanState::kActive:
+      return "active";
+    case PlanState::kPaused:
+      return "paused";
+    case PlanState::kCancelled:
+      return "cancelled";
+  }
+  return "";
+}
+
+Result<PlanState> PlanStateFromName(std::string_view name) {
+  for (const PlanState state : {PlanState::kActive, PlanState::kPaused, PlanState::kCancelled}) {
+    if (PlanStateName(state) == name) return state;
+  }
+  return Fail(ErrorCode::kValueOutOfRange, "no state of a plan");
+}
+
+Result<PlansAnswer> PlansAnswer::Parse(const Json& json) {
+  ObjectReader reader(json, "plans answer");
+  PlansAnswer answer;
+  for (const Json& element : reader.Array("plans", static_cast<size_t>(kPlansPageMax))) {
+    ObjectReader inner(element, "plan");
+    PlanRow row;
+    row.id = inner.Parsed<PlanId>("planId");
+    const auto state = PlanStateFromName(inner.String("state"));
+    if (inner.Take(state, "state")) row.state = *state;
+    if (!reader.Take(inner.Finish(), "plans")) break;
+    answer.plans.push_back(std::move(row));
+  }
+  answer.cursor = reader.OptionalString("cursor");
+  TRY(reader.Finish());
+  return answer;
+}
+
+Json PlansAnswer::ToJson() const {
+  Json list = Json::MakeArray();
+  for (const PlanRow& row : plans) {
+    list.Push(Json::MakeObject().Set("planId", row.id.text()).Set("state", PlanStateName(row.state)));
+  }
+  Json json = Json::MakeObject().Set("plans", std::move(list));
+  json.SetOptional("cursor", cursor);
+  return json;
+}
+
 Result<ReceiptsAnswer> ReceiptsAnswer::Parse(const Json& json) {
   ObjectReader reader(json, "receipts answer");
   ReceiptsAnswer answer;
@@ -89,6 +136,7 @@ Json ReceiptsAnswer::ToJson() const {
   Json list = Json::MakeArray();
   for (const auto& result : results) {
     Json json = Json::MakeObject().Set("accepted", result.is_accepted);
+    if (result.is_final) json.Set("final", true);
     if (result.code) json.Set("code", ErrorCodeName(*result.code));
     json.SetOptional("detail", result.detail);
     list.Push(std::move(json));

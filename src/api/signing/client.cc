@@ -15,6 +15,12 @@ Json TextArray(const std::vector<std::string>& texts) {
   return array;
 }
 
+Json PlanAndDevices(const PlanId& plan, const std::vector<DeviceId>& devices) {
+  Json ids = Json::MakeArray();
+  for (const auto& id : devices) ids.Push(Json(id.text()));
+  return Member("planId", plan.text()).Set("devices", std::move(ids));
+}
+
 Json Hash(const Sha256& digest) { return Json(codec::EncodeBase64Url(digest.view())); }
 
 // An answer that is not what this version expects is the other side's fault, not the caller's document's.
@@ -130,9 +136,17 @@ Result<PlanId> SigningClient::Plan(std::string_view plan) {
 }
 
 Result<OrdersAnswer> SigningClient::Orders(const PlanId& plan, const std::vector<DeviceId>& devices) {
-  Json ids = Json::MakeArray();
-  for (const auto& id : devices) ids.Push(Json(id.text()));
-  return Typed<OrdersAnswer>(Call("orders", Member("planId", plan.text()).Set("devices", std::move(ids))));
+  return Typed<OrdersAnswer>(Call("orders", PlanAndDevices(plan, devices)));
+}
+
+Result<OrdersAnswer> SigningClient::CancelOrders(const PlanId& plan, const std::vector<DeviceId>& devices) {
+  return Typed<OrdersAnswer>(Call("cancel-orders", PlanAndDevices(plan, devices)));
+}
+
+Result<PlansAnswer> SigningClient::Plans(const std::optional<std::string>& cursor) {
+  Json message = Json::MakeObject();
+  message.SetOptional("cursor", cursor);
+  return Typed<PlansAnswer>(Call("plans", std::move(message)));
 }
 
 Result<std::string> SigningClient::Status(const std::optional<Bytes>& nonce) {

@@ -53,6 +53,10 @@ class SigningClient {
   Result<PlanId> Plan(std::string_view plan);
   // At most kOrderDevicesMax devices.
   Result<OrdersAnswer> Orders(const PlanId& plan, const std::vector<DeviceId>& devices);
+  // The orders that void those of a plan that was cancelled.
+  Result<OrdersAnswer> CancelOrders(const PlanId& plan, const std::vector<DeviceId>& devices);
+  // Every plan and whether it is paused or cancelled, by pages.
+  Result<PlansAnswer> Plans(const std::optional<std::string>& cursor = std::nullopt);
   // A compact status document.
   Result<std::string> Status(const std::optional<Bytes>& nonce = std::nullopt);
   // At most kReceiptsMax.

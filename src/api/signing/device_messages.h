@@ -24,6 +24,7 @@ namespace fleetseal::api::signing {
 inline constexpr size_t kOrderDevicesMax = 256;
 inline constexpr size_t kReceiptsMax = 256;
 inline constexpr int64_t kDevicesPageMax = 1000;
+inline constexpr int64_t kPlansPageMax = 1000;
 
 struct EnrolAnswer {
   Bytes certificate;  // DER
@@ -83,8 +84,24 @@ struct OrdersAnswer {
   codec::Json ToJson() const;
 };
 
+enum class PlanState : uint8_t { kActive, kPaused, kCancelled };
+std::string_view PlanStateName(PlanState state);
+Result<PlanState> PlanStateFromName(std::string_view name);  // ValueOutOfRange
+
+struct PlanRow {
+  PlanId id;
+  PlanState state = PlanState::kActive;
+};
+struct PlansAnswer {
+  std::vector<PlanRow> plans;         // by id
+  std::optional<std::string> cursor;  // give it to the next call; absent at the end
+  static Result<PlansAnswer> Parse(const codec::Json& json);
+  codec::Json ToJson() const;
+};
+
 struct ReceiptResult {
   bool is_accepted = false;
+  bool is_final = false;  // refused for good: sending it again is no use, the device forgets it
   std::optional<ErrorCode> code;
   std::optional<std::string> detail;
 };

@@ -37,8 +37,9 @@ constexpr std::string_view kInsertCertificate =
     "VALUES (:sha256, :kind, :subject, :generation, :is_revoked, :log_index)";
 constexpr std::string_view kRevokeCertificates =
     "UPDATE certificates SET is_revoked = 1 WHERE kind = :kind AND subject = :subject";
-constexpr std::string_view kReceiptHash =
-    "SELECT sha256 FROM receipts WHERE device_id = :device_id AND generation = :generation AND number = :number";
+constexpr std::string_view kReceipt =
+    "SELECT device_id, generation, number, sha256, compact, salt, log_index FROM receipts "
+    "WHERE device_id = :device_id AND generation = :generation AND number = :number";
 constexpr std::string_view kInsertReceipt =
     "INSERT INTO receipts (device_id, generation, number, sha256, compact, salt, log_index) "
     "VALUES (:device_id, :generation, :number, :sha256, :compact, :salt, :log_index)";
@@ -121,10 +122,12 @@ Status RevokeCertificates(storage::Session& session, const std::string& kind, co
   return Done(session.Execute(kRevokeCertificates, {kind, subject}));
 }
 
-Result<std::optional<std::string>> FindReceiptHash(storage::Session& session, const std::string& device_id,
-                                                   int64_t generation, int64_t number) {
-  return FirstRow(session, kReceiptHash, {device_id, generation, number},
-                  [](const storage::Row& row) { return row.Text(0); });
+Result<std::optional<ReceiptRow>> FindReceipt(storage::Session& session, const std::string& device_id,
+                                              int64_t generation, int64_t number) {
+  return FirstRow(session, kReceipt, {device_id, generation, number}, [](const storage::Row& row) {
+    return ReceiptRow{row.Text(0), row.Integer(1), row.Integer(2), row.Text(3),
+                      row.Text(4), row.Text(5),    row.Integer(6)};
+  });
 }
 
 Status InsertReceipt(storage::Session& session, const ReceiptRow& receipt) {

@@ -63,8 +63,8 @@ struct ReceiptRow {
   std::string salt;
   int64_t log_index = 0;
 };
-Result<std::optional<std::string>> FindReceiptHash(storage::Session& session, const std::string& device_id,
-                                                   int64_t generation, int64_t number);
+Result<std::optional<ReceiptRow>> FindReceipt(storage::Session& session, const std::string& device_id,
+                                              int64_t generation, int64_t number);
 Status InsertReceipt(storage::Session& session, const ReceiptRow& receipt);
 
 }  // namespace fleetseal::signer::store

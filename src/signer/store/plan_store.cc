@@ -6,29 +6,42 @@ namespace fleetseal::signer::store {
 namespace {
 
 constexpr std::string_view kPlan =
-    "SELECT id, document_sha256, compact, product, environment, manifest_sha256, release_counter, is_cancelled FROM "
-    "plans "
-    "WHERE id = :id";
+    "SELECT id, document_sha256, compact, product, environment, manifest_sha256, release_counter, is_cancelled, "
+    "is_paused FROM plans WHERE id = :id";
+constexpr std::string_view kPlans =
+    "SELECT id, document_sha256, compact, product, environment, manifest_sha256, release_counter, is_cancelled, "
+    "is_paused FROM plans WHERE id > :after ORDER BY id LIMIT :row_limit";
 constexpr std::string_view kInsertPlan =
     "INSERT INTO plans (id, document_sha256, compact, product, environment, manifest_sha256, release_counter, "
     "is_cancelled) "
     "VALUES (:id, :document_sha256, :compact, :product, :environment, :manifest_sha256, :release_counter, "
     ":is_cancelled)";
 constexpr std::string_view kNewest =
-    "SELECT product, environment, MAX(release_counter) FROM plans WHERE is_cancelled = 0 AND NOT EXISTS "
+    "SELECT product, environment, MAX(release_counter) FROM plans WHERE is_cancelled = 0 AND is_paused = 0 AND NOT "
+    "EXISTS "
     "(SELECT 1 FROM withdrawn WHERE withdrawn.manifest_sha256 = plans.manifest_sha256) "
     "GROUP BY product, environment ORDER BY product, environment";
 constexpr std::string_view kCancelPlan = "UPDATE plans SET is_cancelled = 1 WHERE id = :id";
+constexpr std::string_view kPausePlan = "UPDATE plans SET is_paused = :is_paused WHERE id = :id";
 constexpr std::string_view kOrder =
     "SELECT plan_id, device_id, generation, epoch, sequence, compact, log_index, salt FROM orders "
     "WHERE plan_id = :plan_id AND device_id = :device_id";
+constexpr std::string_view kCancelOrder =
+    "SELECT plan_id, device_id, generation, epoch, sequence, compact, log_index, salt FROM cancel_orders "
+    "WHERE plan_id = :plan_id AND device_id = :device_id";
+constexpr std::string_view kPutCancelOrder =
+    "INSERT INTO cancel_orders (plan_id, device_id, generation, epoch, sequence, compact, log_index, salt) "
+    "VALUES (:plan_id, :device_id, :generation, :epoch, :sequence, :compact, :log_index, :salt) "
+    "ON CONFLICT (plan_id, device_id) DO UPDATE SET generation = excluded.generation, epoch = excluded.epoch, "
+    "sequence = excluded.sequence, compact = excluded.compact, log_index = excluded.log_index, salt = excluded.salt";
 constexpr std::string_view kCountOrders = "SELECT count(*) FROM orders WHERE plan_id = :plan_id";
 constexpr std::string_view kPutOrder =
     "INSERT INTO orders (plan_id, device_id, generation, epoch, sequence, compact, log_index, salt) "
     "VALUES (:plan_id, :device_id, :generation, :epoch, :sequence, :compact, :log_index, :salt) "
     "ON CONFLICT (plan_id, device_id) DO UPDATE SET generation = excluded.generation, epoch = excluded.epoch, "
     "sequence = excluded.sequence, compact = excluded.compact, log_index = excluded.log_index, salt = excluded.salt";
-constexpr std::string_view kLastSequence = "UPDATE devices SET last_sequence = :last_sequence WHERE id = :id";
+constexpr std::string_view kLastSequence =
+    "UPDATE devices SET last_sequence = :last_sequence WHERE id = :id AND last_sequence < :known";
 constexpr std::string_view kRestartSequences = "UPDATE devices SET last_sequence = 0, receipt_sequence = 0";
 constexpr std::string_view kPackages =
     "SELECT version, text FROM packages WHERE version >= :from_version ORDER BY version LIMIT :row_limit";
@@ -42,13 +55,29 @@ constexpr std::string_view kPutDirector =
     "INSERT INTO director_state (id, epoch, status_version) VALUES (1, :epoch, :status_version) "
     "ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, status_version = excluded.status_version";
 
+PlanRow ToPlan(const storage::Row& row) {
+  return {row.Text(0), row.Text(1),    row.Text(2), row.Text(3), row.Text(4),
+          row.Text(5), row.Integer(6), row.Bool(7), row.Bool(8)};
+}
+
+OrderRow ToOrder(const storage::Row& row) {
+  return {row.Text(0),    row.Text(1), row.Integer(2), row.Integer(3),
+          row.Integer(4), row.Text(5), row.Integer(6), row.Text(7)};
+}
+
+storage::Params ParamsOf(const OrderRow& order) {
+  return {order.plan_id,  order.device_id, order.generation, order.epoch,
+          order.sequence, order.compact,   order.log_index,  order.salt};
+}
+
 }  // namespace
 
 Result<std::optional<PlanRow>> FindPlan(storage::Session& session, const std::string& id) {
-  return FirstRow(session, kPlan, {id}, [](const storage::Row& row) {
-    return PlanRow{row.Text(0), row.Text(1), row.Text(2),    row.Text(3),
-                   row.Text(4), row.Text(5), row.Integer(6), row.Bool(7)};
-  });
+  return FirstRow(session, kPlan, {id}, ToPlan);
+}
+
+Result<std::vector<PlanRow>> ListPlans(storage::Session& session, const std::string& after, int64_t limit) {
+  return AllRows(session, kPlans, {after, limit}, ToPlan);
 }
 
 Status InsertPlan(storage::Session& session, const PlanRow& plan) {
@@ -66,12 +95,18 @@ Status SetPlanCancelled(storage::Session& session, const std::string& id) {
   return Done(session.Execute(kCancelPlan, {id}));
 }
 
+Status SetPlanPaused(storage::Session& session, const std::string& id, bool is_paused) {
+  return Done(session.Execute(kPausePlan, {is_paused, id}));
+}
+
 Result<std::optional<OrderRow>> FindOrder(storage::Session& session, const std::string& plan_id,
                                           const std::string& device_id) {
-  return FirstRow(session, kOrder, {plan_id, device_id}, [](const storage::Row& row) {
-    return OrderRow{row.Text(0),    row.Text(1), row.Integer(2), row.Integer(3),
-                    row.Integer(4), row.Text(5), row.Integer(6), row.Text(7)};
-  });
+  return FirstRow(session, kOrder, {plan_id, device_id}, ToOrder);
+}
+
+Result<std::optional<OrderRow>> FindCancelOrder(storage::Session& session, const std::string& plan_id,
+                                                const std::string& device_id) {
+  return FirstRow(session, kCancelOrder, {plan_id, device_id}, ToOrder);
 }
 
 Result<int64_t> CountOrders(storage::Session& session, const std::string& plan_id) {
@@ -80,12 +115,15 @@ Result<int64_t> CountOrders(storage::Session& session, const std::string& plan_i
 }
 
 Status PutOrder(storage::Session& session, const OrderRow& order) {
-  return Done(session.Execute(kPutOrder, {order.plan_id, order.device_id, order.generation, order.epoch, order.sequence,
-                                          order.compact, order.log_index, order.salt}));
+  return Done(session.Execute(kPutOrder, ParamsOf(order)));
+}
+
+Status PutCancelOrder(storage::Session& session, const OrderRow& order) {
+  return Done(session.Execute(kPutCancelOrder, ParamsOf(order)));
 }
 
 Status SetLastSequence(storage::Session& session, const std::string& device_id, int64_t sequence) {
-  return Done(session.Execute(kLastSequence, {sequence, device_id}));
+  return Done(session.Execute(kLastSequence, {sequence, device_id, sequence}));
 }
 
 Status RestartSequences(storage::Session& session) { return Done(session.Execute(kRestartSequences, {})); }

@@ -21,10 +21,14 @@ struct PlanRow {
   std::string manifest_sha256;
   int64_t release_counter = 0;
   bool is_cancelled = false;
+  bool is_paused = false;
 };
 Result<std::optional<PlanRow>> FindPlan(storage::Session& session, const std::string& id);
 Status InsertPlan(storage::Session& session, const PlanRow& plan);
 Status SetPlanCancelled(storage::Session& session, const std::string& id);
+Status SetPlanPaused(storage::Session& session, const std::string& id, bool is_paused);
+// With ids above `after`, ascending.
+Result<std::vector<PlanRow>> ListPlans(storage::Session& session, const std::string& after, int64_t limit);
 // The greatest counter that a plan offers, by product and environment: `newest` of a status.
 struct NewestRow {
   std::string product;
@@ -45,9 +49,14 @@ struct OrderRow {
 };
 Result<std::optional<OrderRow>> FindOrder(storage::Session& session, const std::string& plan_id,
                                           const std::string& device_id);
+// The order that cancels it.
+Result<std::optional<OrderRow>> FindCancelOrder(storage::Session& session, const std::string& plan_id,
+                                                const std::string& device_id);
 Result<int64_t> CountOrders(storage::Session& session, const std::string& plan_id);
 // Inserts, or replaces the order of that plan and device (a new generation).
 Status PutOrder(storage::Session& session, const OrderRow& order);
+Status PutCancelOrder(storage::Session& session, const OrderRow& order);
+// Never makes it lower.
 Status SetLastSequence(storage::Session& session, const std::string& device_id, int64_t sequence);
 // Of all devices: a new epoch of the director begins.
 Status RestartSequences(storage::Session& session);
