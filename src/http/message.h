@@ -101,6 +101,12 @@ struct FileBody {
   uint64_t offset = 0;
   uint64_t size = 0;
   std::string etag{};
+  // Asked on the I/O thread while the body is sent, a few times a second at most; false ends the connection. Must not
+  // block. Empty: never asked.
+  std::function<bool()> may_go_on{};
+  // Told on the I/O thread when the last byte asked for was handed over: the end of what was sent, from `offset`. Must
+  // not block.
+  std::function<void(uint64_t end)> on_sent{};
 };
 
 struct Response;

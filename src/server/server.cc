@@ -10,6 +10,7 @@
 #include "server/device_api/device_api.h"
 #include "server/est/est.h"
 #include "sys/file.h"
+#include "sys/permissions.h"
 
 namespace fleetseal::server {
 namespace {
@@ -23,7 +24,9 @@ constexpr int64_t kDevicesRefreshMs = 300'000;
 Result<http::TlsServerOptions> TlsOptions(const ServerConfig& config, const ListenerConfig& listener) {
   http::TlsServerOptions tls;
   TRY_ASSIGN(tls.certificate_chain_pem, sys::ReadTextFile(config.tls_certificate, kPemBytesMax));
-  tls.private_key_path = config.tls_private_key;
+  TRY_ASSIGN_CONTEXT(const SecretBytes key, sys::ReadSecretFile(config.tls_private_key, kPemBytesMax),
+                     "read the TLS key");
+  tls.private_key_pem = AsText(key.reveal());
   TRY_ASSIGN(tls.client_ca_pem, sys::ReadTextFile(listener.client_ca, kPemBytesMax));
   return tls;
 }
@@ -39,7 +42,7 @@ class Server::Impl {
         imports_(*core_),
         rollouts_(*core_),
         offers_(*core_),
-        receipts_(*core_),
+        receipts_(*core_, rollouts_),
         devices_(*core_, rollouts_) {}
   ~Impl() { Stop(); }
 
@@ -56,6 +59,7 @@ class Server::Impl {
   Status WritePorts() const;
   Status CheckOrganisation();
   Status FirstContact();
+  void MakeUpCancels();
   void RunRefresh();
   void RefreshOnce(int64_t now_ms);
   std::function<void(const http::RequestRecord&)> Counter(std::atomic<uint64_t>& requests);
@@ -99,6 +103,8 @@ Status Server::Impl::FirstContact() {
   }));
   TRY(signing_.SyncUpdates());
   TRY(rollouts_.LoadPending());
+  TRY(rollouts_.SyncPlans());
+  MakeUpCancels();
   is_contacted_ = true;
   log::Event(log::Level::kInfo, "signer.contacted", {{"devices", core_->devices.size()}});
   return {};
@@ -109,7 +115,14 @@ Status Server::Impl::Refresh() {
   TRY(core_->RefreshPackages());
   TRY(core_->RefreshStatus(false));
   TRY(core_->RefreshPeople());
+  MakeUpCancels();
   return signing_.SyncUpdates();
+}
+
+// Cancel orders that an interruption, or a suspended device, has left to be signed.
+void Server::Impl::MakeUpCancels() {
+  const Status resumed = rollouts_.ResumeCancels();
+  if (!resumed) LogFailure("rollouts.cancel-failed", resumed.error());
 }
 
 void Server::Impl::RefreshOnce(int64_t now_ms) {
@@ -121,7 +134,8 @@ void Server::Impl::RefreshOnce(int64_t now_ms) {
   }
   if (is_contacted_ && now_ms >= next_devices_ms_) {
     if (next_devices_ms_ != 0) {
-      const Status refreshed = core_->RefreshDevices();
+      Status refreshed = core_->RefreshDevices();
+      if (refreshed) refreshed = rollouts_.SyncPlans();
       if (!refreshed) LogFailure("devices.refresh-failed", refreshed.error());
     }
     next_devices_ms_ = now_ms + kDevicesRefreshMs;
@@ -233,6 +247,7 @@ void Server::Impl::Stop() {
 
 Result<std::unique_ptr<Server>> Server::Start(ServerConfig config, sys::Clock& clock) {
   TRY(sys::MakeDirectories(config.data, 0700));
+  TRY(sys::RequireOwn(config.data, sys::Reach::kNobodyElseWrites));
   TRY_ASSIGN_CONTEXT(auto lock, sys::FileLock::Acquire(sys::JoinPath(config.data, "server.lock")),
                      "locking the data directory");
   TRY_ASSIGN(auto core, Core::Open(std::move(config), clock));

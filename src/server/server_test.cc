@@ -147,6 +147,57 @@ class ServerTest : public ::testing::Test {
         ServerLab::Post(*lab.Device(as), api::device::kReceiptsPath, api::device::ReceiptsRequest{{receipt}}.Build()));
   }
 
+  // What became of one receipt: "accepted", or whether the device is to forget it, and why.
+  std::string ResultOf(const std::string& as, const std::string& receipt) {
+    const auto response =
+        ServerLab::Post(*lab.Device(as), api::device::kReceiptsPath, api::device::ReceiptsRequest{{receipt}}.Build());
+    const auto result = Must(api::device::ReceiptsAnswer::Parse(response.body)).results.at(0);
+    if (result.is_accepted) return "accepted";
+    return (result.is_final ? "final " : "again ") + result.code.value_or("");
+  }
+  std::string Decide(manifest::RevocationKind kind, manifest::RevocationAction action, const std::string& subject) {
+    lab.signer.On("revoke", [kind, action, subject](const codec::Json&) -> Result<codec::Json> {
+      return api::signing::RevokeAnswer{kind, subject, action}.ToJson();
+    });
+    manifest::Revocation revocation;
+    revocation.revocation_id = Must(RequestId::Parse("revocation-1"));
+    revocation.kind = kind;
+    revocation.action = action;
+    revocation.subject = subject;
+    revocation.reason = "a test";
+    revocation.person = Must(PersonId::Parse("olga"));
+    revocation.nonce = Bytes(16);
+    revocation.issued = lab.world.now;
+    codec::Json body = codec::Json::MakeObject();
+    body.Set("revocation", lab.SignAsPerson(manifest::kTypRevocation, revocation.Build()));
+    return ServerLab::CodeOf(ServerLab::Post(*lab.Person("olga"), "/admin/v1/revocations", body.Serialize()));
+  }
+  std::string DecidePlan(manifest::RevocationAction action) {
+    return Decide(manifest::RevocationKind::kPlan, action, "plan-1");
+  }
+  void ScriptCancelOrders() {
+    lab.signer.On("cancel-orders", [this](const codec::Json& request) -> Result<codec::Json> {
+      api::signing::OrdersAnswer answer;
+      for (const codec::Json& id : request.Find("devices")->as_array()) {
+        manifest::Order order = lab.world.MakeOrder(release);
+        order.order_id = Must(OrderId::Parse("cancel-" + id.as_string()));
+        order.action = manifest::OrderAction::kCancel;
+        order.device_id = Must(DeviceId::Parse(id.as_string()));
+        order.contents.clear();
+        order.content_key.reset();
+        order.sequence += 1;
+        if (id.as_string() == "device-1") last_order = order;
+        answer.orders.push_back({order.device_id, lab.world.SignOrder(order), order.sequence, std::nullopt});
+      }
+      return answer.ToJson();
+    });
+  }
+  std::string FetchContent() {
+    const std::string path = std::string(api::device::kContentPrefix) + codec::EncodeHex(sealed);
+    return ServerLab::CodeOf(ServerLab::Get(*lab.Device("device-1"), path));
+  }
+  bool IsOffered() { return Must(api::device::CheckInAnswer::Parse(CheckIn("device-1").body)).order.has_value(); }
+
   Sha256 sealed;
   ByteCount sealed_size;
   std::optional<manifest::Order> last_order;
@@ -350,7 +401,7 @@ TEST_F(ServerTest, AnOrderIsOfferedWithItsProofsUntilItIsInstalled) {
   EXPECT_TRUE(
       trust::AcceptLogged(lab.world.Ready(), *verified, documents.log_proof, documents.consistency).has_value());
   EXPECT_EQ(RolloutState(), "running device-1 offered");
-  EXPECT_EQ(SendReceipt("device-1", ReceiptOf("device-2", manifest::Outcome::kInstalled)), "DeviceIdMismatch");
+  EXPECT_EQ(ResultOf("device-1", ReceiptOf("device-2", manifest::Outcome::kInstalled)), "final DeviceIdMismatch");
   EXPECT_EQ(RolloutState(), "running device-1 offered");
   last_order->order_id = Must(jose::UnverifiedJws::Parse(*answer.order).and_then([](const auto& jws) {
                            return manifest::Order::Parse(AsText(jws.unverified_payload()));
@@ -402,12 +453,104 @@ TEST_F(ServerTest, AQuarantinedDeviceIsRefusedFromItsReceiptOn) {
   lab.signer.On("receipts", [this](const codec::Json&) -> Result<codec::Json> {
     lab.devices.devices[0].state = DeviceState::kQuarantined;
     api::signing::ReceiptsAnswer answer;
-    answer.results = {{false, ErrorCode::kReceiptInvalid, "two receipts with one predecessor"}};
+    answer.results = {{false, false, ErrorCode::kReceiptInvalid, "two receipts with one predecessor"}};
     return answer.ToJson();
   });
   EXPECT_EQ(SendReceipt("device-1", ReceiptOf("device-1", manifest::Outcome::kInstalled)), "200");
   EXPECT_EQ(ServerLab::CodeOf(CheckIn("device-1")), "DeviceQuarantined");
   EXPECT_EQ(RolloutState(), "running device-1 waiting");
+}
+
+TEST_F(ServerTest, APausedRolloutOffersAndServesNothingUntilItIsResumed) {
+  StartRollout();
+  EXPECT_EQ(FetchContent(), "200");
+  EXPECT_EQ(DecidePlan(manifest::RevocationAction::kSuspend), "200");
+  EXPECT_FALSE(IsOffered());
+  EXPECT_EQ(FetchContent(), "PlanPaused");
+  const auto started = ServerLab::Post(*lab.Person("olga"), "/admin/v1/rollouts/plan-1/start", "{}");
+  EXPECT_EQ(ServerLab::CodeOf(started), "PlanPaused");
+  lab.signer.On("plans", [](const codec::Json&) -> Result<codec::Json> {
+    api::signing::PlansAnswer answer;
+    answer.plans = {{Must(PlanId::Parse("plan-1")), api::signing::PlanState::kPaused}};
+    return answer.ToJson();
+  });
+  lab.Start();
+  EXPECT_EQ(FetchContent(), "PlanPaused") << "after a restart too";
+  EXPECT_EQ(DecidePlan(manifest::RevocationAction::kResume), "200");
+  EXPECT_TRUE(IsOffered());
+  EXPECT_EQ(FetchContent(), "200");
+}
+
+TEST_F(ServerTest, ACancelIsOfferedUntilItsReceiptAndMadeUpForAfterAnInterruption) {
+  StartRollout();
+  lab.signer.Refuse("cancel-orders", ErrorCode::kLogNotWritable);
+  EXPECT_EQ(DecidePlan(manifest::RevocationAction::kCancel), "200");
+  EXPECT_EQ(RolloutState(), "cancelling device-1 waiting");
+  EXPECT_EQ(FetchContent(), "OrderCancelled") << "at once, with or without the cancel order";
+  EXPECT_FALSE(IsOffered());
+  ScriptCancelOrders();
+  lab.Start();
+  const auto answer = Must(api::device::CheckInAnswer::Parse(CheckIn("device-1").body));
+  ASSERT_TRUE(answer.order.has_value());
+  EXPECT_FALSE(answer.manifest.has_value());
+  EXPECT_EQ(FetchContent(), "OrderCancelled");
+  EXPECT_TRUE(IsOffered()) << "again, until the device says what became of it";
+  EXPECT_EQ(ResultOf("device-1", ReceiptOf("device-1", manifest::Outcome::kCancelled)), "accepted");
+  EXPECT_EQ(RolloutState(), "cancelling device-1 cancelled") << "the other device has not answered";
+  EXPECT_FALSE(IsOffered());
+}
+
+TEST_F(ServerTest, ACancelThatComesTooLateIsTold) {
+  StartRollout();
+  ScriptCancelOrders();
+  const OrderId order = last_order->order_id;
+  EXPECT_EQ(DecidePlan(manifest::RevocationAction::kCancel), "200");
+  const auto row =
+      Must(api::admin::RolloutRow::Parse(ServerLab::Get(*lab.Person("anna"), "/admin/v1/rollouts/plan-1").body));
+  EXPECT_EQ(row.state, "cancelling");
+  last_order->order_id = order;
+  EXPECT_EQ(ResultOf("device-1", ReceiptOf("device-1", manifest::Outcome::kInstalled)), "accepted");
+  EXPECT_EQ(RolloutState(), "cancelling device-1 installed");
+  EXPECT_FALSE(IsOffered());
+}
+
+TEST_F(ServerTest, AReceiptRefusedForGoodIsFinalAndOneThatFailsHereIsNot) {
+  StartRollout();
+  lab.signer.On("receipts", [](const codec::Json&) -> Result<codec::Json> {
+    api::signing::ReceiptsAnswer answer;
+    answer.results = {{false, true, ErrorCode::kReceiptInvalid, "of another key"}};
+    return answer.ToJson();
+  });
+  EXPECT_EQ(ResultOf("device-1", ReceiptOf("device-1", manifest::Outcome::kInstalled)), "final ReceiptInvalid");
+  EXPECT_EQ(ResultOf("device-1", "a.b.c").substr(0, 6), "final ");
+  lab.signer.Refuse("receipts", ErrorCode::kLogNotWritable);
+  EXPECT_EQ(SendReceipt("device-1", ReceiptOf("device-1", manifest::Outcome::kInstalled)), "LogNotWritable")
+      << "nothing is acknowledged while the signer cannot record";
+}
+
+TEST_F(ServerTest, S0_22_DownloadsAreEventsWithActorOriginUpdateAndHash) {
+  StartRollout();
+  ASSERT_EQ(FetchContent(), "200");
+  const auto query = [&](const std::vector<std::pair<std::string, std::string>>& filter) {
+    http::ClientRequest request;
+    request.path = "/admin/v1/events";
+    request.query = filter;
+    return Must(api::admin::TimelineAnswer::Parse(Must(lab.Person("anna")->Do(request)).body)).events;
+  };
+  const auto ordered = query({{"device", "device-1"}, {"event", "ordered"}});
+  ASSERT_EQ(ordered.size(), 1u);
+  EXPECT_EQ(ordered[0].actor, "olga");
+  EXPECT_EQ(ordered[0].origin, "127.0.0.1");
+  const auto started = query({{"event", "download-started"}, {"hash", codec::EncodeHex(release.sha256())}});
+  ASSERT_EQ(started.size(), 1u);
+  EXPECT_EQ(started[0].actor, "device-1");
+  EXPECT_EQ(started[0].content_sha256, sealed);
+  EXPECT_TRUE(started[0].update.has_value());
+  lab.server->Stop();  // tasks end first
+  lab.Start();
+  EXPECT_EQ(query({{"event", "download-finished"}, {"actor", "device-1"}}).size(), 1u);
+  EXPECT_TRUE(query({{"actor", "nobody"}}).empty());
+  EXPECT_EQ(ServerLab::CodeOf(ServerLab::Get(*lab.Person("paula"), "/admin/v1/events")), "RoleMissing");
 }
 
 TEST_F(ServerTest, PendingOrdersSurviveARestart) {

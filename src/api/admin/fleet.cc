@@ -47,6 +47,12 @@ Result<TimelineEvent> ReadEvent(const Json& json) {
   TimelineEvent event;
   event.time = reader.Time("time");
   event.event = reader.String("event", 32);
+  event.device_id = reader.OptionalParsed<DeviceId>("deviceId");
+  event.actor = reader.OptionalString("actor", 128);
+  event.origin = reader.OptionalString("origin", 128);
+  event.update = reader.OptionalString("update", 256);
+  event.content_sha256 = reader.OptionalBase64UrlSha256("contentSha256");
+  event.bytes = reader.OptionalInteger("bytes");
   event.plan_id = reader.OptionalParsed<PlanId>("planId");
   event.manifest_sha256 = reader.OptionalBase64UrlSha256("manifestSha256");
   event.outcome = reader.OptionalString("outcome", 32);
@@ -223,6 +229,7 @@ Result<RolloutRow> RolloutRow::FromJson(const Json& json) {
     row.counts.installed = inner.Integer("installed");
     row.counts.refused = inner.Integer("refused");
     row.counts.failed = inner.Integer("failed");
+    row.counts.cancelled = inner.Integer("cancelled");
     reader.Take(inner.Finish(), "counts");
   }
   row.devices = ReadObjects<RolloutDevice>(reader, "devices", kPageMax, ReadRolloutDevice);
@@ -238,7 +245,7 @@ Result<RolloutRow> RolloutRow::Parse(std::string_view text) {
 Json RolloutRow::ToJson() const {
   Json inner = Json::MakeObject();
   inner.Set("waiting", counts.waiting).Set("offered", counts.offered).Set("installed", counts.installed);
-  inner.Set("refused", counts.refused).Set("failed", counts.failed);
+  inner.Set("refused", counts.refused).Set("failed", counts.failed).Set("cancelled", counts.cancelled);
   Json json = Json::MakeObject();
   json.Set("planId", plan_id.text()).Set("update", codec::EncodeHex(update)).Set("state", state);
   json.Set("counts", std::move(inner));
@@ -341,6 +348,11 @@ std::string TimelineAnswer::Build() const {
              if (event.plan_id) inner.Set("planId", event.plan_id->text());
              if (event.manifest_sha256) inner.Set("manifestSha256", HashJson(*event.manifest_sha256));
              inner.SetOptional("outcome", event.outcome).SetOptional("code", event.code);
+             if (event.device_id) inner.Set("deviceId", event.device_id->text());
+             inner.SetOptional("actor", event.actor).SetOptional("origin", event.origin);
+             inner.SetOptional("update", event.update);
+             if (event.content_sha256) inner.Set("contentSha256", HashJson(*event.content_sha256));
+             inner.SetOptional("bytes", event.bytes);
              return inner;
            }));
   json.SetOptional("cursor", cursor);

@@ -93,7 +93,7 @@ struct StartAnswer {
 
 struct RolloutDevice {
   DeviceId id;
-  std::string state;  // "waiting", "offered", "installed", "refused", "failed"
+  std::string state;  // "waiting", "offered", "installed", "refused", "failed", "cancelled"
   std::optional<std::string> code;
 };
 struct RolloutCounts {
@@ -102,11 +102,12 @@ struct RolloutCounts {
   int64_t installed = 0;
   int64_t refused = 0;
   int64_t failed = 0;
+  int64_t cancelled = 0;
 };
 struct RolloutRow {
   PlanId plan_id;
   Sha256 update;      // manifest; hex in JSON
-  std::string state;  // "planned", "running", "finished", "cancelled"
+  std::string state;  // "planned", "running", "paused", "finished", "cancelling", "cancelled"
   RolloutCounts counts;
   std::vector<RolloutDevice> devices;  // empty in lists
   std::optional<std::string> cursor;   // of devices
@@ -147,11 +148,19 @@ struct DeviceList {
 
 struct TimelineEvent {
   UnixSeconds time;
-  std::string event;  // "enrolled", "ordered", "offered", "receipt", "suspend", "resume", "revoke"
+  // "allowed", "enrolled", "renewed", "ordered", "offered", "cancel-ordered", "cancel-offered", "download-started",
+  // "download-finished", "receipt", "receipt-refused", "suspend", "resume", "revoke"
+  std::string event;
   std::optional<PlanId> plan_id;
   std::optional<Sha256> manifest_sha256;
   std::optional<std::string> outcome;  // of a receipt
   std::optional<std::string> code;
+  std::optional<DeviceId> device_id = std::nullopt;     // in lists of events of all devices
+  std::optional<std::string> actor = std::nullopt;      // person or device
+  std::optional<std::string> origin = std::nullopt;     // its address
+  std::optional<std::string> update = std::nullopt;     // vendor/name@version
+  std::optional<Sha256> content_sha256 = std::nullopt;  // of a download
+  std::optional<int64_t> bytes = std::nullopt;
 };
 struct TimelineAnswer {
   std::vector<TimelineEvent> events;  // newest first

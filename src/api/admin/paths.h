@@ -21,6 +21,7 @@ inline constexpr std::string_view kPeoplePath = "/admin/v1/people";
 inline constexpr std::string_view kDevicesPath = "/admin/v1/devices";  // + "/{id}" and "/{id}/timeline"
 inline constexpr std::string_view kGroupsPath = "/admin/v1/groups";    // + "/{name}" and "/{name}/members"
 inline constexpr std::string_view kRevocationsPath = "/admin/v1/revocations";
+inline constexpr std::string_view kEventsPath = "/admin/v1/events";
 inline constexpr std::string_view kPackagesPath = "/admin/v1/packages";
 inline constexpr std::string_view kAuditPath = "/admin/v1/audit";
 

@@ -213,6 +213,7 @@ Result<ReceiptsAnswer> ReceiptsAnswer::Parse(std::string_view text) {
     ObjectReader inner(element, "results");
     ReceiptResult result;
     result.is_accepted = inner.Bool("accepted");
+    result.is_final = inner.Has("final") && inner.Bool("final");
     result.code = inner.OptionalString("code", 64);
     result.detail = inner.OptionalString("detail");
     if (!reader.Take(inner.Finish(), "results")) break;
@@ -226,7 +227,9 @@ std::string ReceiptsAnswer::Build() const {
   Json array = Json::MakeArray();
   for (const ReceiptResult& result : results) {
     Json inner = Json::MakeObject();
-    inner.Set("accepted", result.is_accepted).SetOptional("code", result.code).SetOptional("detail", result.detail);
+    inner.Set("accepted", result.is_accepted);
+    if (result.is_final) inner.Set("final", true);
+    inner.SetOptional("code", result.code).SetOptional("detail", result.detail);
     array.Push(std::move(inner));
   }
   Json json = Json::MakeObject();

@@ -95,7 +95,8 @@ struct ReceiptsRequest {
 };
 
 struct ReceiptResult {
-  bool is_accepted = false;  // false: the device keeps it and may send it again, unless code says it never will be
+  bool is_accepted = false;  // false: the device keeps it and sends it again
+  bool is_final = false;     // refused for good: the device forgets it, the gap in its chain tells
   std::optional<std::string> code;
   std::optional<std::string> detail;
 };

@@ -17,6 +17,7 @@ namespace {
 constexpr size_t kCopiedBodyMax = 8 * 1024;
 // Bytes of a file read at once, four TLS records.
 constexpr size_t kFileBlock = 64 * 1024;
+constexpr std::chrono::milliseconds kJudgePause{250};
 // After an answer to a request that was not read whole: bytes and time for the peer to see it before the reset.
 constexpr size_t kLingerBytesMax = 256 * 1024;
 constexpr std::chrono::milliseconds kLingerTime{2000};
@@ -115,6 +116,10 @@ void Connection::PrepareFile(Response& response, FileBody file) {
   file_ = std::move(file.file);
   file_position_ = file.offset + decision.first;
   file_left_ = decision.count;
+  may_go_on_ = std::move(file.may_go_on);
+  on_file_sent_ = std::move(file.on_sent);
+  file_offset_ = file.offset;
+  file_judged_ = std::chrono::steady_clock::now();
 }
 
 void Connection::BeginWrite() {
@@ -154,6 +159,15 @@ bool Connection::FillFileBuffer() {
   return true;
 }
 
+// A body of many gigabytes is on its way for hours: what allowed it may have ended since.
+bool Connection::MayGoOn() {
+  if (!may_go_on_) return true;
+  const auto now = std::chrono::steady_clock::now();
+  if (now - file_judged_ < kJudgePause) return true;
+  file_judged_ = now;
+  return may_go_on_();
+}
+
 Connection::Step Connection::Write() {
   Step step = Step::kGoOn;
   if (!WriteOut(output_, output_done_, step)) return step;
@@ -166,6 +180,11 @@ Connection::Step Connection::Write() {
     return step;
   if (!WriteOut(file_buffer_, file_buffer_done_, step)) return step;
   if (file_left_ > 0) {
+    if (!MayGoOn()) {
+      Fault(ErrorCode::kCancelled, "what is being sent may not be sent any more");
+      Close();
+      return Step::kSuspend;
+    }
     if (!FillFileBuffer()) {
       Fault(ErrorCode::kStorageFailed, "a file ended or failed while it was sent");
       Close();
@@ -186,6 +205,9 @@ void Connection::EndExchange() {
     on_request(RequestRecord{exchange_.request_id, exchange_.method, exchange_.path, peer_->remote_address,
                              exchange_.status, exchange_.sent, duration});
   }
+  if (file_ && on_file_sent_) on_file_sent_(file_position_ - file_offset_);
+  may_go_on_ = nullptr;
+  on_file_sent_ = nullptr;
   file_ = nullptr;
   shared_text_ = nullptr;
   text_ = std::string();

@@ -94,6 +94,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   Step Write();
   // True once `bytes` are all written; else `step` says what to wait for.
   bool WriteOut(std::string_view bytes, size_t& done, Step& step);
+  bool MayGoOn();
   bool FillFileBuffer();
   void EndExchange();
   void BeginLinger();
@@ -129,6 +130,10 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   std::shared_ptr<const OpenedFile> file_;
   uint64_t file_position_ = 0;
   uint64_t file_left_ = 0;
+  uint64_t file_offset_ = 0;
+  std::function<bool()> may_go_on_;
+  std::function<void(uint64_t)> on_file_sent_;
+  std::chrono::steady_clock::time_point file_judged_;
   std::string file_buffer_;
   size_t file_buffer_done_ = 0;
   size_t linger_left_ = 0;

@@ -75,7 +75,7 @@ Status AddRegisterRoutes(http::Router& router, const AdminApiParts& parts) {
   TRY(OnPerson(router, core, Method::kPost, std::string(kRegisterChangesPath),
                [&devices](const Person& person, const Request& request) -> Result<std::string> {
                  TRY_ASSIGN(const auto body, RegisterChangeRequest::Parse(request.body));
-                 TRY_ASSIGN(const auto answer, devices.ChangeRegister(person, body));
+                 TRY_ASSIGN(const auto answer, devices.ChangeRegister(person, body, request.remote_address()));
                  return answer.Build();
                }));
   TRY(OnPerson(router, core, Method::kPost, std::string(kPersonCertificatesPath),
@@ -87,7 +87,7 @@ Status AddRegisterRoutes(http::Router& router, const AdminApiParts& parts) {
   TRY(OnPerson(router, core, Method::kPost, std::string(kRevocationsPath),
                [&devices](const Person& person, const Request& request) -> Result<std::string> {
                  TRY_ASSIGN(const auto body, RevocationRequest::Parse(request.body));
-                 TRY_ASSIGN(const auto answer, devices.Revoke(person, body));
+                 TRY_ASSIGN(const auto answer, devices.Revoke(person, body, request.remote_address()));
                  return answer.Build();
                }));
   TRY(OnPerson(router, core, Method::kGet, std::string(kPackagesPath),

@@ -111,7 +111,7 @@ Status AddRolloutRoutes(http::Router& router, const AdminApiParts& parts) {
                  const Status is_empty = codec::ObjectReader(body, "start").Finish();
                  if (!is_empty) return tl::unexpected(is_empty.error());
                  TRY_ASSIGN(const PlanId plan, PlanId::Parse(request.Param("plan")));
-                 TRY_ASSIGN(const auto answer, rollouts.Start(person, plan));
+                 TRY_ASSIGN(const auto answer, rollouts.Start(person, plan, request.remote_address()));
                  return answer.Build();
                }));
   TRY(OnPerson(router, core, Method::kGet, std::string(kRolloutsPath),
@@ -161,6 +161,38 @@ Status AddGroupRoutes(http::Router& router, Core& core, DeviceService& devices) 
                   });
 }
 
+Result<EventFilter> ReadFilter(const Request& request) {
+  EventFilter filter;
+  const auto text = [&request](std::string_view name) {
+    const std::string_view value = request.Query(name);
+    return value.empty() ? std::nullopt : std::optional<std::string>(value);
+  };
+  if (const auto device = text("device")) {
+    TRY_ASSIGN(filter.device, DeviceId::Parse(*device));
+  }
+  filter.event = text("event");
+  filter.actor = text("actor");
+  filter.origin = text("origin");
+  filter.update = text("update");
+  if (const auto hash = text("hash")) {
+    TRY_ASSIGN(filter.manifest_sha256, codec::DecodeHexSha256(*hash));
+  }
+  TRY_ASSIGN(const auto since, QueryNumber(request, "since"));
+  TRY_ASSIGN(const auto until, QueryNumber(request, "until"));
+  if (since) filter.since = UnixSeconds{*since};
+  if (until) filter.until = UnixSeconds{*until};
+  return filter;
+}
+
+Result<std::string> ShowEvents(DeviceService& devices, const Person& person, const Request& request) {
+  TRY(DemandRole(person, {PersonRole::kAuditor, PersonRole::kSecurity, PersonRole::kOperator}));
+  TRY_ASSIGN(const EventFilter filter, ReadFilter(request));
+  TRY_ASSIGN(const int64_t limit, PageLimit(request));
+  TRY_ASSIGN(const auto cursor, QueryNumber(request, "cursor"));
+  TRY_ASSIGN(const auto answer, devices.Events(filter, cursor, limit));
+  return answer.Build();
+}
+
 }  // namespace
 
 Status AddDeviceListRoutes(http::Router& router, const AdminApiParts& parts) {
@@ -168,6 +200,9 @@ Status AddDeviceListRoutes(http::Router& router, const AdminApiParts& parts) {
   Core& core = parts.core;
   DeviceService& devices = parts.devices;
   TRY(AddGroupRoutes(router, core, devices));
+  TRY(OnPerson(
+      router, core, Method::kGet, std::string(kEventsPath),
+      [&devices](const Person& person, const Request& request) { return ShowEvents(devices, person, request); }));
   TRY(OnPerson(router, core, Method::kGet, std::string(kDevicesPath),
                [&devices](const Person&, const Request& request) -> Result<std::string> {
                  TRY_ASSIGN(const int64_t limit, PageLimit(request));

@@ -1,5 +1,7 @@
 #include "server/core/device_register.h"
 
+#include <algorithm>
+
 namespace fleetseal::server {
 
 using api::signing::DeviceRow;
@@ -26,6 +28,8 @@ struct DeviceRegister::Entry {
   std::string phase;
   std::string agent_version;
   std::unique_ptr<PendingOrder> pending;
+  std::unique_ptr<PendingOrder> cancel;
+  bool is_cancelled = false;  // the last order that was pending
 };
 
 namespace {
@@ -95,6 +99,7 @@ void DeviceRegister::PutAllowed(const DeviceRow& row) {
   entry.certificate.reset();
   entry.identity_key.reset();
   entry.pending.reset();
+  entry.cancel.reset();
 }
 
 Verdict<void> DeviceRegister::SetEnrolled(const DeviceId& id, const Enrolment& enrolment) {
@@ -102,7 +107,10 @@ Verdict<void> DeviceRegister::SetEnrolled(const DeviceId& id, const Enrolment& e
   const auto found = entries_.find(id.text());
   if (found == entries_.end()) return Refuse(ErrorCode::kDeviceUnknown, "the device is not known here yet");
   Entry& entry = found->second;
-  if (entry.generation != enrolment.generation) entry.pending.reset();  // an order names its generation
+  if (entry.generation != enrolment.generation) {  // an order names its generation
+    entry.pending.reset();
+    entry.cancel.reset();
+  }
   entry.changed = ++changes_;
   entry.state = DeviceState::kActive;
   entry.certificate = enrolment.certificate;
@@ -193,49 +201,71 @@ std::optional<PendingOrder> DeviceRegister::CheckIn(const api::device::CheckInRe
     entry.is_dirty = true;
     dirty_.push_back(found->first);
   }
-  if (!entry.pending || entry.pending->expires < now) return std::nullopt;
+  if (entry.cancel && entry.cancel->expires >= now) return *entry.cancel;
+  if (!entry.pending || entry.pending->is_paused || entry.pending->expires < now) return std::nullopt;
   return *entry.pending;
 }
 
-std::optional<PendingOrder> DeviceRegister::Pending(const DeviceId& id) const {
+Verdict<std::shared_ptr<const OfferSet>> DeviceRegister::JudgeContent(const DeviceId& id, const Sha256& content) const {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(id.text());
-  if (found == entries_.end() || !found->second.pending) return std::nullopt;
-  return *found->second.pending;
+  const bool is_known = found != entries_.end();
+  const PendingOrder* pending = is_known ? found->second.pending.get() : nullptr;
+  const auto is_this = [&](const manifest::OrderContent& one) { return one.sealed_sha256 == content; };
+  if (pending != nullptr && std::any_of(pending->set->contents.begin(), pending->set->contents.end(), is_this)) {
+    if (pending->is_paused) return Refuse(ErrorCode::kPlanPaused, "the rollout is paused");
+    return pending->set;
+  }
+  if (is_known && (found->second.cancel || found->second.is_cancelled))
+    return Refuse(ErrorCode::kOrderCancelled, "the device's order was cancelled");
+  // The same answer whether the content exists or not: a device learns nothing about what is meant for others.
+  return Refuse(ErrorCode::kPermissionDenied, "the device's order does not name this content");
 }
 
 void DeviceRegister::SetPending(const DeviceId& id, PendingOrder order) {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(id.text());
   if (found == entries_.end()) return;
-  std::unique_ptr<PendingOrder>& pending = found->second.pending;
-  if (pending && pending->sequence > order.sequence) return;
-  pending = std::make_unique<PendingOrder>(std::move(order));
+  Entry& entry = found->second;
+  std::unique_ptr<PendingOrder>& place = order.is_cancel ? entry.cancel : entry.pending;
+  const bool is_kept = place && (order.is_cancel ? place->sequence < order.sequence : place->sequence > order.sequence);
+  if (is_kept) return;
+  if (!order.is_cancel) entry.is_cancelled = false;
+  place = std::make_unique<PendingOrder>(std::move(order));
 }
 
 void DeviceRegister::MarkOffered(const DeviceId& id, const OrderId& order) {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(id.text());
-  if (found == entries_.end() || !found->second.pending) return;
-  if (found->second.pending->order_id == order) found->second.pending->is_offered = true;
+  if (found == entries_.end()) return;
+  for (PendingOrder* pending : {found->second.pending.get(), found->second.cancel.get()}) {
+    if (pending != nullptr && pending->order_id == order) pending->is_offered = true;
+  }
 }
 
 void DeviceRegister::ClearPending(const DeviceId& id, const OrderId& order) {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(id.text());
-  if (found == entries_.end() || !found->second.pending) return;
-  if (found->second.pending->order_id == order) found->second.pending.reset();
+  if (found == entries_.end()) return;
+  Entry& entry = found->second;
+  if (entry.pending && entry.pending->order_id == order) entry.pending.reset();
+  if (entry.cancel && entry.cancel->order_id == order) entry.cancel.reset();
 }
 
-size_t DeviceRegister::ClearPendingIf(const std::function<bool(const OfferSet&)>& matches) {
+void DeviceRegister::CancelPendingIf(const std::function<bool(const OfferSet&)>& matches) {
   const std::lock_guard lock(mutex_);
-  size_t count = 0;
   for (auto& [id, entry] : entries_) {
     if (!entry.pending || !matches(*entry.pending->set)) continue;
     entry.pending.reset();
-    ++count;
+    entry.is_cancelled = true;
   }
-  return count;
+}
+
+void DeviceRegister::SetPaused(const PlanId& plan, bool is_paused) {
+  const std::lock_guard lock(mutex_);
+  for (auto& [id, entry] : entries_) {
+    if (entry.pending && entry.pending->set->plan_id == plan) entry.pending->is_paused = is_paused;
+  }
 }
 
 std::vector<DeviceId> DeviceRegister::Select(const ProductName& product, const Environment& environment,

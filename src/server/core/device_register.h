@@ -37,6 +37,8 @@ struct PendingOrder {
   int64_t sequence = 0;
   UnixSeconds expires;
   bool is_offered = false;
+  bool is_paused = false;
+  bool is_cancel = false;  // an order that voids others
 };
 
 struct DeviceRecord {
@@ -78,13 +80,16 @@ class DeviceRegister {
 
   // Notes what the device says and gives its order, if there is one and it has not expired at `now`.
   std::optional<PendingOrder> CheckIn(const api::device::CheckInRequest& request, UnixSeconds now);
-  std::optional<PendingOrder> Pending(const DeviceId& id) const;
-  // A lower sequence than the known one changes nothing.
+  // May the device fetch this content now? PlanPaused, OrderCancelled, PermissionDenied (no order of it names it).
+  Verdict<std::shared_ptr<const OfferSet>> JudgeContent(const DeviceId& id, const Sha256& content) const;
+  // A lower sequence than the known one changes nothing. Of orders that cancel, which come before all others, the
+  // lowest stays: each gets its receipt.
   void SetPending(const DeviceId& id, PendingOrder order);
   void MarkOffered(const DeviceId& id, const OrderId& order);
   void ClearPending(const DeviceId& id, const OrderId& order);
-  // For a cancelled plan, a withdrawn manifest. Returns how many orders went.
-  size_t ClearPendingIf(const std::function<bool(const OfferSet&)>& matches);
+  // For a cancelled plan, a withdrawn manifest: its content is refused as cancelled from now on.
+  void CancelPendingIf(const std::function<bool(const OfferSet&)>& matches);
+  void SetPaused(const PlanId& plan, bool is_paused);
 
   // Active devices with keys, by id, at most `count`.
   std::vector<DeviceId> Select(const ProductName& product, const Environment& environment, int64_t count) const;

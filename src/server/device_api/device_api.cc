@@ -1,12 +1,11 @@
 #include "server/device_api/device_api.h"
 
-#include <algorithm>
-
 #include "api/device/messages.h"
 #include "codec/base64.h"
 #include "codec/hex.h"
 #include "server/core/answers.h"
 #include "server/core/identity.h"
+#include "server/rollouts/rollout_service.h"
 
 namespace fleetseal::server {
 namespace {
@@ -80,7 +79,7 @@ Response CheckIn(Core& core, OfferService& offers, const Request& request) {
   const auto pending = core.devices.CheckIn(*body, core.clock.Now());
   if (pending) {
     return Later(core.tasks, request.request_id, [&offers, copy = request, body = *std::move(body), order = *pending] {
-      const auto answer = offers.Offer(body, order);
+      const auto answer = offers.Offer(body, order, copy.remote_address());
       if (!answer) return Problem(answer.error(), copy);
       return http::JsonResponse(200, answer->Build());
     });
@@ -98,22 +97,60 @@ Response CheckIn(Core& core, OfferService& offers, const Request& request) {
 Result<std::string> Receipts(const Core& core, ReceiptService& receipts, const Request& request) {
   TRY_ASSIGN(const DeviceIdentity device, ActiveDeviceOf(core, request));
   TRY_ASSIGN(const auto body, api::device::ReceiptsRequest::Parse(request.body));
-  TRY_ASSIGN(const auto answer, receipts.Take(device.id, body));
+  TRY_ASSIGN(const auto answer, receipts.Take(device.id, body, request.remote_address()));
   return answer.Build();
+}
+
+// One content on its way to one device.
+struct Download {
+  DeviceIdentity device;
+  std::string origin;
+  Sha256 content;
+  std::shared_ptr<const OfferSet> set;
+};
+
+Status NoteDownload(Core& core, const Download& download, std::string_view event, std::optional<int64_t> bytes) {
+  TRY_ASSIGN(const StoredUpdate update, core.updates.Find(download.set->manifest_sha256));
+  return core.device_store.AppendEvents({DeviceEvent{.device_id = download.device.id,
+                                                     .time = core.clock.Now(),
+                                                     .event = std::string(event),
+                                                     .actor = download.device.id.text(),
+                                                     .origin = download.origin,
+                                                     .plan_id = download.set->plan_id,
+                                                     .update = UpdateName(update),
+                                                     .manifest_sha256 = download.set->manifest_sha256,
+                                                     .content_sha256 = download.content,
+                                                     .bytes = bytes}});
+}
+
+// A device that was suspended or revoked, a rollout that was paused or cancelled: what is on its way ends too.
+bool MayGoOn(const Core& core, const Download& download) {
+  const DeviceIdentity& device = download.device;
+  return core.devices.Authenticate(device.id, device.certificate, device.key) &&
+         core.devices.JudgeContent(device.id, download.content);
 }
 
 Result<Response> Content(Core& core, const Request& request) {
   TRY_ASSIGN(const DeviceIdentity device, ActiveDeviceOf(core, request));
   TRY_ASSIGN(const Sha256 digest, codec::DecodeHexSha256(request.Param("sha256")));
-  const auto pending = core.devices.Pending(device.id);
-  const auto is_this = [&](const manifest::OrderContent& content) { return content.sealed_sha256 == digest; };
-  const bool is_ordered = pending && std::any_of(pending->set->contents.begin(), pending->set->contents.end(), is_this);
-  // The same answer whether the content exists or not: a device learns nothing about what is meant for others.
-  if (!is_ordered) return Fail(ErrorCode::kPermissionDenied, "the device's order does not name this content");
+  auto judged = core.devices.JudgeContent(device.id, digest);
+  if (!judged) return Fail(judged.error());
   TRY_ASSIGN(content::OpenedObject object, core.content->OpenObject(digest));
+  const auto download =
+      std::make_shared<const Download>(Download{device, request.remote_address(), digest, *std::move(judged)});
+  TRY(NoteDownload(core, *download, "download-started", std::nullopt));
   http::FileBody body;
   body.size = object.size.value;
   body.etag = codec::EncodeHex(digest);
+  body.may_go_on = [&core, download] { return MayGoOn(core, *download); };
+  body.on_sent = [&core, download, size = object.size.value](uint64_t end) {
+    if (end != size) return;  // a part from the middle
+    const bool is_queued = core.tasks.Submit([&core, download, size] {
+      const Status noted = NoteDownload(core, *download, "download-finished", static_cast<int64_t>(size));
+      if (!noted) LogFailure("event.write-failed", noted.error());
+    });
+    if (!is_queued) LogFailure("event.write-failed", {ErrorCode::kLimitExceeded, "too many tasks", ""});
+  };
   TRY_ASSIGN(body.file, http::OpenedFile::Adopt(object.fd.Release()));
   return http::FileResponse("application/octet-stream", std::move(body));
 }

@@ -25,6 +25,26 @@ api::admin::DeviceRow ToAdmin(const DeviceRecord& record) {
   return row;
 }
 
+std::optional<std::string> UnlessEmpty(const std::string& text) {
+  return text.empty() ? std::nullopt : std::optional(text);
+}
+
+api::admin::TimelineEvent ToAdmin(const DeviceEvent& event) {
+  api::admin::TimelineEvent out;
+  out.time = event.time;
+  out.event = event.event;
+  out.actor = UnlessEmpty(event.actor);
+  out.origin = UnlessEmpty(event.origin);
+  out.update = event.update;
+  out.content_sha256 = event.content_sha256;
+  out.bytes = event.bytes;
+  out.plan_id = event.plan_id;
+  out.manifest_sha256 = event.manifest_sha256;
+  out.outcome = event.outcome;
+  out.code = event.code;
+  return out;
+}
+
 api::admin::PersonRow ToAdmin(const api::signing::PersonRow& person) {
   api::admin::PersonRow row;
   row.id = person.id;
@@ -58,7 +78,19 @@ Result<api::admin::TimelineAnswer> DeviceService::Timeline(const DeviceId& devic
   TRY_ASSIGN(const EventPage page, core_.device_store.ListEvents(device, cursor, limit));
   api::admin::TimelineAnswer answer;
   for (const DeviceEvent& event : page.events) {
-    answer.events.push_back({event.time, event.event, event.plan_id, event.manifest_sha256, event.outcome, event.code});
+    answer.events.push_back(ToAdmin(event));
+  }
+  if (page.cursor) answer.cursor = std::to_string(*page.cursor);
+  return answer;
+}
+
+Result<api::admin::TimelineAnswer> DeviceService::Events(const EventFilter& filter, std::optional<int64_t> cursor,
+                                                         int64_t limit) {
+  TRY_ASSIGN(const EventPage page, core_.device_store.QueryEvents(filter, cursor, limit));
+  api::admin::TimelineAnswer answer;
+  for (const DeviceEvent& event : page.events) {
+    answer.events.push_back(ToAdmin(event));
+    answer.events.back().device_id = event.device_id;
   }
   if (page.cursor) answer.cursor = std::to_string(*page.cursor);
   return answer;

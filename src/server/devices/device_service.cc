@@ -32,13 +32,18 @@ Status DemandRevoker(const Person& person, const manifest::Revocation& revocatio
 
 }  // namespace
 
-void DeviceService::Note(const DeviceId& device, std::string_view event) {
-  const Status noted = core_.device_store.AppendEvents(
-      {{device, core_.clock.Now(), std::string(event), std::nullopt, std::nullopt, std::nullopt, std::nullopt}});
+void DeviceService::Note(const DeviceId& device, std::string_view event, const Source& source) {
+  const DeviceEvent noted_event{.device_id = device,
+                                .time = core_.clock.Now(),
+                                .event = std::string(event),
+                                .actor = source.actor,
+                                .origin = source.origin};
+  const Status noted = core_.device_store.AppendEvents({noted_event});
   if (!noted) LogFailure("timeline.write-failed", noted.error());
 }
 
-Result<Bytes> DeviceService::Enrolled(const DeviceId& device, const api::signing::EnrolAnswer& answer, bool has_keys) {
+Result<Bytes> DeviceService::Enrolled(const DeviceId& device, const api::signing::EnrolAnswer& answer, bool has_keys,
+                                      const std::string& remote) {
   TRY_ASSIGN(const pki::Certificate certificate, pki::Certificate::FromDer(answer.certificate));
   const DeviceRegister::Enrolment enrolment{certificate.fingerprint(), certificate.public_key().thumbprint(),
                                             answer.generation, has_keys};
@@ -47,7 +52,7 @@ Result<Bytes> DeviceService::Enrolled(const DeviceId& device, const api::signing
     TRY(core_.RefreshDevices());
   }
   core_.metrics.enrolments.fetch_add(1, std::memory_order_relaxed);
-  Note(device, "enrolled");
+  Note(device, "enrolled", {device.text(), remote});
   return answer.certificate;
 }
 
@@ -60,10 +65,11 @@ Result<Bytes> DeviceService::Enrol(const DeviceId& device, const Bytes& csr, con
   const bool is_proof = password.find('.') != std::string::npos;  // a code has no dot
   (is_proof ? request.proof : request.code) = password;
   TRY_ASSIGN(const auto answer, core_.signer.With([&](SignerPool::Client& client) { return client.Enrol(request); }));
-  return Enrolled(device, answer, is_proof);
+  return Enrolled(device, answer, is_proof, remote);
 }
 
-Result<Bytes> DeviceService::Reenrol(const DeviceId& device, const Bytes& csr, const Bytes& current) {
+Result<Bytes> DeviceService::Reenrol(const DeviceId& device, const Bytes& csr, const Bytes& current,
+                                     const std::string& remote) {
   TRY_ASSIGN(const auto answer,
              core_.signer.With([&](SignerPool::Client& client) { return client.Reenrol(device, csr, current); }));
   TRY_ASSIGN(const pki::Certificate certificate, pki::Certificate::FromDer(answer.certificate));
@@ -71,11 +77,11 @@ Result<Bytes> DeviceService::Reenrol(const DeviceId& device, const Bytes& csr, c
       device, {certificate.fingerprint(), certificate.public_key().thumbprint(), answer.generation, std::nullopt});
   if (!known) TRY(core_.RefreshDevices());
   core_.metrics.enrolments.fetch_add(1, std::memory_order_relaxed);
-  Note(device, "renewed");
+  Note(device, "renewed", {device.text(), remote});
   return answer.certificate;
 }
 
-void DeviceService::ApplyChanges(const manifest::RegisterChange& change) {
+void DeviceService::ApplyChanges(const manifest::RegisterChange& change, const Source& source) {
   bool has_people = false;
   for (const manifest::Change& one : change.changes) {
     const auto* allow = std::get_if<manifest::AllowDevice>(&one);
@@ -90,7 +96,7 @@ void DeviceService::ApplyChanges(const manifest::RegisterChange& change) {
     row.environment = allow->environment;
     row.properties = allow->properties;
     core_.devices.PutAllowed(row);
-    Note(allow->id, "allowed");
+    Note(allow->id, "allowed", source);
   }
   if (!has_people) return;
   const Status refreshed = core_.RefreshPeople();
@@ -98,7 +104,8 @@ void DeviceService::ApplyChanges(const manifest::RegisterChange& change) {
 }
 
 Result<api::admin::RegisterChangeAnswer> DeviceService::ChangeRegister(const Person& person,
-                                                                       const api::admin::RegisterChangeRequest& body) {
+                                                                       const api::admin::RegisterChangeRequest& body,
+                                                                       const std::string& remote) {
   TRY_ASSIGN(const auto change, Payload<manifest::RegisterChange>(body.jws.front()));
   if (change.is_devices_only()) {
     TRY(DemandRole(person, {PersonRole::kOperator, PersonRole::kSecurity}));
@@ -107,7 +114,7 @@ Result<api::admin::RegisterChangeAnswer> DeviceService::ChangeRegister(const Per
   }
   TRY_ASSIGN(const auto taken,
              core_.signer.With([&](SignerPool::Client& client) { return client.RegisterChange(body.jws); }));
-  ApplyChanges(change);
+  ApplyChanges(change, {person.id.text(), remote});
   return api::admin::RegisterChangeAnswer{taken.sequence, taken.changes};
 }
 
@@ -119,12 +126,12 @@ Result<api::admin::PersonCertificateAnswer> DeviceService::CertifyPerson(
   return api::admin::PersonCertificateAnswer{made.id, made.certificate};
 }
 
-Status DeviceService::ApplyRevocation(const manifest::Revocation& revocation) {
+Status DeviceService::ApplyRevocation(const manifest::Revocation& revocation, const Source& source) {
   using manifest::RevocationAction;
   switch (revocation.kind) {
     case manifest::RevocationKind::kDevice: {
       TRY_ASSIGN(const DeviceId device, DeviceId::Parse(revocation.subject));
-      Note(device, manifest::RevocationActionName(revocation.action));
+      Note(device, manifest::RevocationActionName(revocation.action), source);
       // Whether it is active now, the signer knows: the same document sent again does nothing there.
       if (revocation.action == RevocationAction::kResume) return core_.RefreshDevices();
       const bool is_revoked = revocation.action == RevocationAction::kRevoke;
@@ -140,7 +147,9 @@ Status DeviceService::ApplyRevocation(const manifest::Revocation& revocation) {
     }
     case manifest::RevocationKind::kPlan: {
       TRY_ASSIGN(const PlanId plan, PlanId::Parse(revocation.subject));
-      TRY(rollouts_.Cancelled(plan));
+      if (revocation.action == RevocationAction::kSuspend) TRY(rollouts_.Paused(plan));
+      if (revocation.action == RevocationAction::kResume) TRY(rollouts_.Resumed(plan));
+      if (revocation.action == RevocationAction::kCancel) TRY(rollouts_.Cancelled(plan));
       return core_.RefreshStatus(true);
     }
   }
@@ -148,14 +157,15 @@ Status DeviceService::ApplyRevocation(const manifest::Revocation& revocation) {
 }
 
 Result<api::admin::RevocationAnswer> DeviceService::Revoke(const Person& person,
-                                                           const api::admin::RevocationRequest& body) {
+                                                           const api::admin::RevocationRequest& body,
+                                                           const std::string& remote) {
   TRY_ASSIGN(const auto revocation, Payload<manifest::Revocation>(body.revocation));
   if (revocation.person != person.id)
     return Fail(ErrorCode::kPermissionDenied, "the revocation is signed for another person");
   TRY(DemandRevoker(person, revocation));
   TRY_ASSIGN(const auto taken,
              core_.signer.With([&](SignerPool::Client& client) { return client.Revoke(body.revocation); }));
-  const Status applied = ApplyRevocation(revocation);
+  const Status applied = ApplyRevocation(revocation, {person.id.text(), remote});
   // It is on the log and the signer goes by it; the copies here follow within half a minute.
   if (!applied) LogFailure("revocation.apply-failed", applied.error());
   api::admin::RevocationAnswer answer;

@@ -23,19 +23,23 @@ class DeviceService {
   // Returns the certificate's DER. `password`: the enrolment document, or the bare code of a plain EST client. The
   // signer's codes.
   Result<Bytes> Enrol(const DeviceId& device, const Bytes& csr, const std::string& password, const std::string& remote);
-  Result<Bytes> Reenrol(const DeviceId& device, const Bytes& csr, const Bytes& current);
+  Result<Bytes> Reenrol(const DeviceId& device, const Bytes& csr, const Bytes& current, const std::string& remote);
 
   // RoleMissing, parsers' and the signer's codes.
   Result<api::admin::RegisterChangeAnswer> ChangeRegister(const Person& person,
-                                                          const api::admin::RegisterChangeRequest& body);
+                                                          const api::admin::RegisterChangeRequest& body,
+                                                          const std::string& remote);
   Result<api::admin::PersonCertificateAnswer> CertifyPerson(const Person& person,
                                                             const api::admin::PersonCertificateRequest& body);
-  Result<api::admin::RevocationAnswer> Revoke(const Person& person, const api::admin::RevocationRequest& body);
+  Result<api::admin::RevocationAnswer> Revoke(const Person& person, const api::admin::RevocationRequest& body,
+                                              const std::string& remote);
   Result<api::admin::PackageAnswer> PublishPackage(const Person& person, const api::admin::PackageRequest& body);
 
   api::admin::DeviceList List(std::string_view cursor, int64_t limit);
   Result<api::admin::DeviceRow> Show(const DeviceId& device);  // NotFound
   Result<api::admin::TimelineAnswer> Timeline(const DeviceId& device, std::optional<int64_t> cursor, int64_t limit);
+  // Events of all devices that match, newest first.
+  Result<api::admin::TimelineAnswer> Events(const EventFilter& filter, std::optional<int64_t> cursor, int64_t limit);
   Result<api::admin::PeopleAnswer> People(std::string_view cursor, int64_t limit);
 
   Result<api::admin::GroupRow> PutGroup(const Person& person, const api::admin::GroupRequest& body);
@@ -45,10 +49,16 @@ class DeviceService {
   Result<api::admin::GroupList> ListGroups(std::string_view cursor, int64_t limit);
 
  private:
-  Result<Bytes> Enrolled(const DeviceId& device, const api::signing::EnrolAnswer& answer, bool has_keys);
-  void ApplyChanges(const manifest::RegisterChange& change);
-  Status ApplyRevocation(const manifest::Revocation& revocation);
-  void Note(const DeviceId& device, std::string_view event);
+  // Who acts, from where.
+  struct Source {
+    std::string actor;
+    std::string origin;
+  };
+  Result<Bytes> Enrolled(const DeviceId& device, const api::signing::EnrolAnswer& answer, bool has_keys,
+                         const std::string& remote);
+  void ApplyChanges(const manifest::RegisterChange& change, const Source& source);
+  Status ApplyRevocation(const manifest::Revocation& revocation, const Source& source);
+  void Note(const DeviceId& device, std::string_view event, const Source& source);
 
   Core& core_;
   RolloutService& rollouts_;

@@ -79,7 +79,8 @@ Result<Response> SimpleReenrol(const Core& core, DeviceService& devices, const R
   if (!state) return Fail(state.error());
   TRY_ASSIGN(const Bytes csr, ReadCsr(request));
   // DeviceOf has shown that there is a certificate.
-  TRY_ASSIGN(const Bytes der, devices.Reenrol(device.id, csr, *request.peer_certificate_der()));
+  TRY_ASSIGN(const Bytes der,
+             devices.Reenrol(device.id, csr, *request.peer_certificate_der(), request.remote_address()));
   TRY_ASSIGN(const pki::Certificate certificate, pki::Certificate::FromDer(der));
   return CertsResponse(std::span(&certificate, 1));
 }

@@ -1,5 +1,7 @@
 #include "server/rollouts/offer_service.h"
 
+#include "server/rollouts/rollout_service.h"
+
 namespace fleetseal::server {
 namespace {
 // Updates that are rolled out at once; past it the cache starts anew.
@@ -25,27 +27,51 @@ Result<std::shared_ptr<const OfferService::Signed>> OfferService::SignedOf(const
   if (update.state != UpdateState::kDeployable || !update.signature || !update.log_index) {
     return Fail(ErrorCode::kUpdateNotDeployable, "the update is " + std::string(UpdateStateName(update.state)));
   }
-  auto made = std::make_shared<const Signed>(Signed{update.manifest, *update.signature, *update.log_index});
+  auto made =
+      std::make_shared<const Signed>(Signed{update.manifest, *update.signature, *update.log_index, UpdateName(update)});
   const std::lock_guard lock(mutex_);
   if (signed_.size() >= kSignedMax) signed_.clear();
   signed_[manifest] = made;
   return std::shared_ptr<const Signed>(std::move(made));
 }
 
-Status OfferService::NoteOffered(const DeviceId& device, const PendingOrder& pending) {
-  TRY(core_.rollouts.SetOrderState(pending.set->plan_id, device, OrderState::kOffered, std::nullopt));
+Status OfferService::NoteOffered(const DeviceId& device, const PendingOrder& pending, const std::string& origin,
+                                 const std::optional<std::string>& update) {
+  if (!pending.is_cancel)
+    TRY(core_.rollouts.SetOrderState(pending.set->plan_id, device, OrderState::kOffered, std::nullopt));
   core_.devices.MarkOffered(device, pending.order_id);
-  return core_.device_store.AppendEvents({{device, core_.clock.Now(), "offered", pending.set->plan_id,
-                                           pending.set->manifest_sha256, std::nullopt, std::nullopt}});
+  DeviceEvent event{.device_id = device,
+                    .time = core_.clock.Now(),
+                    .event = pending.is_cancel ? "cancel-offered" : "offered",
+                    .actor = device.text(),
+                    .origin = origin,
+                    .plan_id = pending.set->plan_id,
+                    .update = update,
+                    .manifest_sha256 = pending.set->manifest_sha256};
+  return core_.device_store.AppendEvents({event});
+}
+
+// An order that voids others travels alone: devices judge its director, generation and sequence.
+Status OfferService::AddCancel(const DeviceId& device, const PendingOrder& pending, const std::string& origin,
+                               api::device::CheckInAnswer& answer) {
+  TRY_ASSIGN(const StoredOrder stored, core_.rollouts.FindOrder(pending.set->plan_id, device));
+  if (stored.is_final() || stored.cancel_id != pending.order_id || !stored.cancel) {
+    core_.devices.ClearPending(device, pending.order_id);
+    return {};
+  }
+  if (!pending.is_offered) TRY(NoteOffered(device, pending, origin, std::nullopt));
+  answer.order = stored.cancel;
+  core_.metrics.orders_offered.fetch_add(1, std::memory_order_relaxed);
+  return {};
 }
 
 Status OfferService::AddOrder(const api::device::CheckInRequest& request, const PendingOrder& pending,
-                              const Documents& documents, api::device::CheckInAnswer& answer) {
+                              const Documents& documents, const std::string& origin,
+                              api::device::CheckInAnswer& answer) {
   const DeviceId& device = request.device_id;
   TRY_ASSIGN(const StoredOrder stored, core_.rollouts.FindOrder(pending.set->plan_id, device));
   // The register is a copy: what the database says of the outcome counts.
-  if (stored.state == OrderState::kInstalled || stored.state == OrderState::kFailed ||
-      stored.order_id != pending.order_id) {
+  if (stored.is_final() || stored.order_id != pending.order_id) {
     core_.devices.ClearPending(device, pending.order_id);
     return {};
   }
@@ -61,7 +87,7 @@ Status OfferService::AddOrder(const api::device::CheckInRequest& request, const 
   const bool is_same_log = request.checkpoint && request.checkpoint->origin == proof->checkpoint.origin;
   TRY_ASSIGN(answer.consistency,
              core_.proofs.Consistency(is_same_log ? request.checkpoint->size : 0, proof->checkpoint));
-  if (!pending.is_offered) TRY(NoteOffered(device, pending));
+  if (!pending.is_offered) TRY(NoteOffered(device, pending, origin, (*shared)->name));
   answer.order = stored.order;
   answer.manifest = (*shared)->manifest;
   answer.manifest_signature = (*shared)->signature;
@@ -71,10 +97,13 @@ Status OfferService::AddOrder(const api::device::CheckInRequest& request, const 
 }
 
 Result<api::device::CheckInAnswer> OfferService::Offer(const api::device::CheckInRequest& request,
-                                                       const PendingOrder& pending) {
+                                                       const PendingOrder& pending, const std::string& origin) {
   const auto documents = core_.documents.Get();
   api::device::CheckInAnswer answer = AnswerWithoutOrder(*documents, request, core_.config.check_in_seconds);
-  TRY(AddOrder(request, pending, *documents, answer));
+  if (pending.is_cancel)
+    TRY(AddCancel(request.device_id, pending, origin, answer));
+  else
+    TRY(AddOrder(request, pending, *documents, origin, answer));
   return answer;
 }
 

@@ -20,18 +20,24 @@ class OfferService {
 
   // The whole answer; without the order if there is nothing to offer after all (finished, withdrawn). The first offer
   // of an order is noted in rollout and timeline. Codes: those of the stores and ProofCache::Prove.
-  Result<api::device::CheckInAnswer> Offer(const api::device::CheckInRequest& request, const PendingOrder& pending);
+  // `origin`: the device's address.
+  Result<api::device::CheckInAnswer> Offer(const api::device::CheckInRequest& request, const PendingOrder& pending,
+                                           const std::string& origin);
 
  private:
   struct Signed {
     std::string manifest;
     std::string signature;
     int64_t log_index = 0;
+    std::string name;
   };
   Result<std::shared_ptr<const Signed>> SignedOf(const Sha256& manifest);
   Status AddOrder(const api::device::CheckInRequest& request, const PendingOrder& pending, const Documents& documents,
-                  api::device::CheckInAnswer& answer);
-  Status NoteOffered(const DeviceId& device, const PendingOrder& pending);
+                  const std::string& origin, api::device::CheckInAnswer& answer);
+  Status AddCancel(const DeviceId& device, const PendingOrder& pending, const std::string& origin,
+                   api::device::CheckInAnswer& answer);
+  Status NoteOffered(const DeviceId& device, const PendingOrder& pending, const std::string& origin,
+                     const std::optional<std::string>& update);
 
   Core& core_;
   std::mutex mutex_;

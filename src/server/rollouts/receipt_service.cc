@@ -1,5 +1,6 @@
 #include "server/rollouts/receipt_service.h"
 
+#include "codec/hex.h"
 #include "jose/jws.h"
 
 namespace fleetseal::server {
@@ -13,46 +14,105 @@ OrderState StateAfter(manifest::Outcome outcome) {
       return OrderState::kRefused;
     case manifest::Outcome::kFailed:
     case manifest::Outcome::kRolledBack:
-    case manifest::Outcome::kCancelled:
       return OrderState::kFailed;
+    case manifest::Outcome::kCancelled:
+      return OrderState::kCancelled;
   }
   return OrderState::kFailed;
 }
 
+// A device that has nothing left to cancel: it took a later order, or is another one than the order was for.
+bool IsVoidAnyway(const std::optional<std::string>& code) {
+  for (const ErrorCode one :
+       {ErrorCode::kOrderReplayed, ErrorCode::kOrderCancelled, ErrorCode::kOrderNotForThisDevice}) {
+    if (code == ErrorCodeName(one)) return true;
+  }
+  return false;
+}
+
+Result<manifest::Receipt> Read(const DeviceId& device, const std::string& compact) {
+  TRY_ASSIGN(const auto jws, jose::UnverifiedJws::Parse(compact));
+  TRY_ASSIGN(manifest::Receipt receipt, manifest::Receipt::Parse(AsText(jws.unverified_payload())));
+  if (receipt.device_id != device) return Fail(ErrorCode::kDeviceIdMismatch, "the receipt names another device");
+  return receipt;
+}
+
 }  // namespace
+
+// Neither the order nor its cancel is offered any more; what was held back by it comes next.
+Status ReceiptService::End(const DeviceId& device, const StoredOrder& order) {
+  core_.devices.ClearPending(device, order.order_id);
+  if (order.cancel_id) core_.devices.ClearPending(device, *order.cancel_id);
+  TRY(rollouts_.LoadPending(device));
+  return rollouts_.Settle(order.plan_id);
+}
+
+Status ReceiptService::ApplyToCancel(const DeviceId& device, const manifest::Receipt& receipt,
+                                     const StoredOrder& order) {
+  const bool is_refused = receipt.outcome == manifest::Outcome::kRefused;
+  // One that is refused for now is offered again.
+  if (is_refused && !IsVoidAnyway(receipt.code)) return {};
+  const std::string code = is_refused ? *receipt.code : std::string(ErrorCodeName(ErrorCode::kOrderCancelled));
+  TRY(core_.rollouts.SetOrderState(order.plan_id, device, OrderState::kCancelled, code));
+  return End(device, order);
+}
 
 Status ReceiptService::ApplyToOrder(const DeviceId& device, const manifest::Receipt& receipt,
                                     const StoredOrder& order) {
-  const OrderState state = StateAfter(receipt.outcome);
-  TRY(core_.rollouts.SetOrderState(order.plan_id, device, state, receipt.code));
-  // A refused order may be taken later (window, space, status); an installed or failed one never runs again.
-  if (state == OrderState::kRefused) return {};
-  core_.devices.ClearPending(device, order.order_id);
-  TRY_ASSIGN(const OrderCounts counts, core_.rollouts.Count(order.plan_id));
-  if (!counts.is_done()) return {};
-  const Status moved = core_.rollouts.Move(order.plan_id, RolloutState::kFinished);
-  if (!moved && moved.error().code == ErrorCode::kConflict) return {};  // cancelled meanwhile
-  return moved;
+  if (order.cancel_id == receipt.order_id) {
+    TRY(ApplyToCancel(device, receipt, order));
+  } else {
+    const OrderState state = StateAfter(receipt.outcome);
+    TRY(core_.rollouts.SetOrderState(order.plan_id, device, state, receipt.code));
+    // A refused order may be taken later (window, space, status); an installed or failed one never runs again.
+    if (state == OrderState::kRefused) return {};
+    TRY(End(device, order));
+  }
+  if (receipt.outcome == manifest::Outcome::kRefused) return {};
+  TRY_ASSIGN(const auto voided, core_.rollouts.VoidBelow(device, order.sequence));
+  for (const PlanId& plan : voided) TRY(rollouts_.Settle(plan));
+  return {};
 }
 
-Status ReceiptService::Apply(const DeviceId& device, const manifest::Receipt& receipt) {
-  DeviceEvent event;
-  event.device_id = device;
-  event.time = receipt.issued;
-  event.event = "receipt";
-  event.manifest_sha256 = receipt.manifest_sha256;
-  event.outcome = std::string(manifest::OutcomeName(receipt.outcome));
-  event.code = receipt.code;
+Status ReceiptService::Apply(const Source& source, const manifest::Receipt& receipt) {
+  DeviceEvent event{.device_id = source.device,
+                    .time = receipt.issued,
+                    .event = "receipt",
+                    .actor = source.device.text(),
+                    .origin = source.origin,
+                    .manifest_sha256 = receipt.manifest_sha256,
+                    .outcome = std::string(manifest::OutcomeName(receipt.outcome)),
+                    .code = receipt.code};
+  if (receipt.manifest_sha256) {
+    const auto update = core_.updates.Find(*receipt.manifest_sha256);
+    event.update = update ? UpdateName(*update) : codec::EncodeHex(*receipt.manifest_sha256);
+  }
   if (receipt.order_id) {
-    const Result<StoredOrder> order = core_.rollouts.FindOrderById(device, *receipt.order_id);
+    const Result<StoredOrder> order = core_.rollouts.FindOrderById(source.device, *receipt.order_id);
     if (order) {
       event.plan_id = order->plan_id;
-      TRY(ApplyToOrder(device, receipt, *order));
+      TRY(ApplyToOrder(source.device, receipt, *order));
     } else if (order.error().code != ErrorCode::kNotFound) {
       return tl::unexpected(order.error());
     }
   }
-  return core_.device_store.AppendEvents({event});
+  const Status noted = core_.device_store.AppendEvents({event});
+  if (noted || noted.error().code != ErrorCode::kInvalidArgument) return noted;
+  LogFailure("event.refused", noted.error());
+  return {};
+}
+
+void ReceiptService::KeepRefused(const Source& source, const std::string& compact, ErrorCode code) {
+  const UnixSeconds now = core_.clock.Now();
+  Status kept = core_.device_store.KeepRefused(source.device, compact, ErrorCodeName(code), now);
+  DeviceEvent event{.device_id = source.device,
+                    .time = now,
+                    .event = "receipt-refused",
+                    .actor = source.device.text(),
+                    .origin = source.origin,
+                    .code = std::string(ErrorCodeName(code))};
+  if (kept) kept = core_.device_store.AppendEvents({event});
+  if (!kept) LogFailure("receipt.keep-failed", kept.error());
 }
 
 // A receipt that does not follow from the last one may have put the device into quarantine: the list says so. A device
@@ -68,35 +128,51 @@ void ReceiptService::FollowQuarantine(const DeviceId& device, ErrorCode code) {
   if (!refreshed) LogFailure("devices.refresh-failed", refreshed.error());
 }
 
+api::device::ReceiptResult ReceiptService::Conclude(const Source& source, const std::string& compact,
+                                                    const manifest::Receipt& receipt,
+                                                    const api::signing::ReceiptResult& result) {
+  api::device::ReceiptResult out{result.is_accepted, result.is_final, std::nullopt, result.detail};
+  if (result.code) out.code = std::string(ErrorCodeName(*result.code));
+  (result.is_accepted ? core_.metrics.receipts_accepted : core_.metrics.receipts_refused)
+      .fetch_add(1, std::memory_order_relaxed);
+  if (result.code) FollowQuarantine(source.device, *result.code);
+  if (result.is_final) KeepRefused(source, compact, result.code.value_or(ErrorCode::kReceiptInvalid));
+  if (!result.is_accepted) return out;
+  const Status applied = Apply(source, receipt);
+  if (applied) return out;
+  // It is on the log; the device sends it again, so that the rollout here learns of it too.
+  LogFailure("receipt.apply-failed", WithContext(applied.error(), source.device.text()));
+  return {false, false, std::string(ErrorCodeName(applied.error().code)), std::nullopt};
+}
+
 Result<api::device::ReceiptsAnswer> ReceiptService::Take(const DeviceId& device,
-                                                         const api::device::ReceiptsRequest& body) {
+                                                         const api::device::ReceiptsRequest& body,
+                                                         const std::string& origin) {
+  const Source source{device, origin};
+  api::device::ReceiptsAnswer answer;
   std::vector<manifest::Receipt> receipts;
+  std::vector<size_t> places;
+  std::vector<std::string> readable;
   for (const std::string& compact : body.receipts) {
-    TRY_ASSIGN(const auto jws, jose::UnverifiedJws::Parse(compact));
-    TRY_ASSIGN(manifest::Receipt receipt, manifest::Receipt::Parse(AsText(jws.unverified_payload())));
-    if (receipt.device_id != device) return Fail(ErrorCode::kDeviceIdMismatch, "a receipt names another device");
-    receipts.push_back(std::move(receipt));
+    auto receipt = Read(device, compact);
+    api::device::ReceiptResult& result = answer.results.emplace_back();
+    if (receipt) {
+      places.push_back(answer.results.size() - 1);
+      receipts.push_back(*std::move(receipt));
+      readable.push_back(compact);
+      continue;
+    }
+    result.is_final = true;
+    result.code = std::string(ErrorCodeName(receipt.error().code));
+    result.detail = receipt.error().detail;
   }
+  if (receipts.empty()) return answer;
   TRY_ASSIGN(const auto taken,
-             core_.signer.With([&](SignerPool::Client& client) { return client.Receipts(body.receipts); }));
+             core_.signer.With([&](SignerPool::Client& client) { return client.Receipts(readable); }));
   if (taken.results.size() != receipts.size())
     return Fail(ErrorCode::kProtocolError, "the signer answered another number");
-  api::device::ReceiptsAnswer answer;
-  for (size_t i = 0; i < receipts.size(); ++i) {
-    const api::signing::ReceiptResult& result = taken.results[i];
-    api::device::ReceiptResult out;
-    out.is_accepted = result.is_accepted;
-    if (result.code) out.code = std::string(ErrorCodeName(*result.code));
-    out.detail = result.detail;
-    answer.results.push_back(std::move(out));
-    (result.is_accepted ? core_.metrics.receipts_accepted : core_.metrics.receipts_refused)
-        .fetch_add(1, std::memory_order_relaxed);
-    if (result.code) FollowQuarantine(device, *result.code);
-    if (!result.is_accepted) continue;
-    // The receipt is on the log whatever happens here: the device must not send it again.
-    const Status applied = Apply(device, receipts[i]);
-    if (!applied) LogFailure("receipt.apply-failed", WithContext(applied.error(), device.text()));
-  }
+  for (size_t i = 0; i < receipts.size(); ++i)
+    answer.results[places[i]] = Conclude(source, readable[i], receipts[i], taken.results[i]);
   return answer;
 }
 

@@ -9,23 +9,36 @@
 #include "api/device/messages.h"
 #include "manifest/receipt.h"
 #include "server/core/core.h"
+#include "server/rollouts/rollout_service.h"
 
 namespace fleetseal::server {
 
 class ReceiptService {
  public:
-  explicit ReceiptService(Core& core) : core_(core) {}
+  ReceiptService(Core& core, RolloutService& rollouts) : core_(core), rollouts_(rollouts) {}
 
-  // DeviceIdMismatch if any receipt names another device (none is taken then), parsers' and the signer's codes.
-  Result<api::device::ReceiptsAnswer> Take(const DeviceId& device, const api::device::ReceiptsRequest& body);
+  // One result each: one that can never be taken (unreadable, of another device, refused by the signer for good) is
+  // told as final and blocks none behind it. `origin`: the device's address. Codes: the signer's; nothing is taken
+  // then.
+  Result<api::device::ReceiptsAnswer> Take(const DeviceId& device, const api::device::ReceiptsRequest& body,
+                                           const std::string& origin);
 
  private:
-  Status Apply(const DeviceId& device, const manifest::Receipt& receipt);
+  struct Source {
+    const DeviceId& device;
+    const std::string& origin;
+  };
+  Status Apply(const Source& source, const manifest::Receipt& receipt);
   Status ApplyToOrder(const DeviceId& device, const manifest::Receipt& receipt, const StoredOrder& order);
-
+  Status ApplyToCancel(const DeviceId& device, const manifest::Receipt& receipt, const StoredOrder& order);
+  Status End(const DeviceId& device, const StoredOrder& order);
+  api::device::ReceiptResult Conclude(const Source& source, const std::string& compact,
+                                      const manifest::Receipt& receipt, const api::signing::ReceiptResult& result);
+  void KeepRefused(const Source& source, const std::string& compact, ErrorCode code);
   void FollowQuarantine(const DeviceId& device, ErrorCode code);
 
   Core& core_;
+  RolloutService& rollouts_;
   std::atomic<int64_t> next_refresh_ms_{0};
 };
 

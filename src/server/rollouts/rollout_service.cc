@@ -1,6 +1,7 @@
 #include "server/rollouts/rollout_service.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "jose/jws.h"
 #include "server/core/identity.h"
@@ -27,7 +28,7 @@ api::admin::RolloutRow ToAdmin(const StoredRollout& rollout, const OrderCounts& 
   row.plan_id = rollout.plan_id;
   row.update = rollout.manifest_sha256;
   row.state = RolloutStateName(rollout.state);
-  row.counts = {counts.waiting, counts.offered, counts.installed, counts.refused, counts.failed};
+  row.counts = {counts.waiting, counts.offered, counts.installed, counts.refused, counts.failed, counts.cancelled};
   return row;
 }
 
@@ -46,19 +47,45 @@ Result<PendingOrder> PendingFromOrder(const PlanId& plan, const std::string& com
   pending.order_id = order.order_id;
   pending.sequence = order.sequence;
   pending.expires = order.expires;
+  pending.is_cancel = order.action == manifest::OrderAction::kCancel;
   return pending;
 }
 
+namespace {
+
+// What a stored order has pending: itself, or the order that voids it, or nothing yet.
+Result<std::optional<PendingOrder>> PendingOf(const StoredOrder& order, RolloutState state) {
+  const bool is_cancelling = state == RolloutState::kCancelling;
+  if (is_cancelling && !order.cancel) return std::optional<PendingOrder>();
+  TRY_ASSIGN(PendingOrder pending, PendingFromOrder(order.plan_id, is_cancelling ? *order.cancel : order.order));
+  pending.is_offered = order.state != OrderState::kWaiting;
+  pending.is_paused = state == RolloutState::kPaused;
+  return std::optional<PendingOrder>(std::move(pending));
+}
+
+}  // namespace
+
+std::string UpdateName(const StoredUpdate& update) { return update.product.text() + "@" + update.version; }
+
 Status RolloutService::LoadPending() {
   std::shared_ptr<const OfferSet> last;
-  return core_.rollouts.ForEachPending([&](const StoredOrder& order, const Sha256&) -> Status {
-    TRY_ASSIGN(PendingOrder pending, PendingFromOrder(order.plan_id, order.order));
+  return core_.rollouts.ForEachPending([&](const StoredOrder& order, RolloutState state) -> Status {
+    TRY_ASSIGN(std::optional<PendingOrder> pending, PendingOf(order, state));
+    if (!pending) return {};
     // Devices of one plan share their contents: a million orders, one list.
-    if (last && last->plan_id == order.plan_id && last->manifest_sha256 == pending.set->manifest_sha256)
-      pending.set = last;
-    last = pending.set;
-    pending.is_offered = order.state != OrderState::kWaiting;
-    core_.devices.SetPending(order.device_id, std::move(pending));
+    if (last && !pending->is_cancel && last->plan_id == order.plan_id &&
+        last->manifest_sha256 == pending->set->manifest_sha256)
+      pending->set = last;
+    if (!pending->is_cancel) last = pending->set;
+    core_.devices.SetPending(order.device_id, *std::move(pending));
+    return {};
+  });
+}
+
+Status RolloutService::LoadPending(const DeviceId& device) {
+  return core_.rollouts.ForEachPending(device, [&](const StoredOrder& order, RolloutState state) -> Status {
+    TRY_ASSIGN(std::optional<PendingOrder> pending, PendingOf(order, state));
+    if (pending) core_.devices.SetPending(device, *std::move(pending));
     return {};
   });
 }
@@ -123,7 +150,7 @@ Result<api::admin::PlanAnswer> RolloutService::Plan(const Person& person, const 
   return answer;
 }
 
-Status RolloutService::OrderBatch(const PlanId& plan, const std::vector<DeviceId>& devices,
+Status RolloutService::OrderBatch(const PlanId& plan, const std::vector<DeviceId>& devices, const Starter& starter,
                                   api::admin::StartAnswer& answer) {
   TRY_ASSIGN(const auto batch,
              core_.signer.With([&](SignerPool::Client& client) { return client.Orders(plan, devices); }));
@@ -139,6 +166,8 @@ Status RolloutService::OrderBatch(const PlanId& plan, const std::vector<DeviceId
       continue;
     }
     TRY_ASSIGN(PendingOrder entry, PendingFromOrder(plan, *result.order));
+    TRY_ASSIGN(const bool is_known, IsKnown(result.device_id, entry.order_id));
+    if (is_known) continue;
     if (!pending.empty()) entry.set = pending.front().set;
     StoredOrder order;
     order.plan_id = plan;
@@ -148,8 +177,15 @@ Status RolloutService::OrderBatch(const PlanId& plan, const std::vector<DeviceId
     order.sequence = entry.sequence;
     orders.push_back(std::move(order));
     pending.push_back(std::move(entry));
-    events.push_back(
-        {result.device_id, now, "ordered", plan, pending.back().set->manifest_sha256, std::nullopt, std::nullopt});
+    DeviceEvent event{.device_id = result.device_id,
+                      .time = now,
+                      .event = "ordered",
+                      .actor = starter.person,
+                      .origin = starter.origin,
+                      .plan_id = plan,
+                      .update = starter.update,
+                      .manifest_sha256 = pending.back().set->manifest_sha256};
+    events.push_back(std::move(event));
   }
   TRY(core_.rollouts.AddOrders(orders));
   const Status noted = core_.device_store.AppendEvents(events);
@@ -158,34 +194,60 @@ Status RolloutService::OrderBatch(const PlanId& plan, const std::vector<DeviceId
   return {};
 }
 
-Status RolloutService::StartPlan(const StoredRollout& rollout, api::admin::StartAnswer& answer) {
+Result<bool> RolloutService::IsKnown(const DeviceId& device, const OrderId& order) {
+  const auto known = core_.rollouts.FindOrderById(device, order);
+  if (!known && known.error().code != ErrorCode::kNotFound) return tl::unexpected(known.error());
+  return known.has_value();
+}
+
+Result<std::vector<DeviceId>> RolloutService::OpenDevices(const PlanId& plan) {
+  std::vector<DeviceId> devices;
+  std::string cursor;
+  while (true) {
+    TRY_ASSIGN(const OrderPage page, core_.rollouts.OpenOrders(plan, cursor, api::signing::kOrderDevicesMax));
+    for (const StoredOrder& order : page.orders) devices.push_back(order.device_id);
+    if (!page.cursor) return devices;
+    cursor = *page.cursor;
+  }
+}
+
+Status RolloutService::StartPlan(const StoredRollout& rollout, const Starter& starter,
+                                 api::admin::StartAnswer& answer) {
   TRY_ASSIGN(const manifest::Plan plan, ParsePlan(rollout.plan));
   TRY_ASSIGN(const auto known, core_.rollouts.OrderedDevices(rollout.plan_id));
-  const std::vector<DeviceId> fresh = Candidates(plan, {known.begin(), known.end()});
-  for (size_t begin = 0; begin < fresh.size(); begin += api::signing::kOrderDevicesMax) {
-    const size_t end = std::min(fresh.size(), begin + api::signing::kOrderDevicesMax);
-    const auto at = [&fresh](size_t index) { return fresh.begin() + static_cast<std::ptrdiff_t>(index); };
-    TRY(OrderBatch(rollout.plan_id, {at(begin), at(end)}, answer));
+  TRY_ASSIGN(std::vector<DeviceId> devices, OpenDevices(rollout.plan_id));
+  std::vector<DeviceId> fresh = Candidates(plan, {known.begin(), known.end()});
+  std::move(fresh.begin(), fresh.end(), std::back_inserter(devices));
+  for (size_t begin = 0; begin < devices.size(); begin += api::signing::kOrderDevicesMax) {
+    const size_t end = std::min(devices.size(), begin + api::signing::kOrderDevicesMax);
+    const auto at = [&devices](size_t index) { return devices.begin() + static_cast<std::ptrdiff_t>(index); };
+    TRY(OrderBatch(rollout.plan_id, {at(begin), at(end)}, starter, answer));
   }
   if (known.empty() && answer.orders == 0) return {};
-  if (rollout.state == RolloutState::kPlanned || answer.orders > 0) {
+  // Paused or cancelled meanwhile: then that holds.
+  TRY_ASSIGN(const StoredRollout now, core_.rollouts.Find(rollout.plan_id));
+  if (now.state == RolloutState::kPlanned || (now.state == RolloutState::kFinished && answer.orders > 0)) {
     TRY(core_.rollouts.Move(rollout.plan_id, RolloutState::kRunning));
   }
+  if (now.state == RolloutState::kCancelling) TRY(OrderCancels(rollout.plan_id));
   // Offered only now, when the rollout runs in the database too: a restart gives the same.
   return LoadPending();
 }
 
-Result<api::admin::StartAnswer> RolloutService::Start(const Person& person, const PlanId& plan) {
+Result<api::admin::StartAnswer> RolloutService::Start(const Person& person, const PlanId& plan,
+                                                      const std::string& origin) {
   TRY_ASSIGN(const StoredRollout rollout, core_.rollouts.Find(plan));
   TRY_ASSIGN(const Checked checked, Check(person, rollout.plan));
-  if (rollout.state == RolloutState::kCancelled) return Fail(ErrorCode::kConflict, "the plan was cancelled");
+  if (rollout.state == RolloutState::kCancelled || rollout.state == RolloutState::kCancelling)
+    return Fail(ErrorCode::kConflict, "the plan was cancelled");
+  if (rollout.state == RolloutState::kPaused) return Fail(ErrorCode::kPlanPaused, plan.text());
   {
     const std::lock_guard lock(mutex_);
     if (!starting_.insert(plan).second) return Fail(ErrorCode::kBusy, "this rollout is being started");
   }
   api::admin::StartAnswer answer;
   answer.plan_id = plan;
-  const Status started = StartPlan(rollout, answer);
+  const Status started = StartPlan(rollout, {person.id.text(), origin, UpdateName(checked.update)}, answer);
   {
     const std::lock_guard lock(mutex_);
     starting_.erase(plan);
@@ -220,20 +282,6 @@ Result<api::admin::RolloutRow> RolloutService::Show(const PlanId& plan, std::str
   }
   row.cursor = std::move(page.cursor);
   return row;
-}
-
-Status RolloutService::Cancelled(const PlanId& plan) {
-  core_.devices.ClearPendingIf([&](const OfferSet& set) { return set.plan_id == plan; });
-  const Status moved = core_.rollouts.Move(plan, RolloutState::kCancelled);
-  if (!moved && moved.error().code == ErrorCode::kNotFound) return {};  // a plan that another server took
-  return moved;
-}
-
-Status RolloutService::Withdrawn(const Sha256& manifest) {
-  core_.devices.ClearPendingIf([&](const OfferSet& set) { return set.manifest_sha256 == manifest; });
-  const Status moved = core_.updates.Move(manifest, UpdateState::kWithdrawn);
-  if (!moved && moved.error().code == ErrorCode::kNotFound) return {};
-  return moved;
 }
 
 }  // namespace fleetseal::server

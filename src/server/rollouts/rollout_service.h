@@ -19,32 +19,59 @@ class RolloutService {
 
   // At the start: pending orders of running rollouts into the register.
   Status LoadPending();
+  // After an order of the device has ended: what comes next for it.
+  Status LoadPending(const DeviceId& device);
 
   // RoleMissing, PermissionDenied (another person's plan), UpdateNotSigned (unknown or waiting), UpdateNotDeployable,
   // Withdrawn, ProductMismatch, the signer's codes.
   Result<api::admin::PlanAnswer> Plan(const Person& person, const api::admin::PlanRequest& body);
-  // Orders for every device that has none yet, in batches. RoleMissing, NotFound, Conflict (cancelled), Busy, the
-  // signer's codes.
-  Result<api::admin::StartAnswer> Start(const Person& person, const PlanId& plan);
+  // Orders for every device that has none yet, or whose order a new epoch or generation has voided, in batches. What
+  // was interrupted goes on where it was. RoleMissing, NotFound, Conflict (cancelled), PlanPaused, Busy, the signer's
+  // codes.
+  Result<api::admin::StartAnswer> Start(const Person& person, const PlanId& plan, const std::string& origin);
   Result<api::admin::RolloutList> List(std::optional<int64_t> cursor, int64_t limit);
   Result<api::admin::RolloutRow> Show(const PlanId& plan, std::string_view cursor, int64_t limit);
 
-  // After the signer took a cancel, or a withdrawal: nothing of it is offered any more.
+  // After the signer took a decision about the plan (rollout_control.cc): effective at once, also for what is being
+  // downloaded. A cancel, or a withdrawal, has orders signed that void those of the plan.
+  Status Paused(const PlanId& plan);
+  Status Resumed(const PlanId& plan);
   Status Cancelled(const PlanId& plan);
   Status Withdrawn(const Sha256& manifest);
+  // What the signer knows and this server may have missed: its state of each plan, the withdrawn manifests.
+  Status SyncPlans();
+  // Asks for the cancel orders that are still missing.
+  Status ResumeCancels();
+  // A rollout in which every order has ended is finished, or cancelled.
+  Status Settle(const PlanId& plan);
 
  private:
   struct Checked;
   Result<Checked> Check(const Person& person, const std::string& compact);
   std::vector<DeviceId> Candidates(const manifest::Plan& plan, const std::set<DeviceId>& ordered) const;
-  Status OrderBatch(const PlanId& plan, const std::vector<DeviceId>& devices, api::admin::StartAnswer& answer);
-  Status StartPlan(const StoredRollout& rollout, api::admin::StartAnswer& answer);
+  // Who starts it, from where, and what.
+  struct Starter {
+    std::string person;
+    std::string origin;
+    std::string update;
+  };
+  Status OrderBatch(const PlanId& plan, const std::vector<DeviceId>& devices, const Starter& starter,
+                    api::admin::StartAnswer& answer);
+  Status StartPlan(const StoredRollout& rollout, const Starter& starter, api::admin::StartAnswer& answer);
+  Result<bool> IsKnown(const DeviceId& device, const OrderId& order);
+  Result<std::vector<DeviceId>> OpenDevices(const PlanId& plan);
+  Status Cancel(const PlanId& plan);
+  Status SyncPlan(const api::signing::PlanRow& row);
+  Status OrderCancels(const PlanId& plan);
+  Status TakeCancel(const PlanId& plan, const api::signing::OrderResult& result, const StoredOrder& order);
 
   Core& core_;
   std::mutex mutex_;
   std::set<PlanId> starting_;
 };
 
+// "vendor/name@version", as events name it.
+std::string UpdateName(const StoredUpdate& update);
 // A stored order as the register holds it. Codes: those of UnverifiedJws::Parse and manifest::Order::Parse.
 Result<PendingOrder> PendingFromOrder(const PlanId& plan, const std::string& compact);
 

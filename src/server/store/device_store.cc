@@ -4,6 +4,7 @@
 #include <set>
 
 #include "codec/hex.h"
+#include "crypto/digest.h"
 
 namespace fleetseal::server {
 namespace {
@@ -19,12 +20,29 @@ constexpr std::string_view kNextEvent =
 constexpr std::string_view kCountSame =
     "SELECT CAST(COUNT(*) AS BIGINT) FROM timeline WHERE device_id = :device_id AND time = :time AND event = :event "
     "AND COALESCE(outcome, '') = :outcome AND COALESCE(code, '') = :code";
+constexpr std::string_view kCountDownload =
+    "SELECT CAST(COUNT(*) AS BIGINT) FROM timeline WHERE device_id = :device_id AND event = :event "
+    "AND plan_id = :plan_id AND content_sha256 = :content_sha256";
+constexpr std::string_view kNextOrdinal = "SELECT CAST(COALESCE(MAX(ordinal), 0) + 1 AS BIGINT) FROM timeline";
 constexpr std::string_view kInsertEvent =
-    "INSERT INTO timeline (device_id, number, time, event, plan_id, manifest_sha256, outcome, code) "
-    "VALUES (:device_id, :number, :time, :event, :plan_id, :manifest_sha256, :outcome, :code)";
+    "INSERT INTO timeline (device_id, number, time, event, plan_id, manifest_sha256, outcome, code, ordinal, actor, "
+    "origin, update_name, content_sha256, bytes) "
+    "VALUES (:device_id, :number, :time, :event, :plan_id, :manifest_sha256, :outcome, :code, :ordinal, :actor, "
+    ":origin, :update_name, :content_sha256, :bytes)";
+// Column 0 is what the page goes on by.
 constexpr std::string_view kSelectEvents =
-    "SELECT number, time, event, plan_id, manifest_sha256, outcome, code FROM timeline "
-    "WHERE device_id = :device_id AND number < :cursor ORDER BY number DESC LIMIT :limit";
+    "SELECT number, time, event, plan_id, manifest_sha256, outcome, code, actor, origin, update_name, content_sha256, "
+    "bytes, device_id FROM timeline WHERE device_id = :device_id AND number < :cursor ORDER BY number DESC LIMIT "
+    ":limit";
+constexpr std::string_view kQueryEvents =
+    "SELECT ordinal, time, event, plan_id, manifest_sha256, outcome, code, actor, origin, update_name, content_sha256, "
+    "bytes, device_id FROM timeline WHERE ordinal < :cursor";
+constexpr std::string_view kKeepRefused =
+    "INSERT INTO refused_receipts (device_id, sha256, code, compact, received) "
+    "VALUES (:device_id, :sha256, :code, :compact, :received) ON CONFLICT (device_id, sha256) DO NOTHING";
+constexpr std::string_view kTrimRefused =
+    "DELETE FROM refused_receipts WHERE device_id = :device_id AND sha256 NOT IN (SELECT sha256 FROM refused_receipts "
+    "WHERE device_id = :same_device ORDER BY received DESC, sha256 LIMIT :row_limit)";
 constexpr std::string_view kPutSeen =
     "INSERT INTO device_seen (device_id, seen, release_counter, manifest_sha256, phase, agent_version) "
     "VALUES (:device_id, :seen, :release_counter, :manifest_sha256, :phase, :agent_version) "
@@ -54,15 +72,77 @@ Status ReadHash(const Row& row, size_t column, std::optional<Sha256>& out) {
   return {};
 }
 
-Status InsertEvent(Session& session, const DeviceEvent& event) {
+bool IsDownload(const DeviceEvent& event) {
+  return event.event == "download-started" || event.event == "download-finished";
+}
+
+Status CheckComplete(const DeviceEvent& event) {
+  if (!IsDeployment(event)) return {};
+  std::string lacking;
+  const auto demand = [&](bool is_there, const char* name) {
+    if (!is_there) lacking.append(lacking.empty() ? "" : ", ").append(name);
+  };
+  demand(!event.device_id.text().empty(), "device");
+  demand(event.time.value > 0, "time");
+  demand(!event.actor.empty(), "actor");
+  demand(!event.origin.empty(), "origin");
+  demand(event.update && !event.update->empty(), "update");
+  demand(event.manifest_sha256.has_value(), "hash");
+  if (IsDownload(event)) {
+    demand(event.plan_id.has_value(), "plan");
+    demand(event.content_sha256.has_value(), "content hash");
+  }
+  if (lacking.empty()) return {};
+  return Fail(ErrorCode::kInvalidArgument, "the event " + event.event + " lacks " + lacking);
+}
+
+Result<bool> IsKnown(Session& session, const DeviceEvent& event) {
+  if (IsDownload(event)) {
+    TRY_ASSIGN(const Row same,
+               session.QueryRow(kCountDownload, {event.device_id.text(), event.event, event.plan_id->text(),
+                                                 codec::EncodeHex(*event.content_sha256)}));
+    return same.Integer(0) > 0;
+  }
   TRY_ASSIGN(const Row same, session.QueryRow(kCountSame, {event.device_id.text(), event.time.value, event.event,
                                                            event.outcome.value_or(""), event.code.value_or("")}));
-  if (same.Integer(0) > 0) return {};
+  return same.Integer(0) > 0;
+}
+
+Status InsertEvent(Session& session, const DeviceEvent& event) {
+  TRY_ASSIGN(const bool is_known, IsKnown(session, event));
+  if (is_known) return {};
   TRY_ASSIGN(const Row next, session.QueryRow(kNextEvent, {event.device_id.text()}));
+  TRY_ASSIGN(const Row ordinal, session.QueryRow(kNextOrdinal));
   const Value plan = event.plan_id ? Value(event.plan_id->text()) : Value();
-  TRY(session.Execute(kInsertEvent, {event.device_id.text(), next.Integer(0), event.time.value, event.event, plan,
-                                     HashValue(event.manifest_sha256), event.outcome, event.code}));
+  TRY(session.Execute(kInsertEvent,
+                      {event.device_id.text(), next.Integer(0), event.time.value, event.event, plan,
+                       HashValue(event.manifest_sha256), event.outcome, event.code, ordinal.Integer(0), event.actor,
+                       event.origin, event.update, HashValue(event.content_sha256), event.bytes}));
   return {};
+}
+
+Result<EventPage> ReadEvents(const Rows& rows, int64_t limit) {
+  EventPage page;
+  for (const Row& row : rows) {
+    DeviceEvent event;
+    event.time = UnixSeconds{row.Integer(1)};
+    event.event = row.Text(2);
+    if (const auto plan = row.OptionalText(3)) {
+      TRY_ASSIGN(event.plan_id, PlanId::Parse(*plan));
+    }
+    TRY(ReadHash(row, 4, event.manifest_sha256));
+    event.outcome = row.OptionalText(5);
+    event.code = row.OptionalText(6);
+    event.actor = row.OptionalText(7).value_or("");
+    event.origin = row.OptionalText(8).value_or("");
+    event.update = row.OptionalText(9);
+    TRY(ReadHash(row, 10, event.content_sha256));
+    event.bytes = row.OptionalInteger(11);
+    TRY_ASSIGN(event.device_id, DeviceId::Parse(row.Text(12)));
+    page.events.push_back(std::move(event));
+  }
+  if (static_cast<int64_t>(rows.size()) == limit) page.cursor = rows.back().Integer(0);
+  return page;
 }
 
 Result<Group> ReadGroup(const Row& row) {
@@ -81,8 +161,14 @@ Result<Row> GroupRow(Session& session, const GroupName& name) {
 
 }  // namespace
 
+bool IsDeployment(const DeviceEvent& event) {
+  if (event.event == "ordered" || event.event == "offered" || IsDownload(event)) return true;
+  return event.event == "receipt" && event.outcome != "refused" && event.outcome != "cancelled";
+}
+
 Status DeviceStore::AppendEvents(const std::vector<DeviceEvent>& events) {
   if (events.empty()) return {};
+  for (const DeviceEvent& event : events) TRY(CheckComplete(event));
   return database_.WithTransaction([&](Session& session) -> Status {
     for (const DeviceEvent& event : events) TRY(InsertEvent(session, event));
     return {};
@@ -92,22 +178,40 @@ Status DeviceStore::AppendEvents(const std::vector<DeviceEvent>& events) {
 Result<EventPage> DeviceStore::ListEvents(const DeviceId& device, std::optional<int64_t> cursor, int64_t limit) {
   return database_.WithSnapshot([&](Session& session) -> Result<EventPage> {
     TRY_ASSIGN(const Rows rows, session.Query(kSelectEvents, {device.text(), cursor.value_or(INT64_MAX), limit}));
-    EventPage page;
-    for (const Row& row : rows) {
-      DeviceEvent event;
-      event.device_id = device;
-      event.time = UnixSeconds{row.Integer(1)};
-      event.event = row.Text(2);
-      if (const auto plan = row.OptionalText(3)) {
-        TRY_ASSIGN(event.plan_id, PlanId::Parse(*plan));
-      }
-      TRY(ReadHash(row, 4, event.manifest_sha256));
-      event.outcome = row.OptionalText(5);
-      event.code = row.OptionalText(6);
-      page.events.push_back(std::move(event));
-    }
-    if (static_cast<int64_t>(rows.size()) == limit) page.cursor = rows.back().Integer(0);
-    return page;
+    return ReadEvents(rows, limit);
+  });
+}
+
+Result<EventPage> DeviceStore::QueryEvents(const EventFilter& filter, std::optional<int64_t> cursor, int64_t limit) {
+  std::string sql(kQueryEvents);
+  Params params = {cursor.value_or(INT64_MAX)};
+  const auto demand = [&](std::string_view condition, Value value) {
+    sql.append(" AND ").append(condition);
+    params.push_back(std::move(value));
+  };
+  if (filter.device) demand("device_id = :device_id", filter.device->text());
+  if (filter.event) demand("event = :event", *filter.event);
+  if (filter.actor) demand("actor = :actor", *filter.actor);
+  if (filter.origin) demand("origin = :origin", *filter.origin);
+  if (filter.update) demand("update_name = :update_name", *filter.update);
+  if (filter.manifest_sha256) demand("manifest_sha256 = :manifest_sha256", codec::EncodeHex(*filter.manifest_sha256));
+  if (filter.since) demand("time >= :since", filter.since->value);
+  if (filter.until) demand("time < :until", filter.until->value);
+  sql += " ORDER BY ordinal DESC LIMIT :limit";
+  params.emplace_back(limit);
+  return database_.WithSnapshot([&](Session& session) -> Result<EventPage> {
+    TRY_ASSIGN(const Rows rows, session.Query(sql, params));
+    return ReadEvents(rows, limit);
+  });
+}
+
+Status DeviceStore::KeepRefused(const DeviceId& device, const std::string& compact, std::string_view code,
+                                UnixSeconds now) {
+  return database_.WithTransaction([&](Session& session) -> Status {
+    TRY(session.Execute(kKeepRefused,
+                        {device.text(), codec::EncodeHex(crypto::HashSha256(compact)), code, compact, now.value}));
+    TRY(session.Execute(kTrimRefused, {device.text(), device.text(), kRefusedReceiptsMax}));
+    return {};
   });
 }
 

@@ -21,11 +21,32 @@ namespace fleetseal::server {
 struct DeviceEvent {
   DeviceId device_id;
   UnixSeconds time;
-  std::string event;  // as api::admin::TimelineEvent
-  std::optional<PlanId> plan_id;
+  std::string event;   // as api::admin::TimelineEvent
+  std::string actor;   // person or device that did it, "server" for what it does by itself
+  std::string origin;  // the actor's address
+  std::optional<PlanId> plan_id = std::nullopt;
+  std::optional<std::string> update = std::nullopt;  // vendor/name@version
+  std::optional<Sha256> manifest_sha256 = std::nullopt;
+  std::optional<std::string> outcome = std::nullopt;
+  std::optional<std::string> code = std::nullopt;
+  std::optional<Sha256> content_sha256 = std::nullopt;  // of a download, as it is served
+  std::optional<int64_t> bytes = std::nullopt;
+};
+// Events that deploy, download or install: the writer refuses them unless device, actor, origin, update, hash and time
+// are there (S0.22).
+bool IsDeployment(const DeviceEvent& event);
+
+inline constexpr int64_t kRefusedReceiptsMax = 256;
+
+struct EventFilter {
+  std::optional<DeviceId> device;
+  std::optional<std::string> event;
+  std::optional<std::string> actor;
+  std::optional<std::string> origin;
+  std::optional<std::string> update;
   std::optional<Sha256> manifest_sha256;
-  std::optional<std::string> outcome;
-  std::optional<std::string> code;
+  std::optional<UnixSeconds> since;  // this second counts
+  std::optional<UnixSeconds> until;  // this one does not
 };
 struct EventPage {
   std::vector<DeviceEvent> events;  // newest first
@@ -56,9 +77,16 @@ class DeviceStore {
   explicit DeviceStore(storage::Database& database) : database_(database) {}
 
   // An event that the device's timeline holds already (time, event, outcome and code are equal) is not written twice: a
-  // device repeats a receipt whose answer it missed.
+  // device repeats a receipt whose answer it missed. The start and the end of one download are written once.
+  // InvalidArgument: a deployment's event lacks a field; none is written then.
   Status AppendEvents(const std::vector<DeviceEvent>& events);
   Result<EventPage> ListEvents(const DeviceId& device, std::optional<int64_t> cursor, int64_t limit);
+
+  // Of all devices that match every field that is there.
+  Result<EventPage> QueryEvents(const EventFilter& filter, std::optional<int64_t> cursor, int64_t limit);
+
+  // A receipt that the signer will never take: evidence, the newest kRefusedReceiptsMax of each device.
+  Status KeepRefused(const DeviceId& device, const std::string& compact, std::string_view code, UnixSeconds now);
 
   Status PutSeen(const std::vector<SeenDevice>& devices);
   Status ForEachSeen(const std::function<Status(const SeenDevice&)>& visit);

@@ -18,10 +18,11 @@
 
 namespace fleetseal::server {
 
-enum class RolloutState : uint8_t { kPlanned, kRunning, kFinished, kCancelled };
+// Cancelling: cancelled, and not yet every device has said so.
+enum class RolloutState : uint8_t { kPlanned, kRunning, kPaused, kFinished, kCancelling, kCancelled };
 std::string_view RolloutStateName(RolloutState state);
 
-enum class OrderState : uint8_t { kWaiting, kOffered, kInstalled, kRefused, kFailed };
+enum class OrderState : uint8_t { kWaiting, kOffered, kInstalled, kRefused, kFailed, kCancelled };
 std::string_view OrderStateName(OrderState state);
 
 struct StoredRollout {
@@ -41,6 +42,10 @@ struct StoredOrder {
   std::string order;  // compact JWS
   OrderId order_id;
   int64_t sequence = 0;
+  std::optional<std::string> cancel;  // compact JWS of the order that voids it
+  std::optional<OrderId> cancel_id;
+  // Installed, failed, cancelled: no receipt changes it any more, nothing of it is offered.
+  bool is_final() const;
 };
 
 struct OrderCounts {
@@ -49,7 +54,7 @@ struct OrderCounts {
   int64_t installed = 0;
   int64_t refused = 0;
   int64_t failed = 0;
-  int64_t all() const { return waiting + offered + installed + refused + failed; }
+  int64_t cancelled = 0;
   bool is_done() const { return waiting + offered + refused == 0; }
 };
 
@@ -70,26 +75,38 @@ class RolloutStore {
   Status Put(const StoredRollout& rollout);
   Result<StoredRollout> Find(const PlanId& plan);  // NotFound
   Result<RolloutPage> List(std::optional<int64_t> cursor, int64_t limit);
-  // planned -> running -> finished | cancelled, planned -> cancelled; no change if it is there already. NotFound,
-  // Conflict.
+  // planned -> running <-> paused -> finished, and from each to cancelling and cancelled; no change if it is there
+  // already. NotFound, Conflict.
   Status Move(const PlanId& plan, RolloutState to);
 
-  // All or nothing. An order that the plan has for that device already stays as it is.
+  Result<std::vector<PlanId>> RolloutsOf(const Sha256& manifest);
+  Result<std::vector<PlanId>> RolloutsIn(RolloutState state);
+
+  // All or nothing. The same order of a device stays as it is; another one takes its place unless that has ended.
   Status AddOrders(const std::vector<StoredOrder>& orders);
-  Result<StoredOrder> FindOrder(const PlanId& plan, const DeviceId& device);        // NotFound
-  Result<StoredOrder> FindOrderById(const DeviceId& device, const OrderId& order);  // NotFound
+  Result<StoredOrder> FindOrder(const PlanId& plan, const DeviceId& device);  // NotFound
+  // By its own id or its cancel's. NotFound.
+  Result<StoredOrder> FindOrderById(const DeviceId& device, const OrderId& order);
   // The newest of all plans: for `documents?device=`. NotFound.
   Result<StoredOrder> FindNewestOrder(const Sha256& manifest, const DeviceId& device);
-  // Installed is final; offered does not replace an outcome. NotFound.
+  // Installed is final, cancelled and failed give way to it alone; offered does not replace an outcome. NotFound.
   Status SetOrderState(const PlanId& plan, const DeviceId& device, OrderState state,
                        const std::optional<std::string>& code);
+  Status SetCancel(const PlanId& plan, const DeviceId& device, const OrderId& id, const std::string& compact);
+  // Those that have not ended, by device id.
+  Result<OrderPage> OpenOrders(const PlanId& plan, std::string_view cursor, int64_t limit);
+  // A device that took an order takes none of a lower sequence any more: they are cancelled. Returns their plans.
+  Result<std::vector<PlanId>> VoidBelow(const DeviceId& device, int64_t sequence);
   Result<OrderPage> ListOrders(const PlanId& plan, std::string_view cursor, int64_t limit);
   Result<OrderCounts> Count(const PlanId& plan);
   // Devices of the plan that have an order.
   Result<std::vector<DeviceId>> OrderedDevices(const PlanId& plan);
 
-  // Visits the orders of running rollouts that are neither installed nor failed, oldest sequence first. For the start.
-  Status ForEachPending(const std::function<Status(const StoredOrder&, const Sha256& manifest)>& visit);
+  // Visits the orders that have not ended of rollouts that run, are paused or being cancelled, oldest sequence first:
+  // of all devices at the start, or of one.
+  using PendingVisitor = std::function<Status(const StoredOrder&, RolloutState)>;
+  Status ForEachPending(const PendingVisitor& visit);
+  Status ForEachPending(const DeviceId& device, const PendingVisitor& visit);
 
  private:
   storage::Database& database_;

@@ -39,6 +39,20 @@ std::vector<storage::Migration> Migrations() {
        {"CREATE TABLE device_groups (name TEXT PRIMARY KEY, description TEXT)",
         "CREATE TABLE device_group_members (name TEXT NOT NULL, device_id TEXT NOT NULL, PRIMARY KEY (name, "
         "device_id))"}},
+      {5,
+       "kill switch",
+       {"ALTER TABLE rollout_devices ADD COLUMN cancel_text TEXT",
+        "ALTER TABLE rollout_devices ADD COLUMN cancel_id TEXT",
+        "CREATE INDEX rollouts_manifest ON rollouts (manifest_sha256)"}},
+      {6,
+       "events",
+       {"ALTER TABLE timeline ADD COLUMN ordinal BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE timeline ADD COLUMN actor TEXT", "ALTER TABLE timeline ADD COLUMN origin TEXT",
+        "ALTER TABLE timeline ADD COLUMN update_name TEXT", "ALTER TABLE timeline ADD COLUMN content_sha256 TEXT",
+        "ALTER TABLE timeline ADD COLUMN bytes BIGINT", "CREATE INDEX timeline_ordinal ON timeline (ordinal)",
+        "CREATE INDEX timeline_manifest ON timeline (manifest_sha256, ordinal)",
+        "CREATE TABLE refused_receipts (device_id TEXT NOT NULL, sha256 TEXT NOT NULL, code TEXT NOT NULL, "
+        "compact TEXT NOT NULL, received BIGINT NOT NULL, PRIMARY KEY (device_id, sha256))"}},
   };
 }
 

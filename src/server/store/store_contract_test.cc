@@ -79,13 +79,9 @@ class StoreContract : public ::testing::TestWithParam<storage::Engine> {
     return update;
   }
   StoredOrder MakeOrder(const std::string& plan, const std::string& device, int64_t sequence) {
-    return {IdOf<PlanId>(plan),
-            IdOf<DeviceId>(device),
-            OrderState::kWaiting,
-            std::nullopt,
-            "order of " + device,
-            IdOf<OrderId>("order-" + std::to_string(sequence)),
-            sequence};
+    return {IdOf<PlanId>(plan), IdOf<DeviceId>(device), OrderState::kWaiting,
+            std::nullopt,       "order of " + device,   IdOf<OrderId>("order-" + std::to_string(sequence)),
+            sequence,           std::nullopt,           std::nullopt};
   }
   void PutRollout(const std::string& plan, uint8_t manifest) {
     ASSERT_TRUE(
@@ -215,8 +211,8 @@ TEST_P(StoreContract, OnlyOpenOrdersOfRunningRolloutsArePending) {
           .has_value());
   std::vector<std::string> pending;
   ASSERT_TRUE(rollouts
-                  ->ForEachPending([&](const StoredOrder& order, const Sha256& manifest) -> Status {
-                    EXPECT_EQ(manifest, Hash(7));
+                  ->ForEachPending([&](const StoredOrder& order, RolloutState state) -> Status {
+                    EXPECT_EQ(state, RolloutState::kRunning);
                     pending.push_back(order.device_id.text());
                     return {};
                   })
@@ -228,11 +224,14 @@ TEST_P(StoreContract, OnlyOpenOrdersOfRunningRolloutsArePending) {
 
 TEST_P(StoreContract, ATimelineIsNewestFirstAndTakesARepeatOnce) {
   const DeviceId device = IdOf<DeviceId>("d1");
-  const DeviceEvent receipt{device, {50}, "receipt", IdOf<PlanId>("plan-1"), Hash(7), "refused", "NoSpace"};
-  ASSERT_TRUE(
-      devices
-          ->AppendEvents({{device, {40}, "enrolled", std::nullopt, std::nullopt, std::nullopt, std::nullopt}, receipt})
-          .has_value());
+  DeviceEvent receipt{.device_id = device, .time = {50}, .event = "receipt", .actor = "d1", .origin = "192.0.2.1"};
+  receipt.plan_id = IdOf<PlanId>("plan-1");
+  receipt.manifest_sha256 = Hash(7);
+  receipt.outcome = "refused";
+  receipt.code = "NoSpace";
+  const DeviceEvent enrolled{
+      .device_id = device, .time = {40}, .event = "enrolled", .actor = "d1", .origin = "192.0.2.1"};
+  ASSERT_TRUE(devices->AppendEvents({enrolled, receipt}).has_value());
   ASSERT_TRUE(devices->AppendEvents({receipt}).has_value());
   const auto page = devices->ListEvents(device, std::nullopt, 10);
   ASSERT_EQ(page->events.size(), 2u);
@@ -240,6 +239,127 @@ TEST_P(StoreContract, ATimelineIsNewestFirstAndTakesARepeatOnce) {
   EXPECT_EQ(page->events[0].manifest_sha256, Hash(7));
   EXPECT_EQ(page->events[1].event, "enrolled");
   EXPECT_TRUE(devices->ListEvents(IdOf<DeviceId>("d2"), std::nullopt, 10)->events.empty());
+}
+
+DeviceEvent Deployment(const std::string& device, const std::string& event, int64_t time) {
+  DeviceEvent made{.device_id = IdOf<DeviceId>(device),
+                   .time = {time},
+                   .event = event,
+                   .actor = event == "ordered" ? "olga" : device,
+                   .origin = "192.0.2.1"};
+  made.plan_id = IdOf<PlanId>("plan-1");
+  made.update = "acme/pump@1.2.0";
+  made.manifest_sha256 = Sha256{};
+  if (event == "receipt") made.outcome = "installed";
+  if (event.starts_with("download")) made.content_sha256 = Sha256{};
+  return made;
+}
+
+TEST_P(StoreContract, S0_22_AnEventOfADeploymentLacksNothing) {
+  for (const std::string name : {"ordered", "offered", "download-started", "download-finished", "receipt"}) {
+    const auto refused = [&](const std::function<void(DeviceEvent&)>& spoil) {
+      DeviceEvent event = Deployment("d1", name, 50);
+      spoil(event);
+      EXPECT_CODE(devices->AppendEvents({Deployment("d2", name, 50), event}), kInvalidArgument);
+    };
+    refused([](DeviceEvent& event) { event.device_id = DeviceId(); });
+    refused([](DeviceEvent& event) { event.time = {0}; });
+    refused([](DeviceEvent& event) { event.actor.clear(); });
+    refused([](DeviceEvent& event) { event.origin.clear(); });
+    refused([](DeviceEvent& event) { event.update.reset(); });
+    refused([](DeviceEvent& event) { event.manifest_sha256.reset(); });
+    if (name.starts_with("download")) refused([](DeviceEvent& event) { event.content_sha256.reset(); });
+    EXPECT_TRUE(devices->QueryEvents({}, std::nullopt, 10)->events.empty()) << "none of them is written";
+  }
+}
+
+TEST_P(StoreContract, S0_22_EventsAreFoundByEachField) {
+  ASSERT_TRUE(devices
+                  ->AppendEvents({Deployment("d1", "ordered", 50), Deployment("d1", "download-started", 60),
+                                  Deployment("d1", "receipt", 70), Deployment("d2", "ordered", 80)})
+                  .has_value());
+  DeviceEvent other = Deployment("d3", "ordered", 90);
+  other.origin = "192.0.2.9";
+  other.update = "acme/pump@2.0.0";
+  other.manifest_sha256 = Hash(9);
+  ASSERT_TRUE(devices->AppendEvents({other}).has_value());
+  const auto count = [&](const EventFilter& filter) {
+    return devices->QueryEvents(filter, std::nullopt, 10)->events.size();
+  };
+  EXPECT_EQ(count({}), 5u);
+  EventFilter filter;
+  filter.device = IdOf<DeviceId>("d1");
+  EXPECT_EQ(count(filter), 3u);
+  filter.event = "receipt";
+  EXPECT_EQ(count(filter), 1u);
+  filter = {};
+  filter.actor = "olga";
+  EXPECT_EQ(count(filter), 3u);
+  filter = {};
+  filter.origin = "192.0.2.9";
+  EXPECT_EQ(count(filter), 1u);
+  filter = {};
+  filter.update = "acme/pump@1.2.0";
+  EXPECT_EQ(count(filter), 4u);
+  filter = {};
+  filter.manifest_sha256 = Hash(9);
+  EXPECT_EQ(count(filter), 1u);
+  filter = {};
+  filter.since = UnixSeconds{60};
+  filter.until = UnixSeconds{80};
+  EXPECT_EQ(count(filter), 2u);
+  const auto page = devices->QueryEvents({}, std::nullopt, 2);
+  ASSERT_EQ(page->events.size(), 2u);
+  EXPECT_EQ(page->events[0].device_id.text(), "d3") << "newest first";
+  EXPECT_EQ(devices->QueryEvents({}, page->cursor, 10)->events.size(), 3u);
+}
+
+TEST_P(StoreContract, ACancelledRolloutEndsWithItsOrders) {
+  const PlanId plan = IdOf<PlanId>("plan-1");
+  const DeviceId device = IdOf<DeviceId>("d1");
+  PutRollout("plan-1", 7);
+  ASSERT_TRUE(rollouts->AddOrders({MakeOrder("plan-1", "d1", 10), MakeOrder("plan-1", "d2", 12)}).has_value());
+  ASSERT_TRUE(rollouts->Move(plan, RolloutState::kPaused).has_value());
+  ASSERT_TRUE(rollouts->Move(plan, RolloutState::kRunning).has_value());
+  ASSERT_TRUE(rollouts->Move(plan, RolloutState::kCancelling).has_value());
+  EXPECT_CODE(rollouts->Move(plan, RolloutState::kRunning), kConflict);
+  EXPECT_CODE(rollouts->Move(plan, RolloutState::kPaused), kConflict);
+  ASSERT_TRUE(rollouts->SetCancel(plan, device, IdOf<OrderId>("order-11"), "cancel of d1").has_value());
+  EXPECT_EQ(rollouts->FindOrderById(device, IdOf<OrderId>("order-11"))->cancel, "cancel of d1");
+  ASSERT_TRUE(rollouts->SetOrderState(plan, device, OrderState::kCancelled, "OrderCancelled").has_value());
+  ASSERT_TRUE(rollouts->SetOrderState(plan, device, OrderState::kRefused, "NoSpace").has_value());
+  EXPECT_EQ(rollouts->FindOrder(plan, device)->state, OrderState::kCancelled) << "it has ended";
+  EXPECT_EQ(rollouts->OpenOrders(plan, "", 10)->orders.size(), 1u);
+  EXPECT_EQ(rollouts->VoidBelow(IdOf<DeviceId>("d2"), 12)->size(), 0u) << "not its own";
+  EXPECT_EQ(rollouts->VoidBelow(IdOf<DeviceId>("d2"), 13)->size(), 1u);
+  EXPECT_TRUE(rollouts->Count(plan)->is_done());
+  EXPECT_EQ(rollouts->RolloutsIn(RolloutState::kCancelling)->size(), 1u);
+  EXPECT_EQ(rollouts->RolloutsOf(Hash(7))->size(), 1u);
+}
+
+TEST_P(StoreContract, AnOrderOfANewEpochTakesThePlaceOfAnOpenOne) {
+  PutRollout("plan-1", 7);
+  const PlanId plan = IdOf<PlanId>("plan-1");
+  const DeviceId device = IdOf<DeviceId>("d1");
+  ASSERT_TRUE(rollouts->AddOrders({MakeOrder("plan-1", "d1", 10)}).has_value());
+  ASSERT_TRUE(rollouts->SetOrderState(plan, device, OrderState::kRefused, "OrderReplayed").has_value());
+  ASSERT_TRUE(rollouts->AddOrders({MakeOrder("plan-1", "d1", 20)}).has_value());
+  EXPECT_EQ(rollouts->FindOrder(plan, device)->sequence, 20);
+  EXPECT_EQ(rollouts->FindOrder(plan, device)->state, OrderState::kWaiting);
+  ASSERT_TRUE(rollouts->SetOrderState(plan, device, OrderState::kInstalled, std::nullopt).has_value());
+  ASSERT_TRUE(rollouts->AddOrders({MakeOrder("plan-1", "d1", 30)}).has_value());
+  EXPECT_EQ(rollouts->FindOrder(plan, device)->sequence, 20) << "what has ended stays";
+}
+
+TEST_P(StoreContract, RefusedReceiptsAreKeptWithinBounds) {
+  const DeviceId device = IdOf<DeviceId>("d1");
+  for (int i = 0; i < kRefusedReceiptsMax + 3; ++i)
+    ASSERT_TRUE(devices->KeepRefused(device, "receipt " + std::to_string(i), "ReceiptInvalid", {i}).has_value());
+  const auto count = database->WithSnapshot([](storage::Session& session) {
+    return session.QueryRow("SELECT CAST(COUNT(*) AS BIGINT), MIN(received) FROM refused_receipts");
+  });
+  EXPECT_EQ(count->Integer(0), kRefusedReceiptsMax);
+  EXPECT_EQ(count->Integer(1), 3);
 }
 
 TEST_P(StoreContract, LastSeenIsReplaced) {

@@ -168,6 +168,7 @@ class ServerLab : public LabOrganisation {
       answer.Set("requests", codec::Json::MakeArray());
       return answer;
     });
+    signer.On("plans", [](const codec::Json&) -> Result<codec::Json> { return api::signing::PlansAnswer().ToJson(); });
     signer.On("prepare-import", [this](const codec::Json& request) { return PrepareImport(request); });
     signer.On("complete-import", [this](const codec::Json& request) { return CompleteImport(request); });
   }

@@ -1,0 +1,148 @@
+// Pause, resume, cancel: what the signer decided about a plan, carried out here, and made up for after an interruption.
+#include <algorithm>
+#include <set>
+
+#include "server/rollouts/rollout_service.h"
+
+namespace fleetseal::server {
+namespace {
+
+// Why a device has no cancel order now and may have one later: a person resumes it.
+bool IsForNow(ErrorCode code) { return code == ErrorCode::kDeviceSuspended || code == ErrorCode::kDeviceQuarantined; }
+
+// A step that is no more possible (the rollout has ended, was cancelled) or a plan that another server took.
+Status Tolerated(Status moved) {
+  if (moved) return moved;
+  const ErrorCode code = moved.error().code;
+  if (code == ErrorCode::kConflict || code == ErrorCode::kNotFound) return {};
+  return moved;
+}
+
+}  // namespace
+
+Status RolloutService::Paused(const PlanId& plan) {
+  // First what is in memory: what is being downloaded ends, whatever the database does.
+  core_.devices.SetPaused(plan, true);
+  return Tolerated(core_.rollouts.Move(plan, RolloutState::kPaused));
+}
+
+Status RolloutService::Resumed(const PlanId& plan) {
+  const auto rollout = core_.rollouts.Find(plan);
+  if (!rollout) return Tolerated(tl::unexpected(rollout.error()));
+  if (rollout->state != RolloutState::kPaused) return {};
+  TRY_ASSIGN(const auto ordered, core_.rollouts.OrderedDevices(plan));
+  TRY(Tolerated(core_.rollouts.Move(plan, ordered.empty() ? RolloutState::kPlanned : RolloutState::kRunning)));
+  core_.devices.SetPaused(plan, false);
+  return Settle(plan);
+}
+
+Status RolloutService::Cancel(const PlanId& plan) {
+  core_.devices.CancelPendingIf([&](const OfferSet& set) { return set.plan_id == plan; });
+  const auto rollout = core_.rollouts.Find(plan);
+  if (!rollout) return Tolerated(tl::unexpected(rollout.error()));
+  if (rollout->state == RolloutState::kCancelled) return {};
+  TRY(core_.rollouts.Move(plan, RolloutState::kCancelling));
+  return OrderCancels(plan);
+}
+
+Status RolloutService::Cancelled(const PlanId& plan) { return Cancel(plan); }
+
+Status RolloutService::Withdrawn(const Sha256& manifest) {
+  core_.devices.CancelPendingIf([&](const OfferSet& set) { return set.manifest_sha256 == manifest; });
+  TRY(Tolerated(core_.updates.Move(manifest, UpdateState::kWithdrawn)));
+  TRY_ASSIGN(const auto plans, core_.rollouts.RolloutsOf(manifest));
+  for (const PlanId& plan : plans) {
+    TRY_ASSIGN(const StoredRollout rollout, core_.rollouts.Find(plan));
+    if (rollout.state != RolloutState::kFinished) TRY(Cancel(plan));
+  }
+  return {};
+}
+
+// Stored before it can be offered; a device that can never have one (revoked, enrolled anew, a later order) is done.
+Status RolloutService::TakeCancel(const PlanId& plan, const api::signing::OrderResult& result,
+                                  const StoredOrder& order) {
+  if (result.order) {
+    TRY_ASSIGN(PendingOrder pending, PendingFromOrder(plan, *result.order));
+    TRY(core_.rollouts.SetCancel(plan, result.device_id, pending.order_id, *result.order));
+    const bool is_new = order.cancel_id != pending.order_id;
+    DeviceEvent event{.device_id = result.device_id,
+                      .time = core_.clock.Now(),
+                      .event = "cancel-ordered",
+                      .actor = "server",
+                      .origin = "",
+                      .plan_id = plan,
+                      .manifest_sha256 = pending.set->manifest_sha256};
+    core_.devices.SetPending(result.device_id, std::move(pending));
+    return is_new ? core_.device_store.AppendEvents({event}) : Status();
+  }
+  const ErrorCode code = result.error ? result.error->code : ErrorCode::kInternal;
+  if (IsForNow(code)) return {};
+  return core_.rollouts.SetOrderState(plan, result.device_id, OrderState::kCancelled, std::string(ErrorCodeName(code)));
+}
+
+Status RolloutService::OrderCancels(const PlanId& plan) {
+  std::string cursor;
+  while (true) {
+    TRY_ASSIGN(const OrderPage page, core_.rollouts.OpenOrders(plan, cursor, api::signing::kOrderDevicesMax));
+    std::vector<DeviceId> devices;
+    for (const StoredOrder& order : page.orders) devices.push_back(order.device_id);
+    if (!devices.empty()) {
+      TRY_ASSIGN(const auto answer,
+                 core_.signer.With([&](SignerPool::Client& client) { return client.CancelOrders(plan, devices); }));
+      if (answer.orders.size() != devices.size())
+        return Fail(ErrorCode::kProtocolError, "the signer answered another number");
+      for (size_t i = 0; i < devices.size(); ++i) TRY(TakeCancel(plan, answer.orders[i], page.orders[i]));
+    }
+    if (!page.cursor) break;
+    cursor = *page.cursor;
+  }
+  return Settle(plan);
+}
+
+Status RolloutService::Settle(const PlanId& plan) {
+  TRY_ASSIGN(const StoredRollout rollout, core_.rollouts.Find(plan));
+  const bool is_cancelling = rollout.state == RolloutState::kCancelling;
+  if (!is_cancelling && rollout.state != RolloutState::kRunning && rollout.state != RolloutState::kPaused) return {};
+  TRY_ASSIGN(const OrderCounts counts, core_.rollouts.Count(plan));
+  if (!counts.is_done()) return {};
+  return Tolerated(core_.rollouts.Move(plan, is_cancelling ? RolloutState::kCancelled : RolloutState::kFinished));
+}
+
+Status RolloutService::SyncPlans() {
+  std::optional<std::string> cursor;
+  do {
+    TRY_ASSIGN(const auto page, core_.signer.With([&](SignerPool::Client& client) { return client.Plans(cursor); }));
+    for (const api::signing::PlanRow& row : page.plans) TRY(SyncPlan(row));
+    cursor = page.cursor;
+  } while (cursor);
+  const auto documents = core_.documents.Get();
+  for (const Sha256& manifest : documents->status_payload.withdrawn) {
+    const auto update = core_.updates.Find(manifest);
+    if (update && update->state != UpdateState::kWithdrawn) TRY(Withdrawn(manifest));
+  }
+  return {};
+}
+
+Status RolloutService::SyncPlan(const api::signing::PlanRow& row) {
+  const auto rollout = core_.rollouts.Find(row.id);
+  if (!rollout) return Tolerated(tl::unexpected(rollout.error()));
+  const bool is_open = rollout->state == RolloutState::kPlanned || rollout->state == RolloutState::kRunning;
+  const bool is_cancelled = rollout->state == RolloutState::kCancelling || rollout->state == RolloutState::kCancelled;
+  switch (row.state) {
+    case api::signing::PlanState::kActive:
+      return Resumed(row.id);
+    case api::signing::PlanState::kPaused:
+      return is_open ? Paused(row.id) : Status();
+    case api::signing::PlanState::kCancelled:
+      return is_cancelled ? Status() : Cancel(row.id);
+  }
+  return {};
+}
+
+Status RolloutService::ResumeCancels() {
+  TRY_ASSIGN(const auto plans, core_.rollouts.RolloutsIn(RolloutState::kCancelling));
+  for (const PlanId& plan : plans) TRY(OrderCancels(plan));
+  return {};
+}
+
+}  // namespace fleetseal::server
