@@ -70,6 +70,32 @@ Status AuditVerify(Context& context, const AuditVerifyOptions& options) {
   return {};
 }
 
+Status AuditEvents(Context& context, const AuditEventsOptions& options) {
+  TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
+  std::vector<std::pair<std::string, std::string>> query = {{"limit", std::to_string(options.limit)}};
+  const std::pair<const char*, const std::string*> texts[] = {{"device", &options.device}, {"update", &options.update},
+                                                              {"hash", &options.hash},     {"actor", &options.actor},
+                                                              {"origin", &options.origin}, {"event", &options.event}};
+  for (const auto& [name, value] : texts) {
+    if (!value->empty()) query.emplace_back(name, *value);
+  }
+  if (options.since > 0) query.emplace_back("since", std::to_string(options.since));
+  if (options.until > 0) query.emplace_back("until", std::to_string(options.until));
+  TRY_ASSIGN(const auto answer, client->Get("/admin/v1/events", query));
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& event : ArrayOr(answer, "events")) {
+    std::string what = TextOr(event, "event", "");
+    for (const char* name : {"outcome", "code"}) {
+      const std::string value = TextOr(event, name, "");
+      if (!value.empty()) what.append(" ").append(value);
+    }
+    rows.push_back({FormatTime({IntegerOr(event, "time", 0)}), TextOr(event, "deviceId", ""), what,
+                    TextOr(event, "update", "-"), TextOr(event, "actor", "-"), TextOr(event, "origin", "-")});
+  }
+  Answer(context, answer, FormatTable({"TIME", "DEVICE", "EVENT", "UPDATE", "ACTOR", "ORIGIN"}, rows));
+  return {};
+}
+
 Status AuditQuery(Context& context, int64_t from, int64_t limit, const std::string& type) {
   TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
   TRY_ASSIGN(const auto answer,

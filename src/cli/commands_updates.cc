@@ -15,6 +15,10 @@ struct DecideOptions {
   std::string request;
   std::string reason;
 };
+struct ReasonOptions {
+  std::string subject;
+  std::string reason;
+};
 struct WatchOptions {
   std::string plan;
   int64_t timeout_seconds = 3600;
@@ -66,6 +70,16 @@ void AddUpdate(CLI::App& app, Commands& commands) {
                                 });
     AddSubmitOptions(*verb, options->submit);
     verb->add_option("--timeout", options->timeout_seconds, "seconds to wait for approvals")->capture_default_str();
+  }
+  {
+    auto [verb, options] = AddVerb<ReasonOptions>(*noun, commands, "withdraw",
+                                                  "take a signed update back: no device installs it from now on",
+                                                  "fleetseal update withdraw acme/pump@1.2.0 --reason 'bricks pumps'",
+                                                  [](Context& context, const ReasonOptions& chosen) {
+                                                    return UpdateWithdraw(context, chosen.subject, chosen.reason);
+                                                  });
+    verb->add_option("update", options->subject, "vendor/name@version or id")->required();
+    verb->add_option("--reason", options->reason, "why, for the record")->required();
   }
   AddVerb<Nothing>(*noun, commands, "list", "all updates", "fleetseal update list",
                    [](Context& context, const Nothing&) { return UpdateList(context); });
@@ -133,6 +147,26 @@ void AddRollout(CLI::App& app, Commands& commands) {
         [](Context& context, const std::string& plan) { return RolloutStart(context, plan); });
     verb->add_option("plan", *options, "plan id")->required();
   }
+  using manifest::RevocationAction;
+  struct Control {
+    const char* name;
+    const char* description;
+    RevocationAction action;
+  };
+  for (const Control& control :
+       {Control{"pause", "offer nothing more and end the downloads; what a device has stays",
+                RevocationAction::kSuspend},
+        Control{"resume", "go on with a paused rollout", RevocationAction::kResume},
+        Control{"cancel", "void the orders of all devices that have not installed", RevocationAction::kCancel}}) {
+    auto [verb, options] = AddVerb<ReasonOptions>(
+        *noun, commands, control.name, control.description,
+        std::string("fleetseal rollout ") + control.name + " plan-… --reason 'looking into a report'",
+        [action = control.action](Context& context, const ReasonOptions& chosen) {
+          return RolloutControl(context, chosen.subject, action, chosen.reason);
+        });
+    verb->add_option("plan", options->subject, "plan id")->required();
+    verb->add_option("--reason", options->reason, "why, for the record")->required();
+  }
   {
     auto [verb, options] =
         AddVerb<WatchOptions>(*noun, commands, "watch", "follow until every device has ended",
@@ -181,6 +215,21 @@ void AddAuditCommands(CLI::App& app, Commands& commands) {
     verb->add_option("--from", options->from, "first index")->capture_default_str();
     verb->add_option("--limit", options->limit, "how many records to read")->capture_default_str();
     verb->add_option("--type", options->type, "only records of this type");
+  }
+  {
+    auto [verb, options] = AddVerb<AuditEventsOptions>(
+        *noun, commands, "events", "who deployed, downloaded and installed what, from where and when, newest first",
+        "fleetseal audit events --device pump-17 --update acme/pump@1.2.0",
+        [](Context& context, const AuditEventsOptions& chosen) { return AuditEvents(context, chosen); });
+    verb->add_option("--device", options->device, "device id");
+    verb->add_option("--update", options->update, "vendor/name@version");
+    verb->add_option("--hash", options->hash, "the update's id");
+    verb->add_option("--actor", options->actor, "person or device id");
+    verb->add_option("--origin", options->origin, "address the actor came from");
+    verb->add_option("--event", options->event, "ordered, offered, download-started, download-finished, receipt, …");
+    verb->add_option("--since", options->since, "seconds since 1970");
+    verb->add_option("--until", options->until, "seconds since 1970");
+    verb->add_option("--limit", options->limit, "how many, at most 1000")->capture_default_str();
   }
   auto [verb, options] =
       AddVerb<VerifyOptions>(app, commands, "verify", "judge documents offline with the code of the devices",

@@ -130,21 +130,9 @@ Status DeviceTimeline(Context& context, const std::string& id) {
 Status DeviceRevocation(Context& context, const std::string& id, const std::string& action, const std::string& reason) {
   TRY(Argument("id", DeviceId::Parse(id)));
   TRY_ASSIGN(auto client, AdminClient::OpenAs(context, manifest::PersonRole::kOperator));
-  manifest::Revocation revocation;
-  revocation.revocation_id = NewIdOf<RequestId>(context, "revocation");
-  revocation.kind = manifest::RevocationKind::kDevice;
-  revocation.subject = id;
-  TRY_ASSIGN(revocation.action, manifest::RevocationActionFromName(action));
-  revocation.reason = reason;
-  revocation.person = client->identity().id();
-  revocation.nonce = NewNonce(context);
-  revocation.issued = context.clock.Now();
-  TRY_ASSIGN(auto compact, client->identity().SignDocument(manifest::kTypRevocation, revocation.Build()));
-  codec::Json body = codec::Json::MakeObject();
-  body.Set("revocation", std::move(compact));
-  TRY_ASSIGN(const auto answer, client->Post("/admin/v1/revocations", body));
-  Answer(context, answer, id + ": " + action + " is recorded and in force");
-  return {};
+  TRY_ASSIGN(const auto parsed, manifest::RevocationActionFromName(action));
+  return SendRevocation(context, *client, manifest::RevocationKind::kDevice, id, parsed, reason,
+                        id + ": " + action + " is recorded and in force");
 }
 
 Status GroupCreate(Context& context, const std::string& name, const std::string& description,

@@ -1,5 +1,7 @@
 #include "cli/documents.h"
 
+#include "manifest/typ.h"
+
 #include <fcntl.h>
 
 #include <array>
@@ -15,6 +17,25 @@ Bytes NewNonce(Context& context) {
   Bytes nonce(manifest::kNonceBytes);
   context.random.Fill(nonce);
   return nonce;
+}
+
+Status SendRevocation(Context& context, AdminClient& client, manifest::RevocationKind kind, const std::string& subject,
+                      manifest::RevocationAction action, const std::string& reason, const std::string& done) {
+  manifest::Revocation revocation;
+  revocation.revocation_id = NewIdOf<RequestId>(context, "revocation");
+  revocation.kind = kind;
+  revocation.subject = subject;
+  revocation.action = action;
+  revocation.reason = reason;
+  revocation.person = client.identity().id();
+  revocation.nonce = NewNonce(context);
+  revocation.issued = context.clock.Now();
+  TRY_ASSIGN(auto compact, client.identity().SignDocument(manifest::kTypRevocation, revocation.Build()));
+  codec::Json body = codec::Json::MakeObject();
+  body.Set("revocation", std::move(compact));
+  TRY_ASSIGN(const auto answer, client.Post("/admin/v1/revocations", body));
+  Answer(context, answer, done);
+  return {};
 }
 
 std::string ToBase64Url(const Sha256& digest) { return codec::EncodeBase64Url(digest.view()); }

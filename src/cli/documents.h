@@ -7,7 +7,9 @@
 #include <string_view>
 
 #include "base/bytes.h"
+#include "cli/admin_client.h"
 #include "cli/context.h"
+#include "manifest/person_documents.h"
 
 namespace fleetseal::cli {
 
@@ -18,6 +20,9 @@ template <typename T>
 T NewIdOf(Context& context, std::string_view prefix) {
   return *T::Parse(sys::NewId(context.random, prefix));
 }
+// Signs what takes something back, or lets it on again, as the client's person, and sends it. `done` is what is said.
+Status SendRevocation(Context& context, AdminClient& client, manifest::RevocationKind kind, const std::string& subject,
+                      manifest::RevocationAction action, const std::string& reason, const std::string& done);
 std::string ToBase64Url(const Sha256& digest);
 // SHA-256 and size of a file, read in pieces, with a progress line.
 struct HashedFile {

@@ -33,7 +33,7 @@ std::string CountsText(const codec::Json& rollout) {
   const codec::Json* counts = rollout.Find("counts");
   if (counts == nullptr) return {};
   std::string text;
-  for (const char* name : {"waiting", "offered", "installed", "refused", "failed"}) {
+  for (const char* name : {"waiting", "offered", "installed", "refused", "failed", "cancelled"}) {
     text += (text.empty() ? "" : ", ") + std::to_string(IntegerOr(*counts, name, 0)) + " " + name;
   }
   return text;
@@ -95,6 +95,22 @@ Status RolloutStart(Context& context, const std::string& plan_id) {
   return {};
 }
 
+Status RolloutControl(Context& context, const std::string& plan_id, manifest::RevocationAction action,
+                      const std::string& reason) {
+  TRY(Argument("plan", PlanId::Parse(plan_id)));
+  TRY_ASSIGN(auto client, AdminClient::OpenAs(context, manifest::PersonRole::kOperator));
+  std::string done = plan_id +
+                     " is paused: nothing of it is offered, and downloads have ended where they are\nnext: `fleetseal "
+                     "rollout resume " +
+                     plan_id + "` or `fleetseal rollout cancel " + plan_id + "`";
+  if (action == manifest::RevocationAction::kResume) done = plan_id + " goes on where it was";
+  if (action == manifest::RevocationAction::kCancel)
+    done = plan_id +
+           " is cancelled: each device with an order gets one that voids it\nnext: `fleetseal rollout watch " +
+           plan_id + "`";
+  return SendRevocation(context, *client, manifest::RevocationKind::kPlan, plan_id, action, reason, done);
+}
+
 Status RolloutWatch(Context& context, const std::string& plan_id, int64_t timeout_seconds) {
   TRY(Argument("plan", PlanId::Parse(plan_id)));
   TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
@@ -102,7 +118,7 @@ Status RolloutWatch(Context& context, const std::string& plan_id, int64_t timeou
   std::string told;
   while (true) {
     TRY_ASSIGN(const auto rollout, client->Get("/admin/v1/rollouts/" + plan_id));
-    const std::string now = CountsText(rollout);
+    const std::string now = TextOr(rollout, "state", "") + ": " + CountsText(rollout);
     if (now != told && !context.is_json) Note(context, now);
     told = now;
     const codec::Json* counts = rollout.Find("counts");
@@ -110,7 +126,8 @@ Status RolloutWatch(Context& context, const std::string& plan_id, int64_t timeou
         counts != nullptr && IntegerOr(*counts, "waiting", 1) == 0 && IntegerOr(*counts, "offered", 1) == 0;
     if (has_ended) {
       Answer(context, rollout, DevicesText(rollout));
-      if (IntegerOr(*counts, "refused", 0) == 0 && IntegerOr(*counts, "failed", 0) == 0) return {};
+      if (IntegerOr(*counts, "refused", 0) + IntegerOr(*counts, "failed", 0) + IntegerOr(*counts, "cancelled", 0) == 0)
+        return {};
       return Fail(ErrorCode::kHandlerFailed, "not every device installed the update: " + now);
     }
     if (context.clock.MonotonicMs() > deadline)
@@ -137,7 +154,7 @@ Status RolloutShow(Context& context, const std::string& plan_id) {
   TRY(Argument("plan", PlanId::Parse(plan_id)));
   TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
   TRY_ASSIGN(const auto rollout, client->Get("/admin/v1/rollouts/" + plan_id));
-  Answer(context, rollout, CountsText(rollout) + "\n" + DevicesText(rollout));
+  Answer(context, rollout, TextOr(rollout, "state", "") + ": " + CountsText(rollout) + "\n" + DevicesText(rollout));
   return {};
 }
 

@@ -1,4 +1,4 @@
-// Verbs of rollouts: plan, start, watch, list, show.
+// Verbs of rollouts: plan, start, pause, resume, cancel, watch, list, show.
 //
 // Source: trust model section 2 (the director orders only inside a plan that an operator signed). One thread.
 #pragma once
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/admin_client.h"
+#include "manifest/person_documents.h"
 
 namespace fleetseal::cli {
 
@@ -21,7 +22,10 @@ struct RolloutPlanOptions {
 };
 Status RolloutPlan(Context& context, const RolloutPlanOptions& options);
 Status RolloutStart(Context& context, const std::string& plan_id);
-// Until every device has ended, or the time is over (TimedOut). Refused if a device refused or failed.
+// `action` is suspend (pause), resume or cancel.
+Status RolloutControl(Context& context, const std::string& plan_id, manifest::RevocationAction action,
+                      const std::string& reason);
+// Until every device has ended, or the time is over (TimedOut). Refused if a device refused, failed or was cancelled.
 Status RolloutWatch(Context& context, const std::string& plan_id, int64_t timeout_seconds);
 Status RolloutList(Context& context);
 Status RolloutShow(Context& context, const std::string& plan_id);

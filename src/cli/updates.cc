@@ -277,6 +277,17 @@ Status UpdatePublish(Context& context, const UpdateSubmitOptions& options, int64
   return UpdateImport(context, import);
 }
 
+Status UpdateWithdraw(Context& context, const std::string& update, const std::string& reason) {
+  TRY_ASSIGN(auto client, AdminClient::OpenAs(context, manifest::PersonRole::kPublisher));
+  TRY_ASSIGN(const auto row, FindUpdate(*client, update));
+  TRY_ASSIGN(const auto id, TextOf(row, "id"));
+  TRY_ASSIGN(const Sha256 manifest, codec::DecodeHexSha256(id));
+  return SendRevocation(context, *client, manifest::RevocationKind::kManifest, ToBase64Url(manifest),
+                        manifest::RevocationAction::kWithdraw, reason,
+                        TextOr(row, "product", "") + "@" + TextOr(row, "version", "") +
+                            " is withdrawn: devices refuse it, and its rollouts are cancelled");
+}
+
 Status UpdateList(Context& context) {
   TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
   TRY_ASSIGN(auto updates, client->List("/admin/v1/updates", "updates"));

@@ -35,6 +35,7 @@ struct UpdateImportOptions {
 Status UpdateImport(Context& context, const UpdateImportOptions& options);
 // submit, wait for the signature, import.
 Status UpdatePublish(Context& context, const UpdateSubmitOptions& options, int64_t timeout_seconds);
+Status UpdateWithdraw(Context& context, const std::string& update, const std::string& reason);
 Status UpdateList(Context& context);
 struct UpdateShowOptions {
   std::string update;

@@ -26,6 +26,19 @@ struct AuditVerifyOptions {
 };
 // Recomputes every tile and the root from the entries and checks the signed checkpoint.
 Status AuditVerify(Context& context, const AuditVerifyOptions& options);
+// What happened to devices: who deployed, downloaded and installed what, from where, when. Empty: any.
+struct AuditEventsOptions {
+  std::string device;
+  std::string update;  // vendor/name@version
+  std::string hash;    // of the manifest, hex: the update's id
+  std::string actor;
+  std::string origin;
+  std::string event;
+  int64_t since = 0;  // seconds since 1970
+  int64_t until = 0;  // 0: now
+  int64_t limit = 100;
+};
+Status AuditEvents(Context& context, const AuditEventsOptions& options);
 Status AuditQuery(Context& context, int64_t from, int64_t limit, const std::string& type);
 
 }  // namespace fleetseal::cli
