@@ -62,7 +62,8 @@ class Services:
             return process, ready.readline()
 
     def start(self, *names, environment=None):
-        for name in names or USERS:
+        """Those named, or all that do not run."""
+        for name in names or [name for name in USERS if name not in self.running]:
             process, line = self.spawn(name, environment=environment)
             assert line, f"{name} did not start: " + self.log_text(name)[-2000:]
             self.running[name] = process

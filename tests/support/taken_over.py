@@ -156,8 +156,11 @@ class TakenOverServer:
 
     def rows(self, statement, *values):
         """Reads the signer's database, as root."""
-        with sqlite3.connect(f"file:{self.signer_db}?mode=ro", uri=True, timeout=30) as database:
+        database = sqlite3.connect(f"file:{self.signer_db}?mode=ro", uri=True, timeout=30)
+        try:
             return database.execute(statement, values).fetchall()
+        finally:
+            database.close()
 
     def log_size(self):
         with open(os.path.join(self.org, "log", "checkpoint")) as file:
