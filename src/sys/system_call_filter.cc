@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -73,6 +74,12 @@ constexpr int kPrctls[] = {PR_SET_NAME,         PR_GET_NAME,    PR_GET_DUMPABLE,
 constexpr uint64_t kNamespaces = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |
                                  CLONE_NEWNET | CLONE_NEWCGROUP | 0x80U /* CLONE_NEWTIME */;
 
+// The argument of that number is `value`; its bits of `mask` are `value`.
+scmp_arg_cmp Equals(unsigned argument, uint64_t value) { return {argument, SCMP_CMP_EQ, value, 0}; }
+scmp_arg_cmp Bits(unsigned argument, uint64_t mask, uint64_t value) {
+  return {argument, SCMP_CMP_MASKED_EQ, mask, value};
+}
+
 class Filter {
  public:
   Filter() : context_(seccomp_init(SCMP_ACT_ERRNO(EPERM)), seccomp_release) {
@@ -121,26 +128,28 @@ class Filter {
 
 void AllowSockets(Filter& filter, const SandboxPolicy& policy) {
   filter.AllowAll(kSockets);
-  filter.Allow("socket", {SCMP_A0_32(SCMP_CMP_EQ, AF_UNIX)});
-  filter.Allow("socketpair", {SCMP_A0_32(SCMP_CMP_EQ, AF_UNIX)});
+  filter.Allow("socket", {Equals(0, AF_UNIX)});
+  filter.Allow("socketpair", {Equals(0, AF_UNIX)});
   if (!policy.has_internet) return;
-  filter.Allow("socket", {SCMP_A0_32(SCMP_CMP_EQ, AF_INET)});
-  filter.Allow("socket", {SCMP_A0_32(SCMP_CMP_EQ, AF_INET6)});
+  filter.Allow("socket", {Equals(0, AF_INET)});
+  filter.Allow("socket", {Equals(0, AF_INET6)});
   // Routes, protocol 0: the resolver asks which kinds of address this machine has.
-  filter.Allow("socket", {SCMP_A0_32(SCMP_CMP_EQ, AF_NETLINK), SCMP_A2_32(SCMP_CMP_EQ, 0)});
+  filter.Allow("socket", {Equals(0, AF_NETLINK), Equals(2, 0)});
 }
 
 // No page is ever writable and executable, and none becomes executable later; threads, but no processes.
 void AllowWithinOneProgram(Filter& filter) {
   for (const char* name : {"mmap", "mmap2"}) {
-    filter.Allow(name, {SCMP_A2_32(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)});
-    filter.Allow(name, {SCMP_A2_32(SCMP_CMP_MASKED_EQ, PROT_EXEC | PROT_WRITE, PROT_EXEC)});
+    filter.Allow(name, {Bits(2, PROT_EXEC, 0)});
+    filter.Allow(name, {Bits(2, PROT_EXEC | PROT_WRITE, PROT_EXEC)});
   }
-  filter.Allow("mprotect", {SCMP_A2_32(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)});
-  filter.Allow("clone", {SCMP_A0(SCMP_CMP_MASKED_EQ, kNamespaces | CLONE_THREAD, CLONE_THREAD)});
-  filter.Allow("prlimit64", {SCMP_A2_64(SCMP_CMP_EQ, 0)});
-  for (const unsigned long request : kIoctls) filter.Allow("ioctl", {SCMP_A1_32(SCMP_CMP_EQ, request & 0xffffffffU)});
-  for (const int option : kPrctls) filter.Allow("prctl", {SCMP_A0_32(SCMP_CMP_EQ, static_cast<uint32_t>(option))});
+  filter.Allow("mprotect", {Bits(2, PROT_EXEC, 0)});
+  filter.Allow("clone", {Bits(0, kNamespaces | CLONE_THREAD, CLONE_THREAD)});
+  filter.Allow("prlimit64", {Equals(2, 0)});
+  // Itself only, as abort() and tests do.
+  filter.Allow("kill", {Equals(0, static_cast<uint64_t>(getpid()))});
+  for (const unsigned long request : kIoctls) filter.Allow("ioctl", {Equals(1, request & 0xffffffffU)});
+  for (const int option : kPrctls) filter.Allow("prctl", {Equals(0, static_cast<uint32_t>(option))});
 }
 
 bool HasSeccomp() {
@@ -160,7 +169,7 @@ Result<bool> EnterSystemCallFilter(const SandboxPolicy& policy) {
   AllowSockets(filter, policy);
   if (policy.is_executing) {
     filter.AllowAll(kPrograms);
-    filter.Allow("clone", {SCMP_A0(SCMP_CMP_MASKED_EQ, kNamespaces, 0)});
+    filter.Allow("clone", {Bits(0, kNamespaces, 0)});
   } else {
     AllowWithinOneProgram(filter);
   }
