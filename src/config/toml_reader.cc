@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "sys/file.h"
+#include "sys/permissions.h"
 
 namespace fleetseal::config {
 namespace {
@@ -70,6 +71,8 @@ TomlReader TomlFile::root() { return TomlReader(impl_.get(), &impl_->table, "");
 
 Result<std::unique_ptr<TomlFile>> TomlFile::Load(const std::string& path) {
   TRY_ASSIGN(const std::string text, sys::ReadTextFile(path, kConfigBytesMax));
+  // Whoever can write it decides whom the program believes.
+  TRY(sys::RequireOwn(path, sys::Reach::kNobodyElseWrites));
   return Parse(text, path);
 }
 

@@ -149,8 +149,10 @@ Result<std::unique_ptr<Database>> Database::Open(const Options& options) {
   TRY_ASSIGN(Target target, ParseUrl(options.url));
   if (options.sessions < 1 || options.sessions > kSessionsMax)
     return Fail(ErrorCode::kInvalidArgument, "1 to 256 database sessions");
+  // A PostgreSQL URL may hold a password.
+  const std::string name = target.engine == Engine::kSqlite ? " " + target.text : "";
   auto database = std::make_unique<PooledDatabase>(std::move(target), options.sessions);
-  TRY_CONTEXT(database->OpenFirst(), "opening the database");
+  TRY_CONTEXT(database->OpenFirst(), "opening the database" + name);
   return std::unique_ptr<Database>(std::move(database));
 }
 

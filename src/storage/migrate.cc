@@ -34,7 +34,10 @@ Status CheckApplied(const Rows& applied, std::string_view module, std::span<cons
   for (const Row& row : applied) {
     const int64_t number = row.Integer(0);
     if (number != expected) return corrupt(expected, "is missing in the database");
-    if (number > static_cast<int64_t>(migrations.size())) return corrupt(number, "is not known to this program");
+    if (number > static_cast<int64_t>(migrations.size())) {
+      return Fail(ErrorCode::kFormatVersionUnknown,
+                  fmt::format("the database was written by a newer program (migration {} of {})", number, module));
+    }
     const Migration& migration = migrations[static_cast<size_t>(number - 1)];
     if (row.Text(1) != migration.name || row.Text(2) != ChecksumOf(migration))
       return corrupt(number, "was changed after it was applied");

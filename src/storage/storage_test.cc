@@ -381,7 +381,7 @@ TEST_P(MigrateContract, AppliesOnceAndForward) {
 
 TEST_P(MigrateContract, ChangedMissingOrUnknownMigrationsAreCorrupt) {
   ASSERT_TRUE(Migrate(*database_, "m", migrations_));
-  EXPECT_EQ(CodeOf(Migrate(*database_, "m", std::span(migrations_).first(1))), ErrorCode::kCorrupt);
+  EXPECT_EQ(CodeOf(Migrate(*database_, "m", std::span(migrations_).first(1))), ErrorCode::kFormatVersionUnknown);
   auto changed = migrations_;
   changed[0].statements[0] += " ";
   EXPECT_EQ(CodeOf(Migrate(*database_, "m", changed)), ErrorCode::kCorrupt);

@@ -10,6 +10,7 @@
 #include "crypto/random.h"
 #include "jose/jwk.h"
 #include "sys/file.h"
+#include "sys/permissions.h"
 
 namespace fleetseal::signer {
 namespace {
@@ -134,6 +135,9 @@ Result<std::unique_ptr<Keystore>> Keystore::Create(const std::string& folder, st
 }
 
 Result<std::unique_ptr<Keystore>> Keystore::Open(const std::string& folder, std::string_view passphrase) {
+  // Its database and lock are beside the keys.
+  TRY(sys::RequireOwn(sys::ParentDirectory(folder), sys::Reach::kNobodyElse));
+  TRY(sys::RequireOwn(folder, sys::Reach::kNobodyElseWrites));
   TRY_ASSIGN(const std::string text, sys::ReadTextFile(sys::JoinPath(folder, kSaltFile), kFileBytesMax));
   TRY_ASSIGN_CONTEXT(const Json json, codec::ParseJson(text), kSaltFile);
   codec::ObjectReader reader(json, "keystore");
