@@ -178,6 +178,8 @@ TEST(Packages, ExpiredOneSignsNothing) {
   const auto submitted = world.Submitted("1.0.0");
   (void)Must(world.ApproveBy(submitted, "bob"));
   EXPECT_REFUSED_UNCHANGED(world, world.ApproveBy(submitted, "carol"), kPackageExpired);
+  // Devices take their time from a status: none carries that of a clock that is far ahead.
+  EXPECT_REFUSED_UNCHANGED(world, MakeStatus(world.core(), {}), kPackageExpired);
 }
 
 TEST(Ceremony, RefusesADirectoryInUse) {

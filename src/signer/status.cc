@@ -45,6 +45,8 @@ Result<std::string> MakeStatus(Core& core, const std::optional<Bytes>& nonce) {
     if (cached && cached->issued <= now && now.value - cached->issued.value < kCacheSeconds) return cached->compact;
   }
   TRY_ASSIGN(const auto trust, core.Trust());
+  // Devices take their time from this document: a clock that is years ahead must not become theirs.
+  if (const auto fresh = trust::JudgePackageFresh(*trust, now); !fresh) return Fail(fresh.error());
   manifest::StatusDocument status;
   status.epoch = trust->root_package().director_epoch;
   status.issued = now;

@@ -65,7 +65,7 @@ Result<api::signing::OrdersAnswer> MakeOrders(Core& core, const PlanId& plan, co
 Result<api::signing::OrdersAnswer> CancelOrders(Core& core, const PlanId& plan, const std::vector<DeviceId>& devices);
 // plans.cc. Pages of at most kPlansPageMax.
 Result<api::signing::PlansAnswer> ListPlans(Core& core, const std::string& cursor);
-// status.cc.
+// status.cc. PackageExpired.
 Result<std::string> MakeStatus(Core& core, const std::optional<Bytes>& nonce);
 // receipts.cc. By receipt: ReceiptInvalid, DeviceUnknown, DeviceRevoked, DeviceQuarantined, SignatureInvalid, and
 // parsing codes.
