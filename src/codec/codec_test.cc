@@ -68,6 +68,14 @@ TEST(Json, S1_17_RefusesEachKindOfLooseJson) {
   EXPECT_EQ(CodeOf(std::string(limits::kHttpBodyBytesMax + 1, ' ')), ErrorCode::kDocumentTooLarge);
 }
 
+TEST(Json, X6_RefusesATextOfMoreValuesThanItMayHave) {
+  EXPECT_TRUE(ParseJson("[1,[2],{\"a\":3}]", {.members_max = 6}));
+  EXPECT_EQ(ParseJson("[1,[2],{\"a\":3}]", {.members_max = 5}).error().code, ErrorCode::kLimitExceeded);
+  std::string many = "[0";
+  for (size_t i = 1; i < limits::kJsonMembersMax; ++i) many += ",0";
+  EXPECT_EQ(ParseJson("[" + many + "]]").error().code, ErrorCode::kLimitExceeded);
+}
+
 TEST(Json, KeepsOrderAndWritesCompactly) {
   const std::string text = R"({"b":[1,-2,9007199254740991],"a":{"x":"/\"\\\n","y":null},"c":true})";
   const auto parsed = ParseJson(text);

@@ -16,6 +16,7 @@
 #include "pki/est.h"
 #include "pki/issue.h"
 #include "sys/clock.h"
+#include "sys/faults.h"
 #include "sys/testing/temp_directory.h"
 
 namespace fleetseal::device {
@@ -200,6 +201,43 @@ TEST_F(DeviceTest, S1_5_PoisonedPartIsThrownAwayAndFetchedAnew) {
   ASSERT_TRUE(sys::WriteFileDurably(Work(".part"), AsBytes(std::string(1000, 'X')), 0600));
   EXPECT_TRUE(Connect(identity.get())->Fetch(Wanted(), directory_.File("work")));
   EXPECT_EQ(downloads_, 2);
+}
+
+TEST_F(DeviceTest, WithoutTheTimeOnlyPackagesAndStatusAreAskedFor) {
+  Start();
+  ConnectOptions options;
+  options.server_url = "https://127.0.0.1:" + std::to_string(server_->port());
+  options.server_ca_pem = server_ca_.certificate.ToPem();
+  options.is_to_learn_time = true;
+  const auto client = Must(DeviceClient::Create(options));
+  api::device::CheckInRequest request;
+  request.device_id = DeviceId::Parse("dev-1").value();
+  EXPECT_EQ(client->CheckIn(request).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(client->SendReceipts({"a.b.c"}).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(client->Fetch(Wanted(), directory_.File("work")).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(client->Enrol(Bytes{1}, "dev-1", "x").error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(client->Reenrol(Bytes{1}).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(downloads_, 0);
+  // These go out, whatever this server answers.
+  const auto packages = client->Packages(1);
+  EXPECT_TRUE(packages || packages.error().code != ErrorCode::kInvalidArgument);
+  const auto status = client->StatusDocument(Bytes(16, 1));
+  EXPECT_TRUE(status || status.error().code != ErrorCode::kInvalidArgument);
+}
+
+TEST_F(DeviceTest, S1_5_FullDiskKeepsThePartAndSaysSo) {
+  Start();
+  const auto identity = Enrolled();
+  sys::FaultPlan plan{.fail_at = 3, .error = ENOSPC, .is_crash = false};
+  {
+    const sys::ScopedFaults faults(plan);
+    const auto fetched = Connect(identity.get())->Fetch(Wanted(), directory_.File("work"));
+    ASSERT_FALSE(fetched);
+    EXPECT_EQ(fetched.error().code, ErrorCode::kNoSpace) << fetched.error().ToString();
+  }
+  // With room again the download goes on, and ends with the right bytes.
+  const std::string path = Must(Connect(identity.get())->Fetch(Wanted(), directory_.File("work")));
+  EXPECT_TRUE(FileIs(path, Wanted().sealed_sha256, Wanted().sealed_size));
 }
 
 TEST_F(DeviceTest, S1_5_PoisonedCacheIsNotUsed) {

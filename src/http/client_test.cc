@@ -177,6 +177,35 @@ TEST_F(ClientTest, S4_30_AServerOfAnotherCaNameOrDateIsATlsFailure) {
   EXPECT_EQ(other_name.error().code, ErrorCode::kTlsFailed) << other_name.error().ToString();
 }
 
+TEST_F(ClientTest, DatesCanBeJudgedByASignedTimeOrNotAtAllAndNothingElseIsLeftOut) {
+  const Identity expired =
+      Issue(&SharedWorld().server_ca,
+            {.common_name = "server", .is_server = true, .begins_in_seconds = -7200, .ends_in_seconds = -3600});
+  const Identity rogue_ca = Issue(nullptr, {.common_name = "server CA", .is_ca = true});
+  const Identity rogue = Issue(&rogue_ca, {.common_name = "server", .is_server = true});
+  const Identity client_use = Issue(&SharedWorld().server_ca, {.common_name = "127.0.0.1"});
+  const auto outcome = [&](const Identity& server, CertificateDates dates, int64_t time) {
+    Start([&](ServerOptions& options) {
+      options.tls.certificate_chain_pem = server.certificate_pem;
+      options.tls.private_key_pem = server.key_pem;
+    });
+    ClientOptions options = ClientOptionsFor(*server_);
+    options.certificate_dates = dates;
+    options.certificate_time = {time};
+    const auto response = Ask(std::move(options));
+    return response ? ErrorCode::kInternal : response.error().code;
+  };
+  constexpr ErrorCode kGood = ErrorCode::kInternal;
+  const int64_t now = ::time(nullptr);
+  EXPECT_EQ(outcome(expired, CertificateDates::kNotJudged, 0), kGood);
+  EXPECT_EQ(outcome(expired, CertificateDates::kByClock, 0), ErrorCode::kTlsFailed);
+  EXPECT_EQ(outcome(expired, CertificateDates::kAtTime, now), ErrorCode::kTlsFailed);
+  EXPECT_EQ(outcome(rogue, CertificateDates::kNotJudged, 0), ErrorCode::kTlsFailed);
+  EXPECT_EQ(outcome(client_use, CertificateDates::kNotJudged, 0), ErrorCode::kTlsFailed);
+  EXPECT_EQ(outcome(SharedWorld().server, CertificateDates::kAtTime, now), kGood);
+  EXPECT_EQ(outcome(SharedWorld().server, CertificateDates::kAtTime, now - 400 * 86'400), ErrorCode::kTlsFailed);
+}
+
 TEST_F(ClientTest, ARefusedClientCertificateIsATlsFailure) {
   Start();
   ClientOptions options = ClientOptionsFor(*server_);

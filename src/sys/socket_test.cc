@@ -51,6 +51,29 @@ TEST(LocalChannel, RefusesMessagesPastTheLimitOnBothSides) {
   EXPECT_EQ(pair.first.ReceiveMessage(4).error().code, ErrorCode::kDocumentTooLarge);
 }
 
+TEST(LocalChannel, X6_ChannelsThatShareATurnHoldOneLargeMessageTogether) {
+  auto first = *LocalChannel::MakePair();
+  auto second = *LocalChannel::MakePair();
+  LargeMessageTurn turn;
+  first.second.ShareLargeMessages(&turn);
+  second.second.ShareLargeMessages(&turn);
+  const std::string large(kSmallMessageBytes + 1, 'x');
+  auto sender = std::async(std::launch::async, [&] { return first.first.SendMessage(large).has_value(); });
+  auto held = first.second.ReceiveMessage();
+  ASSERT_TRUE(held.has_value() && sender.get());
+  EXPECT_TRUE(held->turn.owns_lock());
+  ASSERT_TRUE(second.first.SendMessage("small").has_value());
+  EXPECT_FALSE(second.second.ReceiveMessage()->turn.owns_lock());
+  auto later = std::async(std::launch::async, [&] { return second.first.SendMessage(large).has_value(); });
+  auto waiting = std::async(std::launch::async, [&] { return second.second.ReceiveMessage(); });
+  EXPECT_FALSE(turn.try_lock());
+  held->turn.unlock();
+  const auto next = waiting.get();
+  ASSERT_TRUE(next.has_value() && later.get());
+  EXPECT_TRUE(next->turn.owns_lock());
+  EXPECT_TRUE(next->text == large);
+}
+
 TEST(LocalChannel, TellsAnOrderlyEndFromAHalfMessage) {
   auto orderly = *LocalChannel::MakePair();
   orderly.first.Shutdown();
