@@ -37,9 +37,9 @@ TEST(Maintenance, NamesADamagedDatabase) {
   const std::string path = folder.File("a.db");
   {
     const auto database = *Database::Open({.url = "sqlite:" + path});
-    ASSERT_TRUE(Migrate(
-        *database, "m",
-        std::vector<Migration>{{1, "t", {"CREATE TABLE t (a BIGINT PRIMARY KEY, b TEXT)", "CREATE INDEX i ON t (b)"}}}));
+    ASSERT_TRUE(Migrate(*database, "m",
+                        std::vector<Migration>{
+                            {1, "t", {"CREATE TABLE t (a BIGINT PRIMARY KEY, b TEXT)", "CREATE INDEX i ON t (b)"}}}));
     ASSERT_TRUE(database->WithTransaction([](Session& session) -> Status {
       for (int i = 0; i < 500; ++i)
         TRY(session.Execute("INSERT INTO t (a, b) VALUES (:a, :b)", {i, std::string(100, 'x')}));

@@ -154,7 +154,8 @@ def test_a_backup_comes_back_whole_and_halted_and_goes_on_by_a_signed_decision(l
         os.mkdir(old)
         subprocess.run(["cp", "-a", data + "/signer", data + "/log", old], check=True)
         running = Running(data)
-        third = lab.release("1.0.2", lab.path("three.bin", b"three" * 50_000))
+        for version in ("1.0.2", "1.0.3", "1.0.4"):
+            third = lab.release(version, lab.path("three.bin", version.encode() * 5_000))
         assert lab.watch(lab.roll_out(third, "dev-1")) == {"dev-1": "installed"}
         running.stop()
         for name in ("signer", "log"):
@@ -162,7 +163,7 @@ def test_a_backup_comes_back_whole_and_halted_and_goes_on_by_a_signed_decision(l
             subprocess.run(["cp", "-a", os.path.join(old, name), data], check=True)
         running = Running(data)
         assert not good("recover", "show", "--data", data)["isHalted"], "it cannot know yet"
-        fourth = lab.release("1.0.3", lab.path("four.bin", b"four" * 50_000))
+        fourth = lab.release("1.0.5", lab.path("four.bin", b"four" * 50_000))
         lab.roll_out(fourth, "dev-1")
         state = wait_for_halt(data)
         assert state["isRunning"] and [suspect["deviceId"] for suspect in state["suspects"]] == ["dev-1"]
