@@ -11,9 +11,10 @@ import threading
 from crash import IS_ROOT, copy_tree, scratch
 from documents import leaf_hash, tree_root
 from lab import BIN, Lab
-from services import Services, SOCKET_GROUP
+from services import Services
 
 STORES = ("signer", "log", "sealer")
+ALL_STORES = (*STORES, "server")
 
 
 def read_frame(peer):
@@ -156,8 +157,25 @@ class RecordedLab:
         for store in STORES:
             copy_tree(os.path.join(step.folder, store), os.path.join(self.org, store))
 
-    def device_cycle(self, name="dev-1"):
-        """One cycle of a real agent with a real installer; both end with it."""
+    def keep(self, name):
+        """A copy of everything, devices too, with nobody running."""
+        self.services.stop()
+        folder = os.path.join(self.folder, "kept-" + name)
+        os.mkdir(folder, 0o711)
+        for store in ALL_STORES:
+            copy_tree(os.path.join(self.org, store), os.path.join(folder, store))
+        copy_tree(os.path.join(self.lab.folder, "devices"), os.path.join(folder, "devices"))
+        self.services.start()
+        return folder
+
+    def go_back(self, folder):
+        self.services.kill()
+        for store in ALL_STORES:
+            copy_tree(os.path.join(folder, store), os.path.join(self.org, store))
+        copy_tree(os.path.join(folder, "devices"), os.path.join(self.lab.folder, "devices"))
+
+    def device_cycle(self, name="dev-1", environment=None):
+        """One cycle of a real agent with a real installer; both end with it. Returns how the agent ended."""
         paths = self.lab.device(name)
         user = {"user": 61005, "group": 61005} if IS_ROOT else {}
         agent = {"user": 61004, "group": 61004} if IS_ROOT else {}
@@ -168,8 +186,8 @@ class RecordedLab:
         with os.fdopen(read_end) as ready:
             assert ready.readline()
         try:
-            done = subprocess.run([os.path.join(BIN, "fleetseal-agent"), "--config", paths["config"], "--once"], capture_output=True, text=True, **agent)
-            assert done.returncode == 0, done.stdout + done.stderr
+            return subprocess.run([os.path.join(BIN, "fleetseal-agent"), "--config", paths["config"], "--once"], capture_output=True, text=True,
+                                  env=environment, **agent)
         finally:
             installer.terminate()
             installer.wait(30)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from crash import COUNT, FATAL, KILL_BEFORE, Matrix, Shim, copy_tree, scratch
+from crash import COUNT, FATAL, KILL_BEFORE, KILLED, Matrix, Shim, copy_tree, scratch
 from documents import World, b64u, jws_parts, sha256
 from installer import Installer, Refused, Release
 
@@ -84,7 +84,7 @@ class Device:
         except (Refused, EOFError, OSError, struct.error, StandsStill):
             pass
         self.shim.disarm() if mode not in FATAL else self.installer.process.terminate()  # its end writes too
-        return mode in FATAL and self.installer.process.wait(60) == -9
+        return mode in FATAL and self.installer.process.wait(60) in KILLED
 
     def bytes_of_active(self):
         slot = self.installer.active_slot()

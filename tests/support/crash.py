@@ -17,6 +17,8 @@ IS_FULL = os.environ.get("FLEETSEAL_SOAK") == "1"
 
 COUNT, KILL_BEFORE, KILL_AFTER, FAIL_ONCE, FAIL_FROM_THERE, HALF_THEN_KILL = range(6)
 FATAL = (KILL_BEFORE, KILL_AFTER, HALF_THEN_KILL)
+# How a process ends that the shim ended: by the signal, or without it where a sandbox forbids that.
+KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 
 
 def scratch(prefix):
@@ -83,46 +85,6 @@ class Shim:
     def close(self):
         self.map.close()
         self.file.close()
-
-
-class Program:
-    """One of our services, started alone, ready when the constructor returns."""
-
-    def __init__(self, name, config, log, user=None, environment=None, extra=()):
-        read_end, write_end = os.pipe()
-        who = {}
-        if IS_ROOT and user is not None:
-            who = {"user": user, "group": user, "extra_groups": [61000]}
-        with open(log, "ab") as output:
-            self.process = subprocess.Popen([os.path.join(BIN, name), "--config", config, *extra, "--ready-fd", str(write_end)],
-                                            pass_fds=[write_end], stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/",
-                                            env=environment or dict(os.environ), start_new_session=True, **who)
-        os.close(write_end)
-        with os.fdopen(read_end) as ready:
-            self.ready = ready.readline()
-        self.log = log
-
-    def require_ready(self):
-        assert self.ready, "did not start: " + self.log_text()
-        return self
-
-    def log_text(self):
-        with open(self.log, errors="replace") as file:
-            return file.read()[-4000:]
-
-    def is_running(self):
-        return self.process.poll() is None
-
-    def stop(self):
-        """SIGTERM; the exit code, negative for a signal."""
-        if self.process.poll() is None:
-            self.process.terminate()
-        return self.process.wait(60)
-
-    def kill(self):
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        return self.process.wait(60)
 
 
 class Matrix:
