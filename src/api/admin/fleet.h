@@ -148,8 +148,7 @@ struct DeviceList {
 
 struct TimelineEvent {
   UnixSeconds time;
-  // "allowed", "enrolled", "renewed", "ordered", "offered", "cancel-ordered", "cancel-offered", "download-started",
-  // "download-finished", "receipt", "receipt-refused", "suspend", "resume", "revoke"
+  // "enrolled", "ordered", "offered", "download-started", "download-finished", "receipt", "suspend" and the like
   std::string event;
   std::optional<PlanId> plan_id;
   std::optional<Sha256> manifest_sha256;

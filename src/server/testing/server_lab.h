@@ -129,7 +129,6 @@ class ServerLab : public LabOrganisation {
     ListTree(config.content, dump);
     return dump;
   }
-
   std::map<Sha256, manifest::UpdateManifest> manifests;  // what the scripted signer knows
   FakeSigner signer;
   sys::FakeClock clock;

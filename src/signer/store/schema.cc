@@ -2,6 +2,21 @@
 
 namespace fleetseal::signer::store {
 
+namespace {
+
+storage::Migration KillSwitch() {
+  return {2,
+          "kill switch",
+          {
+              "ALTER TABLE plans ADD COLUMN is_paused BIGINT NOT NULL DEFAULT 0",
+              "CREATE TABLE cancel_orders (plan_id TEXT NOT NULL, device_id TEXT NOT NULL, generation BIGINT NOT NULL, "
+              "epoch BIGINT NOT NULL, sequence BIGINT NOT NULL, compact TEXT NOT NULL, log_index BIGINT NOT NULL, "
+              "salt TEXT NOT NULL, PRIMARY KEY (plan_id, device_id))",
+          }};
+}
+
+}  // namespace
+
 std::vector<storage::Migration> Migrations() {
   return {
       {1,
@@ -64,14 +79,8 @@ std::vector<storage::Migration> Migrations() {
            "CREATE TABLE sjwks (kid TEXT PRIMARY KEY, compact TEXT NOT NULL)",
            "CREATE TABLE director_state (id BIGINT PRIMARY KEY, epoch BIGINT NOT NULL, status_version BIGINT NOT NULL)",
        }},
-      {2,
-       "kill switch",
-       {
-           "ALTER TABLE plans ADD COLUMN is_paused BIGINT NOT NULL DEFAULT 0",
-           "CREATE TABLE cancel_orders (plan_id TEXT NOT NULL, device_id TEXT NOT NULL, generation BIGINT NOT NULL, "
-           "epoch BIGINT NOT NULL, sequence BIGINT NOT NULL, compact TEXT NOT NULL, log_index BIGINT NOT NULL, "
-           "salt TEXT NOT NULL, PRIMARY KEY (plan_id, device_id))",
-       }}};
+      KillSwitch(),
+  };
 }
 
 }  // namespace fleetseal::signer::store
