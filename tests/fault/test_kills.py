@@ -32,7 +32,7 @@ class Killer(threading.Thread):
         self.lab = lab
         self.random = random.Random(seed)
         self.left = {name: KILLS_EACH for name in ("server", "signer", "sealer", "agent", "installer")}
-        self.killed = {}  # the process that was killed last under each name
+        self.due = {}  # for each name the process that runs, and when it may be killed
         self.pause = threading.Event()
         self.is_stopped = False
         self.error = None
@@ -46,19 +46,22 @@ class Killer(threading.Thread):
         kind = self.random.choice([kind for kind, count in self.left.items() if count])
         name = f"{self.random.choice(DEVICES)}.{kind}" if kind in ("agent", "installer") else kind
         pid = self.pid_of(name)
-        if pid == 0 or pid == self.killed.get(name):
-            return  # it is being started again
+        if self.due.get(name, (0, 0))[0] != pid:
+            # Some live a moment, some long enough for their supervisor to think well of them.
+            self.due[name] = pid, time.monotonic() + self.random.uniform(0, 4)
+        if pid == 0 or time.monotonic() < self.due[name][1]:
+            return
+        self.due[name] = pid, float("inf")
         try:
             os.kill(pid, 9)
         except ProcessLookupError:
             return
-        self.killed[name] = pid
         self.left[kind] -= 1
 
     def run(self):
         try:
             while not self.is_stopped and any(self.left.values()):
-                self.pause.wait(self.random.uniform(0, 0.6))
+                self.pause.wait(self.random.uniform(0, 0.2))
                 self.kill_one()
         except Exception as error:  # shown by the test
             self.error = error
