@@ -84,6 +84,11 @@ Result<Bytes> DeviceService::Reenrol(const DeviceId& device, const Bytes& csr, c
 void DeviceService::ApplyChanges(const manifest::RegisterChange& change, const Source& source) {
   bool has_people = false;
   for (const manifest::Change& one : change.changes) {
+    const auto* decision = std::get_if<manifest::ContinueAfterRestore>(&one);
+    if (decision != nullptr) {
+      for (const DeviceId& id : decision->quarantine) core_.devices.SetState(id, DeviceState::kQuarantined);
+      continue;
+    }
     const auto* allow = std::get_if<manifest::AllowDevice>(&one);
     if (allow == nullptr) {
       has_people = true;
