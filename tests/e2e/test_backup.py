@@ -1,6 +1,7 @@
 """Backup and restore of a living organisation, and what a signer does that is older than its devices know (ADR 0009)."""
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -93,6 +94,12 @@ def test_a_backup_comes_back_whole_and_halted_and_goes_on_by_a_signed_decision(l
     assert made["logSize"] > 0 and os.stat(file).st_mode & 0o777 == 0o600
     refused("AlreadyExists", "backup", "--data", data, "--key", key, "-o", file)
     assert sorted(os.listdir(folder)) == ["acme.backup", "key"], "no temporary files stay"
+    # A disk that is full half-way: the file limit fails the same write.
+    half = os.stat(file).st_size // 2
+    full = subprocess.run([os.path.join(BIN, "fleetseal"), "backup", "--data", data, "--key", key, "-o", file + "-2"], capture_output=True, text=True,
+                          restore_signals=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (half, half)))
+    assert full.returncode not in (0, -signal.SIGXFSZ), full.stderr
+    assert sorted(os.listdir(folder)) == ["acme.backup", "key"], full.stderr
     assert open(os.path.join(data, "signer/passphrase")).read().strip().encode() not in open(file, "rb").read()
 
     # Nothing is written from a file that is cut, changed, or opened with another key.
