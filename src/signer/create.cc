@@ -36,7 +36,9 @@ Result<Json> CreateOrganisation(const Config& config, const CreateOptions& optio
   TRY(sys::MakeDirectories(config.data, 0700));
   TRY_ASSIGN(const auto lock, sys::FileLock::Acquire(LockPathOf(config)));
   if (sys::DirectoryExists(KeysFolderOf(config)))
-    return Fail(ErrorCode::kAlreadyExists, config.data + " holds a signer already");
+    return Fail(ErrorCode::kAlreadyExists,
+                config.data + " holds a signer already; if its creation was interrupted, remove " +
+                    KeysFolderOf(config) + ", the database and " + config.log + ", and create it again");
   TRY_ASSIGN(const SecretBytes passphrase, ReadPassphrase(config));
   TRY_ASSIGN(const auto keystore, Keystore::Create(KeysFolderOf(config), AsText(passphrase.reveal())));
   const auto form = config.is_adu_readable ? jose::ModulusForm::kStandardBase64 : jose::ModulusForm::kBase64Url;
