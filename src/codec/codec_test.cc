@@ -74,6 +74,10 @@ TEST(Json, X6_RefusesATextOfMoreValuesThanItMayHave) {
   std::string many = "[0";
   for (size_t i = 1; i < limits::kJsonMembersMax; ++i) many += ",0";
   EXPECT_EQ(ParseJson("[" + many + "]]").error().code, ErrorCode::kLimitExceeded);
+  std::string members = "{\"x\":0";
+  for (size_t i = 0; i < limits::kJsonMembersMax; ++i) members += ",\"" + std::to_string(i) + "\":0";
+  EXPECT_EQ(ParseJson(members + "}", {.bytes_max = members.size() + 1, .members_max = members.size()}).error().code,
+            ErrorCode::kLimitExceeded);
 }
 
 TEST(Json, KeepsOrderAndWritesCompactly) {

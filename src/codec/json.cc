@@ -249,6 +249,9 @@ Result<Json> ParseJson(std::string_view text, const JsonLimits& limits) {
   const size_t used = parser.write_some(false, text.data(), text.size(), ec);
   if (parser.handler().failure()) return tl::unexpected(*parser.handler().failure());
   if (ec == bj::error::too_deep) return Fail(ErrorCode::kJsonTooDeep, "nested too deeply");
+  if (ec == bj::error::object_too_large || ec == bj::error::array_too_large || ec == bj::error::key_too_large) {
+    return Fail(ErrorCode::kLimitExceeded, ec.message());
+  }
   if (ec) return Fail(ErrorCode::kJsonInvalid, ec.message());
   if (used != text.size()) return Fail(ErrorCode::kJsonInvalid, "text after the value");
   return parser.handler().TakeRoot();
