@@ -75,10 +75,12 @@ TEST(DeviceMessages, ReceiptsAreOneToTheLimit) {
   request.receipts.emplace_back("a.b.c");
   EXPECT_FALSE(ReceiptsRequest::Parse(request.Build()).has_value());
   ReceiptsAnswer answer;
-  answer.results = {{true, std::nullopt, std::nullopt}, {false, "ReceiptInvalid", "number"}};
+  answer.results = {{true, false, std::nullopt, std::nullopt}, {false, true, "ReceiptInvalid", "number"}};
   const auto parsed = ReceiptsAnswer::Parse(answer.Build());
   ASSERT_TRUE(parsed.has_value());
   EXPECT_EQ(parsed->results[1].code, "ReceiptInvalid");
+  EXPECT_TRUE(parsed->results[1].is_final);
+  EXPECT_FALSE(parsed->results[0].is_final);
 }
 
 }  // namespace
