@@ -159,7 +159,9 @@ TEST_F(ServerTest, RefusesAmbiguousFramingAndEndsTheConnection) {
 
 TEST_F(ServerTest, RefusesAHeaderPastTheLimit) {
   Start([](ServerOptions& options) { options.limits.header_bytes_max = 2000; });
-  EXPECT_EQ(CodeOf(Ask(Get("/hello", "X-Long: " + std::string(3000, 'a') + "\r\n"))), "LimitExceeded");
+  const RawResponse refused = Ask(Get("/hello", "X-Long: " + std::string(3000, 'a') + "\r\n"));
+  EXPECT_EQ(CodeOf(refused), "LimitExceeded");
+  EXPECT_NE(refused.Field("x-request-id"), "") << "whoever asks for help has nothing to name";
   EXPECT_EQ(Ask(Get("/hello", "X-Long: " + std::string(1000, 'a') + "\r\n")).status, 200);
 }
 

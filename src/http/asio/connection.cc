@@ -16,6 +16,10 @@ constexpr size_t kBodyGrowth = 64 * 1024;
 // What a parked connection may send ahead.
 constexpr size_t kPipelinedBytesMax = 64 * 1024;
 
+std::string NextRequestId(ServerShared& shared) {
+  return shared.request_id_prefix + std::to_string(shared.request_count.fetch_add(1, std::memory_order_relaxed));
+}
+
 // Delivers a worker's answer to the connection, if both still exist.
 class MailboxSink final : public ResponseSink {
  public:
@@ -221,15 +225,15 @@ void Connection::OnBadHead(const Error& error) {
   exchange_ = Exchange{exchange_.id + 1, Method::kOther, false, {}, {}, {}, {}, {}, exchange_.started, 0, 0};
   has_unread_body_ = true;
   input_.clear();
+  exchange_.request_id = NextRequestId(thread_.shared());
   const std::optional<int> status = error.code == ErrorCode::kLimitExceeded ? std::optional<int>(431) : std::nullopt;
-  Answer(ProblemResponse(error.code, "", error.detail, status));
+  Answer(ProblemResponse(error.code, exchange_.request_id, error.detail, status));
 }
 
 void Connection::OnHead() {
   ServerShared& shared = thread_.shared();
   request_.peer = peer_;
-  request_.request_id =
-      shared.request_id_prefix + std::to_string(shared.request_count.fetch_add(1, std::memory_order_relaxed));
+  request_.request_id = NextRequestId(shared);
   exchange_.id += 1;
   exchange_.method = request_.method;
   exchange_.keeps_alive = parser_.keeps_alive() && !shared.is_stopping.load(std::memory_order_relaxed);
