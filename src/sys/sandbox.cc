@@ -34,6 +34,7 @@ constexpr bool kIsSanitized = false;
 #endif
 
 constexpr int kCapabilityMax = 63;
+constexpr int kLandlockPorts = 4;
 
 Status DropCapabilities() {
   DropCapabilityBounds();
@@ -87,6 +88,9 @@ Result<SandboxState> EnterSandbox(const SandboxPolicy& policy) {
     state.entered.push_back("landlock " + std::to_string(landlock));
   else
     state.missing.emplace_back("landlock");
+  // Older kernels let it listen and connect anywhere.
+  const bool has_port_rules = policy.has_internet && (policy.listen_ports || policy.connect_ports);
+  if (has_port_rules && landlock < kLandlockPorts) state.missing.emplace_back("rules for ports");
   bool has_filter = false;
   if (!kIsSanitized) {
     TRY_ASSIGN(has_filter, EnterSystemCallFilter(policy));

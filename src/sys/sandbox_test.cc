@@ -162,6 +162,30 @@ TEST_F(SandboxTest, ListensAndConnectsOnItsOwnPortsOnly) {
   EXPECT_EQ(Inside(own_, [] { return TryConnect(9); }), ECONNREFUSED);
 }
 
+// Ways to another machine that the rules for TCP ports do not see.
+TEST_F(SandboxTest, S1_62_ReachesNobodyBesideTheRulesForPorts) {
+  NEEDS("seccomp");
+  own_.has_internet = true;
+  const auto try_protocol = [](int type, int protocol) {
+    return Outcome(socket(AF_INET, type | SOCK_CLOEXEC, protocol));
+  };
+  EXPECT_EQ(Inside(own_, [&] { return try_protocol(SOCK_STREAM, IPPROTO_TCP); }), kWorked);
+  EXPECT_EQ(Inside(own_, [&] { return try_protocol(SOCK_STREAM, 262 /* IPPROTO_MPTCP */); }), EPERM);
+  EXPECT_EQ(Inside(own_, [&] { return try_protocol(SOCK_STREAM, IPPROTO_SCTP); }), EPERM);
+  EXPECT_EQ(Inside(own_, [&] { return try_protocol(SOCK_DGRAM, 0); }), EPERM);
+  EXPECT_EQ(Inside(own_,
+                   [] {
+                     const int opened = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+                     const sockaddr_in address{};
+                     return Outcome(sendto(opened, "x", 1, MSG_FASTOPEN, reinterpret_cast<const sockaddr*>(&address),
+                                           sizeof address));
+                   }),
+            EPERM);
+  own_.connect_ports = {443, 53};
+  EXPECT_EQ(Inside(own_, [&] { return try_protocol(SOCK_DGRAM, 0); }), kWorked);
+  EXPECT_EQ(Inside(own_, [&] { return try_protocol(SOCK_DGRAM, IPPROTO_ICMP); }), EPERM);
+}
+
 TEST_F(SandboxTest, StartsNoProgramUnlessThePolicySaysSo) {
   NEEDS("seccomp");
   const auto execute = [] {

@@ -1,6 +1,7 @@
 #include "sys/system_call_filter.h"
 
 #include <linux/fs.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
@@ -9,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <initializer_list>
@@ -49,8 +51,8 @@ constexpr const char* kQuestions[] = {
     "getpid", "getppid", "getuid", "geteuid", "getgid", "getegid", "getresuid", "getresgid", "getgroups", "getpgrp",
     "getpgid", "getsid", "getrlimit", "ugetrlimit", "getpriority", "capget"};
 constexpr const char* kSockets[] = {
-    "bind", "connect", "listen", "accept", "accept4", "getsockname", "getpeername", "send", "sendto", "recv",
-    "recvfrom", "sendmsg", "recvmsg", "sendmmsg", "recvmmsg", "shutdown", "getsockopt", "setsockopt"};
+    "bind", "connect", "listen", "accept", "accept4", "getsockname", "getpeername", "send", "recv", "recvfrom",
+    "recvmsg", "recvmmsg", "shutdown", "getsockopt", "setsockopt"};
 // Our own spawning, and what a shell, a script and the usual small tools ask for.
 constexpr const char* kPrograms[] = {
     "execve", "execveat", "fork", "vfork", "wait4", "waitid", "kill", "tkill", "pidfd_open",
@@ -71,6 +73,7 @@ constexpr unsigned long kIoctls[] = {FIONREAD, FIONBIO,    FIOCLEX,      FIONCLE
                                      TCGETS,   TIOCGWINSZ, BLKGETSIZE64, BLKSSZGET, FICLONE};
 constexpr int kPrctls[] = {PR_SET_NAME,         PR_GET_NAME,    PR_GET_DUMPABLE, PR_GET_NO_NEW_PRIVS,
                            PR_SET_NO_NEW_PRIVS, PR_GET_SECCOMP, PR_CAPBSET_READ, 0x53564d41 /* PR_SET_VMA */};
+constexpr uint16_t kNamePort = 53;
 constexpr uint64_t kNamespaces = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |
                                  CLONE_NEWNET | CLONE_NEWCGROUP | 0x80U /* CLONE_NEWTIME */;
 
@@ -126,15 +129,32 @@ class Filter {
   int error_ = 0;
 };
 
-void AllowSockets(Filter& filter, const SandboxPolicy& policy) {
-  filter.AllowAll(kSockets);
-  filter.Allow("socket", {Equals(0, AF_UNIX)});
-  filter.Allow("socketpair", {Equals(0, AF_UNIX)});
-  if (!policy.has_internet) return;
-  filter.Allow("socket", {Equals(0, AF_INET)});
-  filter.Allow("socket", {Equals(0, AF_INET6)});
+// Landlock judges TCP alone: another protocol would connect to any port.
+void AllowInternet(Filter& filter, const SandboxPolicy& policy) {
+  constexpr uint64_t kTypeBits = 0xf;
+  // Names are asked for over UDP; who asks for none has no use for it.
+  const bool has_names =
+      !policy.connect_ports || std::ranges::find(*policy.connect_ports, kNamePort) != policy.connect_ports->end();
+  for (const uint64_t family : {AF_INET, AF_INET6}) {
+    for (const uint64_t protocol : {0, int{IPPROTO_TCP}})
+      filter.Allow("socket", {Equals(0, family), Bits(1, kTypeBits, SOCK_STREAM), Equals(2, protocol)});
+    if (!has_names) continue;
+    for (const uint64_t protocol : {0, int{IPPROTO_UDP}})
+      filter.Allow("socket", {Equals(0, family), Bits(1, kTypeBits, SOCK_DGRAM), Equals(2, protocol)});
+  }
   // Routes, protocol 0: the resolver asks which kinds of address this machine has.
   filter.Allow("socket", {Equals(0, AF_NETLINK), Equals(2, 0)});
+}
+
+void AllowSockets(Filter& filter, const SandboxPolicy& policy) {
+  filter.AllowAll(kSockets);
+  // With this flag, sending connects, and Landlock is not asked.
+  filter.Allow("sendto", {Bits(3, MSG_FASTOPEN, 0)});
+  filter.Allow("sendmsg", {Bits(2, MSG_FASTOPEN, 0)});
+  filter.Allow("sendmmsg", {Bits(3, MSG_FASTOPEN, 0)});
+  filter.Allow("socket", {Equals(0, AF_UNIX)});
+  filter.Allow("socketpair", {Equals(0, AF_UNIX)});
+  if (policy.has_internet) AllowInternet(filter, policy);
 }
 
 // No page is ever writable and executable, and none becomes executable later; threads, but no processes.
