@@ -22,7 +22,8 @@ struct Keys {
 
 Result<Keys> OpenKeys(const Config& config) {
   TRY_ASSIGN(const SecretBytes passphrase, ReadPassphrase(config));
-  TRY_ASSIGN(const auto keystore, Keystore::Open(KeysFolderOf(config), AsText(passphrase.reveal())));
+  TRY_ASSIGN(const auto keystore,
+             Keystore::Open(KeysFolderOf(config), AsText(passphrase.reveal()), config.keystore_cost));
   TRY_ASSIGN(PublisherKeys publishers, PublisherKeys::Load(*keystore));
   TRY_ASSIGN(DirectorKey director, DirectorKey::Load(*keystore));
   TRY_ASSIGN(LogKey log, LogKey::Load(*keystore));

@@ -10,6 +10,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "crypto/kdf.h"
 #include "log/log.h"
 
 namespace fleetseal::signer {
@@ -27,7 +28,8 @@ struct Config {
   std::string wrap_socket;
   bool is_adu_readable = false;
   int64_t status_seconds = 3600;
-  int64_t halt_devices = 3;  // so many devices that know more than the signer halt it
+  int64_t halt_devices = 3;          // so many devices that know more than the signer halt it
+  crypto::ScryptCost keystore_cost;  // never from the file: tests take less
   log::Level log_level = log::Level::kInfo;
   std::string log_file;  // empty: stderr
 

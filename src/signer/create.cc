@@ -40,7 +40,8 @@ Result<Json> CreateOrganisation(const Config& config, const CreateOptions& optio
                 config.data + " holds a signer already; if its creation was interrupted, remove " +
                     KeysFolderOf(config) + ", the database and " + config.log + ", and create it again");
   TRY_ASSIGN(const SecretBytes passphrase, ReadPassphrase(config));
-  TRY_ASSIGN(const auto keystore, Keystore::Create(KeysFolderOf(config), AsText(passphrase.reveal())));
+  TRY_ASSIGN(const auto keystore,
+             Keystore::Create(KeysFolderOf(config), AsText(passphrase.reveal()), config.keystore_cost));
   const auto form = config.is_adu_readable ? jose::ModulusForm::kStandardBase64 : jose::ModulusForm::kBase64Url;
   Json keys = Json::MakeArray();
   for (const auto& product : options.products) {

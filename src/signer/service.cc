@@ -65,7 +65,8 @@ Status SignerService::OpenKeys() {
   }
   TRY_ASSIGN(lock_, sys::FileLock::Acquire(LockPathOf(config_)));
   TRY_ASSIGN(const SecretBytes passphrase, ReadPassphrase(config_));
-  TRY_ASSIGN_CONTEXT(const auto keystore, Keystore::Open(KeysFolderOf(config_), AsText(passphrase.reveal())),
+  TRY_ASSIGN_CONTEXT(const auto keystore,
+                     Keystore::Open(KeysFolderOf(config_), AsText(passphrase.reveal()), config_.keystore_cost),
                      "open the keystores");
   TRY_ASSIGN(PublisherKeys publishers, PublisherKeys::Load(*keystore));
   TRY_ASSIGN(DirectorKey director, DirectorKey::Load(*keystore));

@@ -20,14 +20,13 @@ using codec::Json;
 constexpr std::string_view kSaltFile = "keystore.json";
 constexpr size_t kSaltBytes = 16;
 constexpr size_t kFileBytesMax = 64 * 1024;
-constexpr crypto::ScryptCost kCost{};
 constexpr std::array<std::string_view, 4> kStores = {"publisher", "online", "log", "ca"};
 constexpr std::array<std::string_view, 6> kPurposes = {"publisher", "director",  "log",
                                                        "server-ca", "device-ca", "people-ca"};
 
-Result<SecretBytes> MasterKey(std::string_view passphrase, ByteView salt) {
+Result<SecretBytes> MasterKey(std::string_view passphrase, ByteView salt, crypto::ScryptCost cost) {
   if (passphrase.empty()) return Fail(ErrorCode::kValueOutOfRange, "the passphrase is empty");
-  return crypto::Scrypt(passphrase, salt, kCost, 32);
+  return crypto::Scrypt(passphrase, salt, cost, 32);
 }
 
 // Everything that the file says in the clear.
@@ -123,30 +122,33 @@ SecretBytes Keystore::FileKey(StoreName store, ByteView salt) const {
   return crypto::HkdfSha256(store_key.reveal(), salt, AsBytes("fleetseal key file v1"), 32);
 }
 
-Result<std::unique_ptr<Keystore>> Keystore::Create(const std::string& folder, std::string_view passphrase) {
+Result<std::unique_ptr<Keystore>> Keystore::Create(const std::string& folder, std::string_view passphrase,
+                                                   crypto::ScryptCost cost) {
   const Bytes salt = crypto::RandomBytes(kSaltBytes);
-  TRY_ASSIGN(SecretBytes master, MasterKey(passphrase, salt));
+  TRY_ASSIGN(SecretBytes master, MasterKey(passphrase, salt, cost));
   TRY(sys::MakeDirectories(folder, 0700));
   for (const auto store : kStores) TRY(sys::MakeDirectories(sys::JoinPath(folder, store), 0700));
-  Json json = Json::MakeObject().Set("version", 1).Set("kdf", "scrypt").Set("n", static_cast<int64_t>(kCost.n));
+  Json json = Json::MakeObject().Set("version", 1).Set("kdf", "scrypt").Set("n", static_cast<int64_t>(cost.n));
   json.Set("salt", codec::EncodeBase64Url(salt));
   TRY(sys::CreateFileDurably(sys::JoinPath(folder, kSaltFile), AsBytes(json.Serialize()), 0400));
   return std::unique_ptr<Keystore>(new Keystore(folder, std::move(master)));
 }
 
-Result<std::unique_ptr<Keystore>> Keystore::Open(const std::string& folder, std::string_view passphrase) {
+Result<std::unique_ptr<Keystore>> Keystore::Open(const std::string& folder, std::string_view passphrase,
+                                                 crypto::ScryptCost cost) {
   // Its database and lock are beside the keys.
   TRY(sys::RequireOwn(sys::ParentDirectory(folder), sys::Reach::kNobodyElse));
   TRY(sys::RequireOwn(folder, sys::Reach::kNobodyElseWrites));
   TRY_ASSIGN(const std::string text, sys::ReadTextFile(sys::JoinPath(folder, kSaltFile), kFileBytesMax));
   TRY_ASSIGN_CONTEXT(const Json json, codec::ParseJson(text), kSaltFile);
   codec::ObjectReader reader(json, "keystore");
-  if (reader.Integer("version") != 1 || reader.String("kdf") != "scrypt" || reader.Integer("n") != int64_t{kCost.n}) {
+  if (reader.Integer("version") != 1 || reader.String("kdf") != "scrypt" ||
+      reader.Integer("n") != static_cast<int64_t>(cost.n)) {
     reader.Stop(ErrorCode::kFormatVersionUnknown, "version", {});
   }
   const Bytes salt = reader.Base64Url("salt", kSaltBytes);
   TRY_CONTEXT(reader.Finish(), kSaltFile);
-  TRY_ASSIGN(SecretBytes master, MasterKey(passphrase, salt));
+  TRY_ASSIGN(SecretBytes master, MasterKey(passphrase, salt, cost));
   return std::unique_ptr<Keystore>(new Keystore(folder, std::move(master)));
 }
 

@@ -15,6 +15,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "base/secret_bytes.h"
+#include "crypto/kdf.h"
 #include "crypto/key.h"
 
 namespace fleetseal::signer {
@@ -43,9 +44,12 @@ struct LoadedKey {
 class Keystore {
  public:
   // Makes `folder` with the salt of the passphrase. AlreadyExists if it holds one, ValueOutOfRange (empty passphrase).
-  static Result<std::unique_ptr<Keystore>> Create(const std::string& folder, std::string_view passphrase);
-  // NotFound, Corrupt. A wrong passphrase shows when a key is loaded.
-  static Result<std::unique_ptr<Keystore>> Open(const std::string& folder, std::string_view passphrase);
+  static Result<std::unique_ptr<Keystore>> Create(const std::string& folder, std::string_view passphrase,
+                                                  crypto::ScryptCost cost = {});
+  // NotFound, Corrupt, FormatVersionUnknown (also when it was made at another cost). A wrong passphrase shows when a
+  // key is loaded.
+  static Result<std::unique_ptr<Keystore>> Open(const std::string& folder, std::string_view passphrase,
+                                                crypto::ScryptCost cost = {});
 
   // Makes a key and writes its file durably. The kid is the purpose and 16 hex digits of the thumbprint.
   Result<KeyFacts> Generate(Purpose purpose, crypto::SignatureAlgorithm alg,

@@ -86,6 +86,7 @@ class OrganisationWorld : public PeopleWorld {
     config.socket = folder.File("signer.sock");
     config.wrap_socket = folder.File("wrap.sock");
     config.server_uid = geteuid();
+    config.keystore_cost.n = 16;
     CHECK(sys::WriteFileDurably(config.passphrase, AsBytes("correct horse\n"), 0600).has_value());
   }
   void Write(const std::string& name, std::string_view text) const {
