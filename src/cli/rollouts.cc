@@ -86,7 +86,12 @@ Status RolloutPlan(Context& context, const RolloutPlanOptions& options) {
 Status RolloutStart(Context& context, const std::string& plan_id) {
   TRY(Argument("plan", PlanId::Parse(plan_id)));
   TRY_ASSIGN(auto client, AdminClient::OpenAs(context, manifest::PersonRole::kOperator));
-  TRY_ASSIGN(const auto answer, client->Post("/admin/v1/rollouts/" + plan_id + "/start", codec::Json::MakeObject()));
+  const auto answered = client->Post("/admin/v1/rollouts/" + plan_id + "/start", codec::Json::MakeObject());
+  if (!answered && InfoOf(answered.error().code).exit == ExitCode::kUnreachable)
+    Note(context,
+         "a start that was interrupted is completed by the server itself once server and signer run again; the "
+         "same command again does no harm");
+  TRY_ASSIGN(const auto answer, answered);
   std::string text = std::to_string(IntegerOr(answer, "orders", 0)) + " orders signed\n";
   for (const auto& failure : ArrayOr(answer, "failed")) {
     text += "  no order for " + TextOr(failure, "deviceId", "") + ": " + TextOr(failure, "code", "") + "\n";

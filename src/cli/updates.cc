@@ -124,9 +124,53 @@ Result<std::string> WaitForSignature(Context& context, AdminClient& client, cons
     if (now != told) Note(context, now);
     told = now;
     if (context.clock.MonotonicMs() > deadline)
-      return Fail(ErrorCode::kApprovalsMissing, now + "; once it is signed go on with `fleetseal update import`");
+      return Fail(ErrorCode::kApprovalsMissing,
+                  now + "; the same command again waits on, and imports once it is signed");
     std::this_thread::sleep_for(std::chrono::milliseconds(500));
   }
+}
+
+Result<manifest::UpdateManifest> ManifestOf(AdminClient& client, const std::string& request_id) {
+  TRY_ASSIGN(const auto request, client.Get("/admin/v1/requests/" + request_id));
+  TRY_ASSIGN(const auto text, TextOf(request, "manifest"));
+  TRY_ASSIGN(const auto bytes, codec::DecodeBase64Url(text));
+  return manifest::UpdateManifest::Parse(AsText(bytes));
+}
+
+// What an interrupted `publish` of the same files and options has submitted: only the time differs. Nothing if there is
+// none that waits or is signed; another update of that version is left to the signer, who says what is wrong with it.
+Result<std::optional<Submitted>> FindSubmitted(AdminClient& client, manifest::UpdateManifest update) {
+  TRY_ASSIGN(const auto rows, client.List("/admin/v1/updates", "updates"));
+  for (const auto& row : rows) {
+    const std::string state = TextOr(row, "state", "");
+    const bool is_open = state == "submitted" || state == "signed" || state == "deployable";
+    const bool is_named =
+        TextOr(row, "product", "") == update.product.text() && TextOr(row, "version", "") == update.version.text();
+    if (!is_open || !is_named) continue;
+    TRY_ASSIGN(auto request_id, TextOf(row, "requestId"));
+    TRY_ASSIGN(const auto known, ManifestOf(client, request_id));
+    update.created = known.created;
+    if (update.Build() != known.Build()) continue;
+    TRY_ASSIGN(auto id, TextOf(row, "id"));
+    return std::optional<Submitted>({std::move(request_id), std::move(id)});
+  }
+  return std::optional<Submitted>();
+}
+
+// A transfer that broke off changes nothing there: nobody has to clean up.
+Error InterruptedImport(Error error, const std::string& path) {
+  if (InfoOf(error.code).exit == ExitCode::kUnreachable)
+    error.detail += "; what was complete is kept: the same command again goes on with the rest";
+  return WithContext(std::move(error), "importing " + path);
+}
+
+void TellWhatIsMissing(const Context& context, const codec::Json& update) {
+  std::string missing;
+  for (const auto& file : ArrayOr(update, "files")) {
+    if (TextOr(file, "sealedSha256", "").empty())
+      missing.append(missing.empty() ? "" : ", ").append(TextOr(file, "fileName", ""));
+  }
+  if (!missing.empty()) Note(context, "still missing: " + missing + "; import it to make the update deployable");
 }
 
 std::string DescribeUpdate(const codec::Json& update) {
@@ -179,8 +223,9 @@ Status WriteDocuments(AdminClient& client, const std::string& id, const UpdateSh
 
 }  // namespace
 
-Result<Submitted> SubmitUpdate(Context& context, const UpdateSubmitOptions& options) {
-  TRY_ASSIGN(const auto update, BuildManifest(context, options));
+namespace {
+
+Result<Submitted> Submit(Context& context, const manifest::UpdateManifest& update, const UpdateSubmitOptions& options) {
   const std::string text = update.Build();
   TRY_CONTEXT(manifest::UpdateManifest::Parse(text), "checking the manifest");
   TRY_ASSIGN(auto client, AdminClient::OpenAs(context, manifest::PersonRole::kPublisher));
@@ -200,6 +245,13 @@ Result<Submitted> SubmitUpdate(Context& context, const UpdateSubmitOptions& opti
   TRY_ASSIGN(const auto answer, client->Post("/admin/v1/requests", body));
   TRY_ASSIGN(auto request_id, TextOf(answer, "requestId"));
   return Submitted{std::move(request_id), codec::EncodeHex(request.manifest_sha256)};
+}
+
+}  // namespace
+
+Result<Submitted> SubmitUpdate(Context& context, const UpdateSubmitOptions& options) {
+  TRY_ASSIGN(const auto update, BuildManifest(context, options));
+  return Submit(context, update, options);
 }
 
 Status UpdateSubmit(Context& context, const UpdateSubmitOptions& options) {
@@ -237,10 +289,7 @@ Status UpdateImport(Context& context, const UpdateImportOptions& options) {
   TRY_ASSIGN(const auto update, FindUpdate(*client, options.update));
   TRY_ASSIGN(const auto id, TextOf(update, "id"));
   TRY_ASSIGN(const auto request_id, TextOf(update, "requestId"));
-  TRY_ASSIGN(const auto request, client->Get("/admin/v1/requests/" + request_id));
-  TRY_ASSIGN(const auto manifest_text, TextOf(request, "manifest"));
-  TRY_ASSIGN(const auto manifest_bytes, codec::DecodeBase64Url(manifest_text));
-  TRY_ASSIGN(const auto manifest, manifest::UpdateManifest::Parse(AsText(manifest_bytes)));
+  TRY_ASSIGN(const auto manifest, ManifestOf(*client, request_id));
   for (const auto& path : options.files) {
     TRY_ASSIGN_CONTEXT(const auto hashed, HashFile(context, path), "hashing " + path);
     const auto it = std::find_if(manifest.files.begin(), manifest.files.end(),
@@ -249,11 +298,18 @@ Status UpdateImport(Context& context, const UpdateImportOptions& options) {
       return Fail(ErrorCode::kFileNotInManifest,
                   path + " is none of the files of " + manifest.product.text() + " " + manifest.version.text());
     }
-    TRY_CONTEXT(
-        client->UploadFile("/admin/v1/updates/" + id + "/files/" + it->id.text(), path, "importing " + BaseName(path)),
-        "importing " + path);
+    const auto& rows = ArrayOr(update, "files");
+    const bool is_there = std::any_of(rows.begin(), rows.end(), [&](const auto& row) {
+      return TextOr(row, "fileId", "") == it->id.text() && !TextOr(row, "sealedSha256", "").empty();
+    });
+    // Offered all the same: the server makes up for an import that ended before its last step.
+    if (is_there) Note(context, BaseName(path) + " was imported before; it is sent only if the server has lost it");
+    const auto uploaded = client->UploadFile("/admin/v1/updates/" + id + "/files/" + it->id.text(), path,
+                                             is_there ? "checking" : "importing " + BaseName(path));
+    if (!uploaded) return tl::unexpected(InterruptedImport(uploaded.error(), path));
   }
   TRY_ASSIGN(const auto after, client->Get("/admin/v1/updates/" + id));
+  TellWhatIsMissing(context, after);
   Answer(context, after, DescribeUpdate(after));
   return {};
 }
@@ -263,10 +319,18 @@ Status UpdatePublish(Context& context, const UpdateSubmitOptions& options, int64
     return Fail(ErrorCode::kInvalidArgument,
                 "with --import-manifest use submit and import: the manifest does not say where the files are");
   }
-  TRY_ASSIGN(const auto submitted, SubmitUpdate(context, options));
-  Note(context, "submitted as " + submitted.request_id + "; approvers run `fleetseal approval approve " +
-                    submitted.request_id + "`");
+  TRY_ASSIGN(const auto update, BuildManifest(context, options));
   TRY_ASSIGN(auto client, AdminClient::OpenAs(context, manifest::PersonRole::kPublisher));
+  TRY_ASSIGN(const auto before, FindSubmitted(*client, update));
+  Submitted submitted;
+  if (before) {
+    submitted = *before;
+  } else {
+    TRY_ASSIGN(submitted, Submit(context, update, options));
+  }
+  Note(context, (before ? "going on with " + submitted.request_id + ", submitted before"
+                        : "submitted as " + submitted.request_id) +
+                    "; approvers run `fleetseal approval approve " + submitted.request_id + "`");
   TRY(WaitForSignature(context, *client, submitted, timeout_seconds));
   Note(context, "signed and on the log");
   UpdateImportOptions import{submitted.id, {}};
