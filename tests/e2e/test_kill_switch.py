@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import signal
+import threading
 import time
 
 import pytest
@@ -90,7 +91,7 @@ def still(lab, device):
     """The download stands still: two looks, a while apart, see the same."""
     def look():
         size = part(lab, device)
-        time.sleep(2)
+        threading.Event().wait(2)
         return size == part(lab, device)
     wait_for("the download stands still", look)
     return part(lab, device)
