@@ -51,10 +51,12 @@ void AddRecoveryCommands(CLI::App& app, Commands& commands) {
   }
   AddRecover(app, commands);
   auto [verb, options] =
-      AddVerb<std::string>(app, commands, "doctor", "check everything at rest; changes nothing",
-                           "fleetseal doctor --data /var/lib/fleetseal",
-                           [](Context& context, const std::string& data) { return Doctor(context, data); });
-  verb->add_option("--data", *options, "the organisation's directory")->required();
+      AddVerb<DoctorOptions>(app, commands, "doctor", "check everything at rest; changes nothing",
+                             "fleetseal doctor --data /var/lib/fleetseal",
+                             [](Context& context, const DoctorOptions& chosen) { return Doctor(context, chosen); });
+  verb->add_option("--data", options->data, "the organisation's directory; its programs may run");
+  verb->add_option("--device", options->installer_config, "a device's installer.json");
+  verb->add_option("--agent", options->agent_config, "a device's agent.toml");
 }
 
 }  // namespace fleetseal::cli

@@ -4,7 +4,8 @@
 
 #include "cli/admin_client.h"
 #include "cli/recover.h"
-#include "config/findings.h"
+#include "cli/supervisor.h"
+#include "config/findings/findings.h"
 #include "sys/file.h"
 #include "sys/users.h"
 
@@ -62,28 +63,45 @@ void CheckPlace(const std::string& data, const Place& place, bool has_users, con
 }
 
 // What a program found, or that it could not even look.
-void Merge(const std::string& data, const std::string& name, codec::Json& all, config::Findings& own) {
-  const auto text = AskProgram(data, name, {"--check"});
-  const auto json = text ? codec::ParseJson(*text, {.bytes_max = 4 * 1024 * 1024}) : Result<codec::Json>();
-  if (!text || !json) return own.Problem(name, "fleetseal-" + name + " --check failed", "read its message above");
+void Merge(const std::string& name, const Result<std::string>& text, codec::Json& all, config::Findings& own) {
+  if (!text) return own.Failed("fleetseal-" + name, text.error());
+  const auto json = codec::ParseJson(*text, {.bytes_max = 4 * 1024 * 1024});
+  if (!json) return own.Failed("fleetseal-" + name, json.error());
   for (const auto& finding : ArrayOr(*json, "findings")) all.Push(finding);
   for (const auto& one : ArrayOr(*json, "checked")) {
     if (one.is_string()) own.Checked(one.as_string());
   }
 }
 
-}  // namespace
-
-Status Doctor(Context& context, const std::string& data) {
+Status CheckOrganisation(const std::string& data, codec::Json& all, config::Findings& own) {
   if (!sys::FileExists(data + "/fleetseal.toml")) return Fail(ErrorCode::kNotFound, data + " holds no organisation");
-  config::Findings own;
   struct stat facts {};
   const bool is_split = ::stat((data + "/signer").c_str(), &facts) == 0 && facts.st_uid == sys::kSignerUserId;
   const bool has_users = sys::IsRoot() && is_split;
   for (const Place& place : kPlaces) CheckPlace(data, place, has_users, own);
   own.Checked("owners and modes");
+  for (const char* name : {"signer", "sealer", "server"}) Merge(name, AskProgram(data, name, {"--check"}), all, own);
+  return {};
+}
+
+// Run as root, the program takes its own user.
+Status CheckDeviceProgram(const std::string& name, const std::string& path, codec::Json& all, config::Findings& own) {
+  if (path.empty()) return {};
+  TRY_ASSIGN(const auto program, SiblingProgram("fleetseal-" + name));
+  Merge(name, CaptureProgram(program, {"--config", path, "--check"}, std::nullopt), all, own);
+  return {};
+}
+
+}  // namespace
+
+Status Doctor(Context& context, const DoctorOptions& options) {
+  if (options.data.empty() && options.installer_config.empty() && options.agent_config.empty())
+    return Fail(ErrorCode::kInvalidArgument, "say what to look at: --data, --device, --agent");
+  config::Findings own;
   codec::Json all = codec::Json::MakeArray();
-  for (const char* name : {"signer", "sealer", "server"}) Merge(data, name, all, own);
+  if (!options.data.empty()) TRY(CheckOrganisation(options.data, all, own));
+  TRY(CheckDeviceProgram("installer", options.installer_config, all, own));
+  TRY(CheckDeviceProgram("agent", options.agent_config, all, own));
   const codec::Json mine = own.ToJson();
   for (const auto& finding : ArrayOr(mine, "findings")) all.Push(finding);
   std::vector<std::vector<std::string>> rows;
@@ -100,7 +118,7 @@ Status Doctor(Context& context, const std::string& data) {
   json.Set("checked", *mine.Find("checked"));
   Answer(context, json, human);
   if (problems == 0) return {};
-  return Fail(ErrorCode::kCorrupt, std::to_string(problems) + " problem(s) in " + data);
+  return Fail(ErrorCode::kCorrupt, std::to_string(problems) + " problem(s)");
 }
 
 }  // namespace fleetseal::cli

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -18,6 +19,7 @@ constexpr int64_t kDelayMaxMs = 10'000;
 // A child that served so long did not fail at its start: what ended it is no reason to keep its users waiting.
 constexpr int64_t kServedMs = 2'000;
 constexpr int kReadyDescriptor = 3;
+constexpr size_t kCapturedBytesMax = 4 * 1024 * 1024;
 
 }  // namespace
 
@@ -122,21 +124,52 @@ Result<std::string> SiblingProgram(std::string_view name) {
   return path;
 }
 
+namespace {
+
+Result<std::string> TextOf(const sys::FileDescriptor& file) {
+  Bytes bytes(kCapturedBytesMax);
+  TRY_ASSIGN(const size_t size, sys::ReadUpToAt(file.get(), bytes, 0));
+  return std::string(AsText(ByteView(bytes).first(size)));
+}
+
+// The line of main() that says why a program of ours ended; the rest stays in `text`.
+std::optional<Error> TakeError(const std::string& program, std::string& text) {
+  const std::string prefix = program.substr(program.rfind('/') + 1) + ": ";
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.size(), text.find('\n', begin));
+    const std::string line = text.substr(begin, end - begin);
+    const std::string name = line.starts_with(prefix) ? line.substr(prefix.size()) : "";
+    const size_t colon = std::min(name.size(), name.find(": "));
+    if (const auto code = ErrorCodeFromName(name.substr(0, colon))) {
+      text.resize(begin);  // the code's advice follows; whoever reports the error says it
+      return Error{*code, colon == name.size() ? "" : name.substr(colon + 2), {}};
+    }
+    begin = end + 1;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 Result<std::string> CaptureProgram(const std::string& program, const std::vector<std::string>& arguments,
                                    std::optional<sys::ChildUser> user) {
   const sys::FileDescriptor output(memfd_create("output", MFD_CLOEXEC));
-  if (!output.is_open()) return Fail(ErrorCode::kStorageFailed, "memfd_create failed");
+  const sys::FileDescriptor errors(memfd_create("errors", MFD_CLOEXEC));
+  if (!output.is_open() || !errors.is_open()) return Fail(ErrorCode::kStorageFailed, "memfd_create failed");
   sys::SpawnOptions options;
   options.program = program;
   options.arguments = arguments;
   options.environment = sys::CurrentEnvironment();
   options.user = std::move(user);
   options.standard_output = output.get();
+  options.standard_error = errors.get();
   TRY_ASSIGN(auto process, sys::Process::Spawn(options));
   TRY_ASSIGN(const auto ended, process->Wait(120'000));
-  Bytes bytes(1024 * 1024);
-  TRY_ASSIGN(const size_t size, sys::ReadUpToAt(output.get(), bytes, 0));
-  std::string text(AsText(ByteView(bytes).first(size)));
+  TRY_ASSIGN(std::string text, TextOf(output));
+  TRY_ASSIGN(std::string said, TextOf(errors));
+  const auto error = ended.is_success() ? std::nullopt : TakeError(program, said);
+  (void)sys::WriteAll(STDERR_FILENO, AsBytes(said));
+  if (error) return tl::unexpected(*error);
   if (!ended.is_success())
     return Fail(ErrorCode::kProcessFailed, program + " ended with " + ended.ToString() + " " + text);
   return text;

@@ -58,8 +58,8 @@ class Supervisor {
 
 // The path of another program of ours, beside this one.
 Result<std::string> SiblingProgram(std::string_view name);
-// Runs a program to its end; standard output is returned, standard error passes through. ProcessFailed unless it ends
-// well.
+// Runs a program of ours to its end; standard output is returned. If it fails, with the code that it names on standard
+// error ("<program>: <code>: ..."), ProcessFailed without one; what else it says there passes through.
 Result<std::string> CaptureProgram(const std::string& program, const std::vector<std::string>& arguments,
                                    std::optional<sys::ChildUser> user);
 

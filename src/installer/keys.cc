@@ -15,12 +15,14 @@ constexpr std::string_view kSealInfo = "fleetseal state seal v1";
 
 SecretBytes SealKeyOf(ByteView pem) { return crypto::HkdfSha256(pem, {}, AsBytes(kSealInfo), kSealKeyBytes); }
 
+}  // namespace
+
 // `seal_key`, if wanted, follows from the bytes of the file.
-Result<crypto::PrivateKey> LoadOrCreate(const std::string& path, SecretBytes* seal_key) {
+Result<crypto::PrivateKey> DeviceKeyring::Load(const std::string& path, Missing missing, SecretBytes* seal_key) {
   auto stored = sys::ReadSecretFile(path, kKeyBytesMax);
   if (stored && seal_key != nullptr) *seal_key = SealKeyOf(stored->reveal());
   if (stored) return crypto::PrivateKey::FromPem(AsText(stored->reveal()));
-  if (stored.error().code != ErrorCode::kNotFound) return tl::unexpected(stored.error());
+  if (stored.error().code != ErrorCode::kNotFound || missing == Missing::kRefuse) return tl::unexpected(stored.error());
   TRY_ASSIGN(crypto::PrivateKey key, crypto::PrivateKey::Generate(crypto::KeyKind::kP256));
   std::string pem = key.ToPem();
   if (seal_key != nullptr) *seal_key = SealKeyOf(AsBytes(pem));
@@ -30,16 +32,22 @@ Result<crypto::PrivateKey> LoadOrCreate(const std::string& path, SecretBytes* se
   return key;
 }
 
-}  // namespace
-
-Result<std::unique_ptr<DeviceKeyring>> DeviceKeyring::Open(const std::string& state_directory) {
+Result<std::unique_ptr<DeviceKeyring>> DeviceKeyring::OpenWith(const std::string& state_directory, Missing missing) {
   SecretBytes seal_key;
   TRY_ASSIGN_CONTEXT(crypto::PrivateKey receipt,
-                     LoadOrCreate(sys::JoinPath(state_directory, "receipt-key.pem"), &seal_key), "receipt key");
+                     Load(sys::JoinPath(state_directory, "receipt-key.pem"), missing, &seal_key), "receipt key");
   TRY_ASSIGN_CONTEXT(crypto::PrivateKey encryption,
-                     LoadOrCreate(sys::JoinPath(state_directory, "encryption-key.pem"), nullptr), "encryption key");
+                     Load(sys::JoinPath(state_directory, "encryption-key.pem"), missing, nullptr), "encryption key");
   return std::unique_ptr<DeviceKeyring>(
       new DeviceKeyring(std::move(receipt), std::move(encryption), std::move(seal_key)));
+}
+
+Result<std::unique_ptr<DeviceKeyring>> DeviceKeyring::Open(const std::string& state_directory) {
+  return OpenWith(state_directory, Missing::kMake);
+}
+
+Result<std::unique_ptr<DeviceKeyring>> DeviceKeyring::OpenExisting(const std::string& state_directory) {
+  return OpenWith(state_directory, Missing::kRefuse);
 }
 
 }  // namespace fleetseal::installer

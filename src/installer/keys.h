@@ -18,12 +18,17 @@ class DeviceKeyring {
  public:
   // Codes: those of sys::ReadSecretFile, PrivateKey::FromPem and writing files.
   static Result<std::unique_ptr<DeviceKeyring>> Open(const std::string& state_directory);
+  // Makes nothing: NotFound if a key is not there.
+  static Result<std::unique_ptr<DeviceKeyring>> OpenExisting(const std::string& state_directory);
   const crypto::Signer& receipt() const { return receipt_; }
   const crypto::PrivateKey& encryption() const { return encryption_.private_key(); }
   // Follows from the receipt key: seals the installer's own files.
   const SecretBytes& seal_key() const { return seal_key_; }
 
  private:
+  enum class Missing : uint8_t { kMake, kRefuse };
+  static Result<crypto::PrivateKey> Load(const std::string& path, Missing missing, SecretBytes* seal_key);
+  static Result<std::unique_ptr<DeviceKeyring>> OpenWith(const std::string& state_directory, Missing missing);
   DeviceKeyring(crypto::PrivateKey receipt, crypto::PrivateKey encryption, SecretBytes seal_key)
       : receipt_(std::move(receipt)), encryption_(std::move(encryption)), seal_key_(std::move(seal_key)) {}
   crypto::SoftwareSigner receipt_;

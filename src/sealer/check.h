@@ -3,7 +3,7 @@
 // Source: docs/protocol/processes.md section 3. Thread rule: any thread; a sealer may run meanwhile.
 #pragma once
 
-#include "config/findings.h"
+#include "config/findings/findings.h"
 #include "sealer/config.h"
 
 namespace fleetseal::sealer {

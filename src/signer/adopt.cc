@@ -212,7 +212,10 @@ Result<Json> IssueCertificates(const Core& core, const Adoption& adoption) {
 Result<Json> AdoptOrganisation(const Config& config, const std::string& folder, const sys::Clock& clock) {
   TRY_ASSIGN(const auto service, SignerService::Open(config, clock));
   Core& core = service->core();
-  if (core.Trust()) return Fail(ErrorCode::kAlreadyExists, "the organisation was adopted already");
+  if (core.Trust())
+    return Fail(ErrorCode::kAlreadyExists,
+                "the organisation was adopted already; if its creation was interrupted, remove the "
+                "directory and create it again");
   TRY_ASSIGN(const Adoption adoption, ReadAll(core, folder));
   TRY(RecordAndApply(core, adoption));
   return IssueCertificates(core, adoption);

@@ -10,7 +10,7 @@
 
 #include "base/ids.h"
 #include "codec/json.h"
-#include "config/findings.h"
+#include "config/findings/findings.h"
 #include "crypto/algorithm.h"
 #include "signer/config.h"
 #include "sys/clock.h"

@@ -1,9 +1,11 @@
 """Backup and restore of a living organisation, and what a signer does that is older than its devices know (ADR 0009)."""
+import hashlib
 import json
 import os
 import resource
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 
@@ -33,6 +35,7 @@ def good(*arguments, env=None):
 def refused(name, *arguments, env=None):
     code, answer, error = fleetseal(*arguments, env=env)
     assert code != 0, answer
+    assert "ProcessFailed" not in json.dumps(answer) + error, error
     assert name in json.dumps(answer) + error, f"{answer} {error}"
 
 
@@ -55,7 +58,12 @@ class Running:
 
 
 def stop_organisation(lab):
-    pids = json.load(open(data_of(lab) + "/run/pids.json"))
+    stop(data_of(lab) + "/run/pids.json")
+
+
+def stop(path):
+    with open(path) as file:
+        pids = json.load(file)
     os.kill(pids["supervisor"], signal.SIGTERM)
     while True:
         try:
@@ -244,9 +252,75 @@ def test_doctor_names_what_is_wrong_at_rest_and_changes_nothing(tmp_path_factory
         os.rename(data + "/sealer/updates/" + update, data + "/sealer/updates/" + "0" * 64 + ".json")
         names("0" * 64)
         os.rename(data + "/sealer/updates/" + "0" * 64 + ".json", data + "/sealer/updates/" + update)
+        # Sealed files are those that the log has records of, whatever the server's database says.
+        database = sqlite3.connect(data + "/server/server.db")
+        real, size = database.execute("SELECT sealed_sha256, sealed_size FROM update_files").fetchone()
+        database.execute("UPDATE update_files SET sealed_sha256 = ?", (hashlib.sha256(b"another").hexdigest(),))
+        database.commit()
+        names("the log has no record of it")
+        database.execute("UPDATE update_files SET sealed_sha256 = ?, sealed_size = ?", (real, size + 1))
+        database.commit()
+        names("the log names another size")
+        database.execute("UPDATE update_files SET sealed_size = ?", (size,))
+        database.commit()
+        database.close()
         assert good("doctor", "--data", data)["problems"] == 0
         with open(data + "/server/server.db", "r+b") as file:
             file.write(b"no database at all")
         names("server.db")
+    finally:
+        lab.down()
+
+
+def bytes_of(folder):
+    """Every file below `folder` with its bytes: what a check must leave as it is."""
+    found = {}
+    for parent, _, files in os.walk(folder):
+        for name in files:
+            path = os.path.join(parent, name)
+            if os.path.isfile(path):
+                with open(path, "rb") as file:
+                    found[path] = file.read()
+    return found
+
+
+def test_doctor_looks_at_a_device_while_it_runs_and_changes_nothing(tmp_path_factory):
+    lab = Lab(devices=1)
+    try:
+        update = lab.release("1.0.0", lab.path("one.bin", b"one" * 50_000))
+        assert lab.watch(lab.roll_out(update, "dev-1")) == {"dev-1": "installed"}
+        device = lab.device()
+        home = os.path.dirname(os.path.dirname(device["installer_config"]))
+        looks = ("doctor", "--device", device["installer_config"], "--agent", device["config"])
+        report = good(*looks)
+        assert report["problems"] == 0 and not report["findings"] and len(report["checked"]) >= 5, report
+        stop(os.path.join(lab.folder, "devices", "pids.json"))
+        before, facts = bytes_of(home), tree(home)
+        assert good(*looks)["problems"] == 0
+        for path, part in (("installer/state/state.json", "installer/state"), ("installer/state/state.mark", "installer/state"),
+                           ("installer/boot/active", "installer/boot"), ("agent/identity/key.pem", "agent/identity"),
+                           ("agent/identity/cert.pem", "agent/identity")):
+            path = os.path.join(home, path)
+            with open(path, "r+b") as file:
+                whole = file.read()
+                file.seek(len(whole) // 2)
+                file.write(bytes([whole[len(whole) // 2] ^ 1]))
+            damaged = bytes_of(home)
+            code, report, error = fleetseal(*looks)
+            assert code == 1 and any(part in finding["where"] for finding in report["findings"]), f"{path}: {report} {error}"
+            assert all(finding["advice"] for finding in report["findings"])
+            assert bytes_of(home) == damaged
+            with open(path, "wb") as file:
+                file.write(whole)
+        download = os.path.join(home, "agent", "work", "0" * 64)
+        with open(download, "wb") as file:
+            file.write(b"not its name")
+        os.chmod(download, 0o644)
+        code, report, _ = fleetseal(*looks)
+        assert code == 1 and any(finding["where"] == download for finding in report["findings"]), report
+        os.unlink(download)
+        assert good(*looks)["problems"] == 0
+        assert bytes_of(home) == before and tree(home) == facts
+        refused("InvalidArgument", "doctor")
     finally:
         lab.down()

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "agent/agent.h"
+#include "agent/check.h"
 #include "log/log.h"
 #include "sys/process.h"
 #include "sys/random.h"
@@ -21,7 +22,7 @@
 namespace fleetseal::agent {
 namespace {
 
-constexpr std::string_view kUsage = "usage: fleetseal-agent --config FILE [--once [--json]] [--ready-fd N]\n";
+constexpr std::string_view kUsage = "usage: fleetseal-agent --config FILE [--once [--json] | --check] [--ready-fd N]\n";
 constexpr int64_t kSignalSliceMs = 200;
 // Pauses after failures: doubled each time, between these.
 constexpr int64_t kBackoffFirstMs = 5'000;
@@ -31,6 +32,7 @@ struct Arguments {
   std::string config;
   bool is_once = false;
   bool is_json = false;
+  bool is_check = false;
   int ready_fd = -1;
 };
 
@@ -40,6 +42,8 @@ Result<Arguments> ParseArguments(int argc, char** argv) {
     const std::string_view name = argv[i];
     if (name == "--once")
       arguments.is_once = true;
+    else if (name == "--check")
+      arguments.is_check = true;
     else if (name == "--json")
       arguments.is_json = true;
     else if (name == "--config" && i + 1 < argc)
@@ -50,6 +54,7 @@ Result<Arguments> ParseArguments(int argc, char** argv) {
       return Fail(ErrorCode::kInvalidArgument, std::string(name));
   }
   if (arguments.config.empty()) return Fail(ErrorCode::kInvalidArgument, "--config is needed");
+  if (arguments.is_check && arguments.is_once) return Fail(ErrorCode::kInvalidArgument, "--check or --once");
   if (arguments.is_json && !arguments.is_once) return Fail(ErrorCode::kInvalidArgument, "--json goes with --once");
   return arguments;
 }
@@ -168,6 +173,10 @@ Result<ExitCode> Run(const Arguments& arguments) {
   // The agent is unprivileged (design section 3), and the installer answers its user only.
   TRY(sys::BecomeOwnerOf(arguments.config));
   TRY_ASSIGN(const Config config, LoadConfig(arguments.config));
+  if (arguments.is_check) {
+    TRY(config::PrintFindings(CheckAgent(config, sys::SystemClock())));
+    return ExitCode::kOk;
+  }
   TRY(log::Init({.process = "fleetseal-agent", .least = config.log_level, .path = config.log_path}));
   TRY_ASSIGN(const auto sandbox, EnterSandbox(config));
   std::atomic<bool> stop{false};

@@ -39,6 +39,8 @@ class FilesBootControl final : public BootControl {
  public:
   // Makes what is missing: slot a runs and is good, slot b is bad. Corrupt if a file holds something else.
   static Result<std::unique_ptr<BootControl>> Open(std::string directory);
+  // Changes nothing. NotFound, Corrupt.
+  static Status Check(const std::string& directory);
 
   Result<Slot> Active() const override;
   Result<Slot> Next() const override;

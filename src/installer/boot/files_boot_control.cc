@@ -30,6 +30,19 @@ Result<std::unique_ptr<BootControl>> FilesBootControl::Open(std::string director
   return control;
 }
 
+Status FilesBootControl::Check(const std::string& directory) {
+  const FilesBootControl control(directory);
+  TRY(control.Active());
+  TRY(control.Next());
+  for (const Slot slot : {Slot::kA, Slot::kB}) {
+    const std::string path = sys::JoinPath(directory, StateName(slot));
+    TRY_ASSIGN(const std::string text, sys::ReadTextFile(path, kFileBytesMax));
+    if (text != "good\n" && text != "bad\n")
+      return Fail(ErrorCode::kCorrupt, path + " holds neither \"good\" nor \"bad\"");
+  }
+  return {};
+}
+
 Result<Slot> FilesBootControl::ReadSlot(std::string_view name) const {
   const std::string path = sys::JoinPath(directory_, name);
   TRY_ASSIGN(std::string text, sys::ReadTextFile(path, kFileBytesMax));

@@ -6,31 +6,36 @@
 #include <string>
 #include <string_view>
 
+#include "installer/check.h"
 #include "installer/service.h"
 #include "sys/process.h"
 #include "sys/random.h"
 #include "sys/sandbox.h"
 #include "sys/signals.h"
+#include "sys/users.h"
 
 namespace fleetseal::installer {
 namespace {
 
-constexpr std::string_view kUsage = "usage: fleetseal-installer --config FILE [--ready-fd N]\n";
+constexpr std::string_view kUsage = "usage: fleetseal-installer --config FILE [--ready-fd N | --check]\n";
 
 struct Arguments {
   std::string config;
   int ready_fd = -1;
+  bool is_check = false;
 };
 
 Result<Arguments> ParseArguments(int argc, char** argv) {
   Arguments arguments;
-  for (int i = 1; i + 1 < argc; i += 2) {
+  for (int i = 1; i < argc; ++i) {
     const std::string_view name = argv[i];
-    if (name == "--config") {
-      arguments.config = argv[i + 1];
-    } else if (name == "--ready-fd") {
+    if (name == "--check") {
+      arguments.is_check = true;
+    } else if (name == "--config" && i + 1 < argc) {
+      arguments.config = argv[++i];
+    } else if (name == "--ready-fd" && i + 1 < argc) {
       char* end = nullptr;
-      const long fd = strtol(argv[i + 1], &end, 10);
+      const long fd = strtol(argv[++i], &end, 10);
       constexpr long kFdMax = 1024;
       if (*end != '\0' || fd < 0 || fd > kFdMax) return Fail(ErrorCode::kInvalidArgument, "--ready-fd");
       arguments.ready_fd = static_cast<int>(fd);
@@ -38,7 +43,7 @@ Result<Arguments> ParseArguments(int argc, char** argv) {
       return Fail(ErrorCode::kInvalidArgument, std::string(name));
     }
   }
-  if (argc % 2 == 0 || arguments.config.empty()) return Fail(ErrorCode::kInvalidArgument, "--config is needed");
+  if (arguments.config.empty()) return Fail(ErrorCode::kInvalidArgument, "--config is needed");
   return arguments;
 }
 
@@ -68,7 +73,15 @@ Status EnterSandbox(const Config& config, EventLog& log) {
   return {};
 }
 
+// As who runs it: only its owner finds its keys in order.
+Status Check(const std::string& path) {
+  TRY_ASSIGN(const Config config, LoadConfig(path));
+  if (sys::DirectoryExists(config.state_directory)) TRY(sys::BecomeOwnerOf(config.state_directory));
+  return config::PrintFindings(CheckInstaller(config, sys::SystemClock()));
+}
+
 Status Run(const Arguments& arguments) {
+  if (arguments.is_check) return Check(arguments.config);
   TRY_ASSIGN(const auto signals, sys::StopSignals::Block());
   const sys::SystemClock clock;
   sys::SystemRandom random;

@@ -2,14 +2,18 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <map>
 
 #include "codec/hex.h"
 #include "crypto/digest.h"
+#include "merkle/checkpoint.h"
+#include "merkle/note.h"
 #include "pki/certificate.h"
 #include "server/store/update_store.h"
 #include "storage/maintenance.h"
 #include "sys/file.h"
+#include "translog/log_reader.h"
 
 namespace fleetseal::server {
 namespace {
@@ -18,6 +22,7 @@ constexpr const char* kContentAdvice =
     "stop the server, move the file away, and import the update's files again or bring them back from a backup";
 constexpr size_t kPieceBytes = 256 * 1024;
 constexpr int64_t kPageRows = 200;
+constexpr size_t kNoteBytesMax = 64 * 1024;
 
 Result<Sha256> HashOf(const std::string& path) {
   TRY_ASSIGN(const auto file, sys::OpenFile(path, O_RDONLY | O_NOFOLLOW));
@@ -32,16 +37,24 @@ Result<Sha256> HashOf(const std::string& path) {
 
 using Sizes = std::map<Sha256, int64_t>;
 
-// Every sealed file of the updates, and its size.
-Result<Sizes> ReadKnown(storage::Database& database) {
+// Sealed files and their sizes.
+struct Known {
+  Sizes all;
+  Sizes recorded;  // those of updates whose import has ended: the log has a record of each
+};
+
+Result<Known> ReadKnown(storage::Database& database) {
   UpdateStore store(database);
-  Sizes known;
+  Known known;
   std::optional<int64_t> cursor;
   do {
     TRY_ASSIGN(const UpdatePage page, store.List(cursor, kPageRows));
     for (const auto& update : page.updates) {
       for (const auto& file : update.files) {
-        if (file.sealed_sha256) known[*file.sealed_sha256] = file.sealed_size.value_or(0);
+        if (!file.sealed_sha256) continue;
+        known.all[*file.sealed_sha256] = file.sealed_size.value_or(0);
+        if (update.state == UpdateState::kDeployable)
+          known.recorded[*file.sealed_sha256] = file.sealed_size.value_or(0);
       }
     }
     cursor = page.cursor;
@@ -66,9 +79,56 @@ Result<std::vector<std::string>> Below(const std::string& folder) {
   return names;
 }
 
+// What the `sealed` records of the log say (trust model section 7). Its key is the signer's to check; here each record
+// is shown to be in the tree of the checkpoint file.
+Result<Sizes> ReadSealedRecords(const std::string& folder) {
+  TRY_ASSIGN(const auto note_text, sys::ReadTextFile(sys::JoinPath(folder, "checkpoint"), kNoteBytesMax));
+  TRY_ASSIGN(const auto note, merkle::ParseNote(note_text));
+  TRY_ASSIGN(const auto checkpoint, merkle::ParseCheckpoint(note.text));
+  const auto reader = translog::LogReader::OfDirectory(folder);
+  Sizes sealed;
+  for (uint64_t from = 0; from < checkpoint.size; from += translog::kReadEntriesMax) {
+    const uint64_t to = std::min<uint64_t>(checkpoint.size, from + translog::kReadEntriesMax);
+    TRY_ASSIGN(const auto leaves, reader.ReadEntries(from, to, checkpoint));
+    for (const Bytes& leaf : leaves) {
+      TRY_ASSIGN(const auto json, codec::ParseJson(AsText(leaf)));
+      const codec::Json* type = json.Find("type");
+      if (type == nullptr || !type->is_string() || type->as_string() != "sealed") continue;
+      codec::ObjectReader record(json, "sealed record");
+      const Sha256 hash = record.Base64UrlSha256("sealedSha256");
+      const int64_t size = record.Integer("sealedSize");
+      if (!record.is_good()) return Fail(ErrorCode::kCorrupt, "a sealed record of the log cannot be read");
+      sealed[hash] = size;
+    }
+  }
+  return sealed;
+}
+
+void CheckAgainstLog(const ServerConfig& config, const Known& known, config::Findings& findings) {
+  // After the database: what it names as recorded, the log had recorded before.
+  const auto sealed = ReadSealedRecords(config.log_directory);
+  if (!sealed) return findings.Failed(config.log_directory, sealed.error());
+  for (const auto& [hash, size] : known.recorded) {
+    const auto record = sealed->find(hash);
+    if (record == sealed->end() || record->second != size) {
+      findings.Problem(sys::JoinPath(config.content, codec::EncodeHex(hash)),
+                       record == sealed->end() ? "the log has no record of it" : "the log names another size",
+                       "somebody changed the server's database: restore it from a backup");
+    }
+  }
+  for (const auto& [hash, size] : *sealed) {
+    if (!known.all.contains(hash)) {
+      findings.Warning(sys::JoinPath(config.content, codec::EncodeHex(hash)),
+                       "the log records it and no update here names it",
+                       "the database is older than the log: import the update's files again to deploy it");
+    }
+  }
+  findings.Checked("sealed files against " + std::to_string(sealed->size()) + " records of the log");
+}
+
 Status CheckContent(const ServerConfig& config, storage::Database& database, config::Findings& findings) {
-  TRY_ASSIGN(const Sizes known, ReadKnown(database));
-  Sizes missing = known;
+  TRY_ASSIGN(const Known known, ReadKnown(database));
+  Sizes missing = known.all;
   int64_t objects = 0;
   TRY_ASSIGN(const auto tops, Below(config.content));
   for (const auto& top : tops) {
@@ -84,7 +144,7 @@ Status CheckContent(const ServerConfig& config, storage::Database& database, con
     for (const auto& middle : middles) {
       const std::string folder = sys::JoinPath(upper, middle);
       TRY_ASSIGN(const auto names, Below(folder));
-      for (const auto& name : names) CheckObject(sys::JoinPath(folder, name), name, missing, known, findings);
+      for (const auto& name : names) CheckObject(sys::JoinPath(folder, name), name, missing, known.all, findings);
       objects += static_cast<int64_t>(names.size());
     }
   }
@@ -93,6 +153,7 @@ Status CheckContent(const ServerConfig& config, storage::Database& database, con
                      "an update names it and it is not there (" + std::to_string(size) + " bytes)", kContentAdvice);
   }
   findings.Checked(std::to_string(objects) + " sealed files: every hash recomputed");
+  CheckAgainstLog(config, known, findings);
   return {};
 }
 

@@ -3,7 +3,7 @@
 // Source: docs/protocol/processes.md section 3; S0.20. Thread rule: any thread; a server may run meanwhile.
 #pragma once
 
-#include "config/findings.h"
+#include "config/findings/findings.h"
 #include "server/core/config.h"
 #include "sys/clock.h"
 

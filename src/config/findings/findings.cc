@@ -1,4 +1,4 @@
-#include "config/findings.h"
+#include "config/findings/findings.h"
 
 #include <unistd.h>
 
