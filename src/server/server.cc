@@ -86,6 +86,7 @@ class Server::Impl {
 
 Status Server::Impl::CheckOrganisation() {
   TRY_ASSIGN(const auto hello, core_->signer.With([](SignerPool::Client& client) { return client.Hello(); }));
+  if (!hello.problem.empty()) log::Event(log::Level::kWarning, "signer.problem", {{"problem", hello.problem}});
   if (hello.organisation == core_->config.organisation) return {};
   return Fail(ErrorCode::kConfigInvalid, "the signer is of organisation " + hello.organisation.text());
 }
@@ -111,12 +112,16 @@ Status Server::Impl::FirstContact() {
 }
 
 Status Server::Impl::Refresh() {
-  if (!is_contacted_) return FirstContact();
-  TRY(core_->RefreshPackages());
-  TRY(core_->RefreshStatus(false));
-  TRY(core_->RefreshPeople());
-  MakeUpCancels();
-  return signing_.SyncUpdates();
+  if (is_contacted_) {
+    TRY(core_->RefreshPackages());
+    TRY(core_->RefreshStatus(false));
+    TRY(core_->RefreshPeople());
+    MakeUpCancels();
+    TRY(signing_.SyncUpdates());
+  } else {
+    TRY(FirstContact());
+  }
+  return rollouts_.ResumeStarts();
 }
 
 // Cancel orders that an interruption, or a suspended device, has left to be signed.
@@ -222,7 +227,9 @@ Status Server::Impl::Start() {
   const Status contacted = FirstContact();
   if (!contacted && contacted.error().code == ErrorCode::kConfigInvalid) return contacted;
   if (!contacted) LogFailure("signer.not-contacted", contacted.error());
-  if (contacted) next_refresh_ms_ = core_->clock.MonotonicMs() + kRefreshMs;
+  // Starts that were interrupted go on at once, but not before devices are answered.
+  const auto starts = core_->rollouts.Starts();
+  if (contacted && starts && starts->empty()) next_refresh_ms_ = core_->clock.MonotonicMs() + kRefreshMs;
   TRY_CONTEXT(StartDeviceListener(), "starting the device listener");
   TRY_CONTEXT(StartAdminListener(), "starting the admin listener");
   TRY(WritePorts());

@@ -10,6 +10,12 @@ namespace {
 // Why a device has no cancel order now and may have one later: a person resumes it.
 bool IsForNow(ErrorCode code) { return code == ErrorCode::kDeviceSuspended || code == ErrorCode::kDeviceQuarantined; }
 
+// What the signer refuses for good; everything else (it is down, halted, the disk is full, the plan is paused) passes.
+bool IsForGood(ErrorCode code) {
+  if (code == ErrorCode::kPlanPaused || code == ErrorCode::kSignerHalted || code == ErrorCode::kBusy) return false;
+  return InfoOf(code).exit == ExitCode::kRefused;
+}
+
 // A step that is no more possible (the rollout has ended, was cancelled) or a plan that another server took.
 Status Tolerated(Status moved) {
   if (moved) return moved;
@@ -54,6 +60,54 @@ Status RolloutService::Withdrawn(const Sha256& manifest) {
   for (const PlanId& plan : plans) {
     TRY_ASSIGN(const StoredRollout rollout, core_.rollouts.Find(plan));
     if (rollout.state != RolloutState::kFinished) TRY(Cancel(plan));
+  }
+  return {};
+}
+
+Status RolloutService::RunStart(const StoredRollout& rollout, const Starter& starter, api::admin::StartAnswer& answer) {
+  const PlanId& plan = rollout.plan_id;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!starting_.insert(plan).second) return Fail(ErrorCode::kBusy, "this rollout is being started");
+  }
+  Status started = core_.rollouts.BeginStart({plan, starter.person, starter.origin});
+  if (started) started = StartPlan(rollout, starter, answer);
+  if (started || IsForGood(started.error().code)) {
+    const Status ended = core_.rollouts.EndStart(plan);
+    if (!ended) LogFailure("rollout.start-not-ended", ended.error());
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    starting_.erase(plan);
+  }
+  TRY(started);
+  log::Event(
+      log::Level::kInfo, "rollout.started",
+      {{"plan", plan.text()}, {"person", starter.person}, {"orders", answer.orders}, {"failed", answer.failed.size()}});
+  return {};
+}
+
+Status RolloutService::ResumeStart(const StoredStart& start) {
+  TRY_ASSIGN(const StoredRollout rollout, core_.rollouts.Find(start.plan_id));
+  TRY_ASSIGN(const StoredUpdate update, core_.updates.Find(rollout.manifest_sha256));
+  const bool is_cancelled = rollout.state == RolloutState::kCancelling || rollout.state == RolloutState::kCancelled;
+  if (is_cancelled || update.state != UpdateState::kDeployable) return core_.rollouts.EndStart(start.plan_id);
+  // It goes on when a person resumes the rollout.
+  if (rollout.state == RolloutState::kPaused) return {};
+  api::admin::StartAnswer answer;
+  return RunStart(rollout, {start.person, start.origin, UpdateName(update)}, answer);
+}
+
+Status RolloutService::ResumeStarts() {
+  const std::lock_guard lock(resume_mutex_);
+  TRY_ASSIGN(const auto starts, core_.rollouts.Starts());
+  for (const StoredStart& start : starts) {
+    {
+      const std::lock_guard starting_lock(mutex_);
+      if (starting_.contains(start.plan_id)) continue;
+    }
+    const Status resumed = ResumeStart(start);
+    if (!resumed) LogFailure("rollout.start-interrupted", WithContext(resumed.error(), start.plan_id.text()));
   }
   return {};
 }

@@ -241,23 +241,9 @@ Result<api::admin::StartAnswer> RolloutService::Start(const Person& person, cons
   if (rollout.state == RolloutState::kCancelled || rollout.state == RolloutState::kCancelling)
     return Fail(ErrorCode::kConflict, "the plan was cancelled");
   if (rollout.state == RolloutState::kPaused) return Fail(ErrorCode::kPlanPaused, plan.text());
-  {
-    const std::lock_guard lock(mutex_);
-    if (!starting_.insert(plan).second) return Fail(ErrorCode::kBusy, "this rollout is being started");
-  }
   api::admin::StartAnswer answer;
   answer.plan_id = plan;
-  const Status started = StartPlan(rollout, {person.id.text(), origin, UpdateName(checked.update)}, answer);
-  {
-    const std::lock_guard lock(mutex_);
-    starting_.erase(plan);
-  }
-  TRY(started);
-  log::Event(log::Level::kInfo, "rollout.started",
-             {{"plan", plan.text()},
-              {"person", person.id.text()},
-              {"orders", answer.orders},
-              {"failed", answer.failed.size()}});
+  TRY(RunStart(rollout, {person.id.text(), origin, UpdateName(checked.update)}, answer));
   return answer;
 }
 

@@ -38,6 +38,8 @@ class RolloutService {
   Status Resumed(const PlanId& plan);
   Status Cancelled(const PlanId& plan);
   Status Withdrawn(const Sha256& manifest);
+  // Goes on with starts that were interrupted: the signed plan allows it, no person is needed.
+  Status ResumeStarts();
   // What the signer knows and this server may have missed: its state of each plan, the withdrawn manifests.
   Status SyncPlans();
   // Asks for the cancel orders that are still missing.
@@ -57,6 +59,9 @@ class RolloutService {
   };
   Status OrderBatch(const PlanId& plan, const std::vector<DeviceId>& devices, const Starter& starter,
                     api::admin::StartAnswer& answer);
+  // Remembered until it has ended: orders for all, or refused by the signer.
+  Status RunStart(const StoredRollout& rollout, const Starter& starter, api::admin::StartAnswer& answer);
+  Status ResumeStart(const StoredStart& start);
   Status StartPlan(const StoredRollout& rollout, const Starter& starter, api::admin::StartAnswer& answer);
   Result<bool> IsKnown(const DeviceId& device, const OrderId& order);
   Result<std::vector<DeviceId>> OpenDevices(const PlanId& plan);
@@ -68,6 +73,7 @@ class RolloutService {
   Core& core_;
   std::mutex mutex_;
   std::set<PlanId> starting_;
+  std::mutex resume_mutex_;  // one ResumeStarts at a time
 };
 
 // "vendor/name@version", as events name it.

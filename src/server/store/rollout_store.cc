@@ -23,6 +23,10 @@ constexpr std::string_view kInsertRollout =
     "INSERT INTO rollouts (plan_id, number, plan, manifest_sha256, state, created) "
     "VALUES (:plan_id, :number, :plan, :manifest_sha256, :state, :created)";
 constexpr std::string_view kSetRolloutState = "UPDATE rollouts SET state = :state WHERE plan_id = :plan_id";
+constexpr std::string_view kSetStart =
+    "UPDATE rollouts SET starter = :starter, starter_origin = :starter_origin WHERE plan_id = :plan_id";
+constexpr std::string_view kSelectStarts =
+    "SELECT plan_id, starter, starter_origin FROM rollouts WHERE starter IS NOT NULL ORDER BY number";
 constexpr std::string_view kInsertOrder =
     "INSERT INTO rollout_devices (plan_id, device_id, state, order_text, order_id, sequence) "
     "VALUES (:plan_id, :device_id, :state, :order_text, :order_id, :sequence) ON CONFLICT (plan_id, device_id) "
@@ -231,6 +235,33 @@ Status RolloutStore::Move(const PlanId& plan, RolloutState to) {
     }
     TRY(session.Execute(kSetRolloutState, {RolloutStateName(to), plan.text()}));
     return {};
+  });
+}
+
+Status RolloutStore::BeginStart(const StoredStart& start) {
+  return database_.WithTransaction([&](Session& session) -> Status {
+    TRY(RolloutRow(session, start.plan_id));
+    TRY(session.Execute(kSetStart, {start.person, start.origin, start.plan_id.text()}));
+    return {};
+  });
+}
+
+Status RolloutStore::EndStart(const PlanId& plan) {
+  return database_.WithTransaction([&](Session& session) -> Status {
+    TRY(session.Execute(kSetStart, {storage::Value(), storage::Value(), plan.text()}));
+    return {};
+  });
+}
+
+Result<std::vector<StoredStart>> RolloutStore::Starts() {
+  return database_.WithSnapshot([&](Session& session) -> Result<std::vector<StoredStart>> {
+    TRY_ASSIGN(const Rows rows, session.Query(kSelectStarts));
+    std::vector<StoredStart> starts;
+    for (const Row& row : rows) {
+      TRY_ASSIGN(PlanId plan, PlanId::Parse(row.Text(0)));
+      starts.push_back({std::move(plan), row.Text(1), row.OptionalText(2).value_or("")});
+    }
+    return starts;
   });
 }
 

@@ -34,6 +34,13 @@ struct StoredRollout {
   int64_t number = 0;  // set by the store
 };
 
+// A start that has not come to its end: who asked for it, from which address.
+struct StoredStart {
+  PlanId plan_id;
+  std::string person;
+  std::string origin;
+};
+
 struct StoredOrder {
   PlanId plan_id;
   DeviceId device_id;
@@ -78,6 +85,11 @@ class RolloutStore {
   // planned -> running <-> paused -> finished, and from each to cancelling and cancelled; no change if it is there
   // already. NotFound, Conflict.
   Status Move(const PlanId& plan, RolloutState to);
+
+  // Kept until the start has an order, or a refusal, for every device. NotFound.
+  Status BeginStart(const StoredStart& start);
+  Status EndStart(const PlanId& plan);
+  Result<std::vector<StoredStart>> Starts();  // oldest first
 
   Result<std::vector<PlanId>> RolloutsOf(const Sha256& manifest);
   Result<std::vector<PlanId>> RolloutsIn(RolloutState state);

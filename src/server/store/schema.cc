@@ -53,6 +53,9 @@ std::vector<storage::Migration> Migrations() {
         "CREATE INDEX timeline_manifest ON timeline (manifest_sha256, ordinal)",
         "CREATE TABLE refused_receipts (device_id TEXT NOT NULL, sha256 TEXT NOT NULL, code TEXT NOT NULL, "
         "compact TEXT NOT NULL, received BIGINT NOT NULL, PRIMARY KEY (device_id, sha256))"}},
+      {7,
+       "starts",
+       {"ALTER TABLE rollouts ADD COLUMN starter TEXT", "ALTER TABLE rollouts ADD COLUMN starter_origin TEXT"}},
   };
 }
 

@@ -253,6 +253,19 @@ DeviceEvent Deployment(const std::string& device, const std::string& event, int6
   return made;
 }
 
+TEST_P(StoreContract, AStartIsRememberedUntilItHasEnded) {
+  PutRollout("plan-1", 7);
+  PutRollout("plan-2", 8);
+  EXPECT_CODE(rollouts->BeginStart({IdOf<PlanId>("plan-9"), "olga", "::1"}), kNotFound);
+  ASSERT_TRUE(rollouts->BeginStart({IdOf<PlanId>("plan-2"), "olga", "::1"}).has_value());
+  ASSERT_TRUE(rollouts->BeginStart({IdOf<PlanId>("plan-2"), "oskar", "::2"}).has_value());
+  const auto starts = rollouts->Starts().value();
+  ASSERT_EQ(starts.size(), 1u);
+  EXPECT_EQ(starts[0].plan_id.text() + " " + starts[0].person + " " + starts[0].origin, "plan-2 oskar ::2");
+  ASSERT_TRUE(rollouts->EndStart(IdOf<PlanId>("plan-2")).has_value());
+  EXPECT_TRUE(rollouts->Starts().value().empty());
+}
+
 TEST_P(StoreContract, S0_22_AnEventOfADeploymentLacksNothing) {
   for (const std::string name : {"ordered", "offered", "download-started", "download-finished", "receipt"}) {
     const auto refused = [&](const std::function<void(DeviceEvent&)>& spoil) {
