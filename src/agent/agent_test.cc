@@ -120,6 +120,7 @@ class AgentTest : public ::testing::Test {
   pki::Certificate ca_ = pki::CreateCa(ca_key_, {"Test CA", now_ - kDay, now_ + 100 * kDay, 0}).value();
   std::string content_ = std::string(100'000, 's');
   bool takes_receipts_ = true;
+  bool is_final_ = false;
   int check_ins_ = 0;
   int enrolments_ = 0;
   std::unique_ptr<http::Server> server_;
@@ -165,7 +166,8 @@ class AgentTest : public ::testing::Test {
     }));
     EXPECT_TRUE(router.OnWorker(http::Method::kPost, "/device/v1/receipts", [this](const http::Request&) {
       api::device::ReceiptsAnswer answer;
-      answer.results = {{.is_accepted = takes_receipts_, .code = {}, .detail = {}}};
+      answer.results = {{.is_accepted = takes_receipts_, .is_final = is_final_, .code = {}, .detail = {}}};
+      if (!takes_receipts_) answer.results[0].code = "ReceiptInvalid";
       return http::JsonResponse(200, answer.Build());
     }));
     EXPECT_TRUE(router.OnWorker(
@@ -244,6 +246,14 @@ TEST_F(AgentTest, ReceiptThatTheServerDoesNotTakeIsKept) {
   takes_receipts_ = false;
   EXPECT_EQ(Must(Cycle()).receipts, 0);
   EXPECT_EQ(installer_.acknowledged, 0);
+}
+
+TEST_F(AgentTest, ReceiptThatCanNeverBeTakenIsForgottenAndSaidSo) {
+  takes_receipts_ = false;
+  is_final_ = true;
+  EXPECT_EQ(Must(Cycle()).receipts, 0);
+  EXPECT_EQ(installer_.acknowledged, 1);
+  EXPECT_EQ(std::count(steps_.begin(), steps_.end(), "a receipt was refused for good: ReceiptInvalid"), 1);
 }
 
 TEST_F(AgentTest, AsksForTheTimeBeforeAnythingElse) {
