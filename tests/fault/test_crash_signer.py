@@ -70,7 +70,8 @@ class Replay:
 
     def visit(self, mode, at, error):
         first = self.interrupted(mode, at, error)
-        assert (self.ended in KILLED) == (mode in FATAL), (self.ended, self.shim.fired)
+        # A log writes in batches, so calls differ a little from time to time: the last ones may not come.
+        assert (self.ended in KILLED) == (self.shim.fired > 0 and mode in FATAL), (self.ended, self.shim.fired)
         log = os.path.join(self.recorded.org, "log")
         at_the_end = Tree(log)
         at_the_end.check_extends(self.earlier)
