@@ -267,3 +267,25 @@ def test_a_signer_that_is_down_acknowledges_and_loses_no_receipt(own_lab):
         assert len(receipts_with(lab, "dev-1", "installed")) == installed + 1
     finally:
         services.kill()
+
+
+def test_an_interrupted_start_is_completed_by_the_server_itself_with_one_order_a_device(own_lab):
+    lab = own_lab
+    services = Services(lab)
+    services.start()
+    try:
+        plan = lab.plan(lab.release("8.0.0", lab.path("start.img", bytes_of("start", 50_000))), "dev-1")
+        services.stop("signer")
+        broken = lab.run("rollout", "start", plan)
+        assert broken.code not in (0, 3) and "completed by the server itself" in broken.error, broken.output + broken.error
+        services.running.pop("server").kill()
+        services.start("signer")
+        services.start("server")
+        wait_until(lambda: lab.good("rollout", "show", plan)["state"] != "planned", "the start to be completed", PATIENCE)
+        assert lab.watch(plan) == {"dev-1": "installed"}
+        assert lab.good("rollout", "start", plan)["orders"] == 0, "the same command again gives no second order"
+        events = lab.good("audit", "events", "--device", "dev-1", "--update", f"{PRODUCT}@8.0.0", "--event", "ordered")["events"]
+        assert [event["actor"] for event in events] == ["operator"]
+        assert len(receipts_with(lab, "dev-1", "installed")) == 2
+    finally:
+        services.kill()
