@@ -38,13 +38,18 @@ Json SuspectJson(const store::SuspectRow& suspect) {
 
 }  // namespace
 
-Status StoreHalt(storage::Database& database, const std::string& reason, UnixSeconds now) {
+namespace {
+
+// Whether a halt that is there already stands, or gives way to one with an id of its own.
+enum class Standing : uint8_t { kKept, kReplaced };
+
+Status PutHalt(storage::Database& database, const std::string& reason, UnixSeconds now, Standing standing) {
   const std::string halt_id = codec::EncodeBase64Url(crypto::RandomBytes(kHaltIdBytes));
   bool is_new = false;
   const Status stored = database.WithTransaction([&](storage::Session& session) -> Status {
     TRY_ASSIGN(auto row, store::ReadRecovery(session));
-    is_new = !row.is_halted;
-    if (row.is_halted) return {};
+    is_new = !row.is_halted || standing == Standing::kReplaced;
+    if (!is_new) return {};
     row.is_halted = true;
     row.halt_id = halt_id;
     row.reason = reason;
@@ -56,13 +61,20 @@ Status StoreHalt(storage::Database& database, const std::string& reason, UnixSec
   return {};
 }
 
+}  // namespace
+
+Status StoreHalt(storage::Database& database, const std::string& reason, UnixSeconds now) {
+  return PutHalt(database, reason, now, Standing::kKept);
+}
+
 Status TakeRestoredMark(const Config& config, storage::Database& database, UnixSeconds now) {
   const std::string path = sys::JoinPath(config.data, kRestoredMark);
   const auto text = sys::ReadTextFile(path, kMarkBytesMax);
   if (!text && text.error().code == ErrorCode::kNotFound) return {};
-  // A mark that cannot be read is a mark all the same.
-  TRY(StoreHalt(database, "restored from a backup" + (text ? " " + text->substr(0, text->find('\n')) : std::string()),
-                now));
+  // A mark that cannot be read is a mark all the same. A backup of a halted signer has that halt's id, and the decision
+  // that ended it is known to many: it must not end this one.
+  TRY(PutHalt(database, "restored from a backup" + (text ? " " + text->substr(0, text->find('\n')) : std::string()),
+              now, Standing::kReplaced));
   TRY(sys::RemoveFile(path));
   return sys::FsyncDirectory(config.data);
 }

@@ -87,6 +87,22 @@ TEST_F(RecoveryTest, ARestoredSignerIsHaltedAndSignsNothing) {
   EXPECT_TRUE(world.core().is_halted()) << "a restart ends no halt";
 }
 
+TEST_F(RecoveryTest, ABackupOfAHaltedSignerIsNotSetGoingByTheOldDecision) {
+  (void)world.Enrolled("gw-1");
+  Mark();
+  world.Open();
+  const auto first_halt = Show();
+  KeepDatabase();
+  const auto signed_change = world.BySecurity(ChangeOf(Decision(first_halt)));
+  BringOldDatabaseBack();
+  Mark();
+  world.Open();
+  EXPECT_TRUE(world.core().is_halted());
+  EXPECT_REFUSED_UNCHANGED(world, RegisterChange(world.core(), signed_change), kConflict);
+  EXPECT_TRUE(world.core().is_halted());
+  EXPECT_TRUE(Decide(Decision(Show())).has_value());
+}
+
 TEST_F(RecoveryTest, AFittingDecisionEndsTheHaltOnce) {
   const auto device = world.Enrolled("gw-1");
   const auto plan = world.MakePlan(world.DeployableUpdate("1.0.0"));
