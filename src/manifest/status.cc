@@ -8,10 +8,6 @@
 namespace fleetseal::manifest {
 namespace {
 
-// Withdrawn manifests and products of one organisation that one status can name.
-constexpr size_t kWithdrawnMax = 1024;
-constexpr size_t kProductsMax = 256;
-constexpr size_t kEnvironmentsMax = 32;
 constexpr size_t kNonceBytesMax = 64;
 
 }  // namespace
@@ -29,12 +25,12 @@ codec::Json BuildNewest(const NewestCounters& newest) {
 Result<NewestCounters> ParseNewest(const codec::Json& json) {
   NewestCounters newest;
   if (!json.is_object()) return Fail(ErrorCode::kMemberTypeWrong, "newest is not an object");
-  if (json.as_object().size() > kProductsMax)
+  if (json.as_object().size() > kStatusProductsMax)
     return Fail(ErrorCode::kValueOutOfRange, "newest names too many products");
   for (const auto& [name, environments] : json.as_object()) {
     TRY_ASSIGN(const ProductName product, ProductName::Parse(name));
     if (!environments.is_object()) return Fail(ErrorCode::kMemberTypeWrong, "newest." + name + " is not an object");
-    if (environments.as_object().size() > kEnvironmentsMax) {
+    if (environments.as_object().size() > kStatusEnvironmentsMax) {
       return Fail(ErrorCode::kValueOutOfRange, "newest." + name + " names too many environments");
     }
     auto& counters = newest[product];
@@ -57,7 +53,7 @@ Result<StatusDocument> StatusDocument::Parse(std::string_view payload) {
   Dates(reader, status.issued, status.expires);
   status.package_version = reader.Integer("packageVersion", 1);
   status.package_sha256 = reader.Base64UrlSha256("packageSha256");
-  for (const std::string& text : reader.Strings("withdrawn", kWithdrawnMax)) {
+  for (const std::string& text : reader.Strings("withdrawn", kStatusWithdrawnMax)) {
     const auto digest = codec::DecodeBase64UrlSha256(text);
     if (reader.Take(digest, "withdrawn")) status.withdrawn.push_back(*digest);
   }

@@ -13,6 +13,11 @@
 
 namespace fleetseal::manifest {
 
+// What one status holds at most; who signs it refuses what would not fit.
+inline constexpr size_t kStatusWithdrawnMax = 1024;
+inline constexpr size_t kStatusProductsMax = 256;
+inline constexpr size_t kStatusEnvironmentsMax = 32;  // of one product
+
 // product -> environment -> newest release counter.
 using NewestCounters = std::map<ProductName, std::map<Environment, int64_t>>;
 codec::Json BuildNewest(const NewestCounters& newest);

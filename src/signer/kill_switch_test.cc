@@ -2,6 +2,9 @@
 #include <gtest/gtest.h>
 
 #include "jose/jws.h"
+#include "manifest/status.h"
+#include "signer/store/plan_store.h"
+#include "signer/store/request_store.h"
 #include "signer/testing/signer_world.h"
 
 namespace fleetseal::signer::testing {
@@ -45,6 +48,40 @@ TEST_F(KillSwitch, APausedPlanGivesNoOrderUntilItIsResumed) {
   (void)Must(Decide(RevocationAction::kResume));
   EXPECT_EQ(Must(ListPlans(world.core(), "")).plans[0].state, api::signing::PlanState::kActive);
   EXPECT_TRUE(Must(MakeOrders(world.core(), plan.plan_id, {device.id})).orders[0].order.has_value());
+}
+
+// A status past its bounds is refused by every device, and the whole fleet would stop.
+TEST_F(KillSwitch, NoPlanAndNoWithdrawalMakesAStatusThatDevicesRefuse) {
+  auto& database = world.service->database();
+  const auto add_plan = [&](size_t number) {
+    const std::string name = "other-" + std::to_string(number);
+    return database.WithTransaction([&](storage::Session& session) {
+      return store::InsertPlan(session, {name, name, name, plan.product.text(), name, name, 1, false, false});
+    });
+  };
+  for (size_t i = 1; i < manifest::kStatusEnvironmentsMax; ++i) ASSERT_TRUE(add_plan(i).has_value());
+  const auto judge = [&] {
+    return trust::AcceptStatus(*Must(world.core().Trust()), Must(MakeStatus(world.core(), Bytes(16, 1))), world.now());
+  };
+  EXPECT_TRUE(judge().has_value());
+  (void)NewPlan();  // of an environment that is there already
+  (void)Must(Decide(RevocationAction::kSuspend));
+  (void)Must(Decide(RevocationAction::kResume));
+  ASSERT_TRUE(add_plan(manifest::kStatusEnvironmentsMax).has_value());
+  EXPECT_FALSE(judge().has_value());
+  EXPECT_REFUSED_UNCHANGED(world, AcceptPlan(world.core(), world.Signed(world.MakePlan(manifest))), kLimitExceeded);
+  (void)Must(Decide(RevocationAction::kSuspend));
+  EXPECT_REFUSED_UNCHANGED(world, Decide(RevocationAction::kResume), kLimitExceeded);
+
+  const auto fill = [&](storage::Session& session) -> Status {
+    for (size_t i = 0; i < manifest::kStatusWithdrawnMax; ++i)
+      TRY(store::InsertWithdrawn(session, HashText("withdrawn " + std::to_string(i))));
+    return {};
+  };
+  ASSERT_TRUE(database.WithTransaction(fill).has_value());
+  const auto withdrawal =
+      world.MakeRevocation(RevocationKind::kManifest, RevocationAction::kWithdraw, Text(manifest), "sam");
+  EXPECT_REFUSED_UNCHANGED(world, Revoke(world.core(), world.Signed(withdrawal)), kLimitExceeded);
 }
 
 TEST_F(KillSwitch, ADecisionNeedsTheRoleAndTheRegisteredKey) {

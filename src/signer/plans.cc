@@ -9,6 +9,7 @@
 #include "signer/people.h"
 #include "signer/release.h"
 #include "signer/released_update.h"
+#include "signer/status_room.h"
 #include "signer/store/plan_store.h"
 #include "signer/verbs.h"
 
@@ -51,7 +52,11 @@ Result<bool> IsRepeat(const Core& core, const manifest::Plan& plan, std::string_
 Status RecordPlan(Core& core, const manifest::Plan& plan, const ReleasedUpdate& update, const PersonDocument& document,
                   std::string_view compact) {
   const std::string person = document.person.id.text();
-  TRY(core.database().WithSnapshot([&](storage::Session& session) { return CheckNonce(session, person, plan.nonce); }));
+  const Status fits = core.database().WithSnapshot([&](storage::Session& session) -> Status {
+    TRY(CheckNonce(session, person, plan.nonce));
+    return CheckStatusRoom(session, store::NewestRow{plan.product.text(), plan.environment.text(), 0});
+  });
+  TRY(fits);
   const manifest::PersonDocumentLeaf leaf{"plan", core.Now(), crypto::HashSha256(compact), plan.plan_id.text()};
   TRY_ASSIGN(const int64_t index, core.Record(leaf.Build()));
   const Status stored = core.database().WithTransaction([&](storage::Session& session) -> Status {
@@ -74,7 +79,8 @@ Result<PlanId> AcceptPlan(Core& core, std::string_view compact) {
   TRY_ASSIGN(const PersonDocument document, VerifyPersonDocument(core, compact, manifest::kTypPlan));
   TRY_ASSIGN(const manifest::Plan plan, manifest::Plan::Parse(document.payload));
   TRY(RequireSelf(document.person, plan.operator_id));
-  const auto guard = core.objects.Acquire({"plan:" + plan.plan_id.text()});
+  // One at a time: all of them share the room of the status.
+  const auto guard = core.objects.Acquire({"plan:" + plan.plan_id.text(), "plans"});
   TRY_ASSIGN(const bool is_repeat, IsRepeat(core, plan, compact));
   if (is_repeat) return plan.plan_id;
   TRY(RequireRole(document.person, manifest::PersonRole::kOperator, plan.product));

@@ -6,6 +6,7 @@
 #include "manifest/person_documents.h"
 #include "manifest/typ.h"
 #include "signer/people.h"
+#include "signer/status_room.h"
 #include "signer/store/device_store.h"
 #include "signer/store/plan_store.h"
 #include "signer/store/request_store.h"
@@ -70,7 +71,8 @@ Status OnManifest(storage::Session& session, const Person& person, const Revocat
   TRY_ASSIGN(const auto request, store::FindSignedByManifest(session, revocation.subject));
   if (!request) return Fail(ErrorCode::kUpdateNotSigned, revocation.subject);
   TRY(RequireEither(person, PersonRole::kPublisher, request->product));
-  return store::InsertWithdrawn(session, revocation.subject);
+  TRY(store::InsertWithdrawn(session, revocation.subject));
+  return CheckStatusRoom(session);
 }
 
 Status OnPlan(storage::Session& session, const Person& person, const Revocation& revocation) {
@@ -83,7 +85,8 @@ Status OnPlan(storage::Session& session, const Person& person, const Revocation&
   // Whoever missed the answer says it again in a new document: what holds already is no error, nothing undoes a cancel.
   if (revocation.action == kCancel) return store::SetPlanCancelled(session, revocation.subject);
   if (plan->is_cancelled) return Fail(ErrorCode::kConflict, plan->id + " was cancelled");
-  return store::SetPlanPaused(session, revocation.subject, revocation.action == kSuspend);
+  TRY(store::SetPlanPaused(session, revocation.subject, revocation.action == kSuspend));
+  return revocation.action == kResume ? CheckStatusRoom(session) : Status();
 }
 
 Status Apply(storage::Session& session, const PersonDocument& document, const Revocation& revocation,

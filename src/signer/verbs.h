@@ -54,7 +54,7 @@ Result<api::signing::EnrolAnswer> Reenrol(Core& core, const DeviceId& id, ByteVi
 Result<api::signing::PrepareImportAnswer> PrepareImport(Core& core, const Sha256& manifest_sha256);
 Result<api::signing::CompleteImportAnswer> CompleteImport(Core& core, const Sha256& manifest_sha256);
 // plans.cc. RoleMissing, PlanExpired, UpdateNotSigned, UpdateNotDeployable, Withdrawn, ProductMismatch, DeviceUnknown,
-// PlanInvalid.
+// PlanInvalid, LimitExceeded (a status would not fit).
 Result<PlanId> AcceptPlan(Core& core, std::string_view plan);
 // orders.cc. NotFound, PlanExpired, PlanInvalid (cancelled), PlanPaused, PersonRevoked, Withdrawn; by device:
 // DeviceUnknown, DeviceRevoked, DeviceSuspended, DeviceQuarantined, CodeWithoutKeys, ProductMismatch, PlanInvalid,
@@ -70,7 +70,8 @@ Result<std::string> MakeStatus(Core& core, const std::optional<Bytes>& nonce);
 // receipts.cc. By receipt: ReceiptInvalid, DeviceUnknown, DeviceRevoked, DeviceQuarantined, SignatureInvalid, and
 // parsing codes.
 Result<api::signing::ReceiptsAnswer> TakeReceipts(Core& core, const std::vector<std::string>& receipts);
-// revocations.cc. RoleMissing, DeviceUnknown, PersonUnknown, UpdateNotSigned, NotFound, Conflict, InvalidArgument.
+// revocations.cc. RoleMissing, DeviceUnknown, PersonUnknown, UpdateNotSigned, NotFound, Conflict, InvalidArgument,
+// LimitExceeded.
 Result<api::signing::RevokeAnswer> Revoke(Core& core, std::string_view revocation);
 // packages.cc. PackageStepInvalid and those of trust::AcceptPackageStep.
 Result<int64_t> PublishPackage(Core& core, std::string_view package);
