@@ -36,6 +36,11 @@ Result<codec::Json> ShowRecovery(const Config& config, const sys::Clock& clock);
 // Codes: Busy (the signer runs: send it as a register-change), those of VerifyChange and CheckDecision.
 Result<codec::Json> ContinueAfterHalt(const Config& config, const std::string& decision_file, const sys::Clock& clock);
 
+// `--clock-is-right DATE`: the log has records of a clock that was wrongly ahead; their time no longer counts. `date`
+// (2027-01-31, UTC) is what the owner of the machine reads elsewhere. Durable when it returns; printed: what was said.
+// Codes: InvalidArgument (no date, or not the machine's), Conflict (the clock is not behind), Busy.
+Result<codec::Json> AcceptClock(const Config& config, const std::string& date, const sys::Clock& clock);
+
 // Everything of the signer at rest; it may run meanwhile, and nothing changes.
 config::Findings CheckSigner(const Config& config, const sys::Clock& clock);
 

@@ -1,9 +1,12 @@
 #include "signer/core.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "codec/base64.h"
 #include "crypto/digest.h"
 #include "crypto/random.h"
+#include "manifest/common.h"
 #include "signer/store/plan_store.h"
 #include "signer/store/recovery_store.h"
 
@@ -11,6 +14,7 @@ namespace fleetseal::signer {
 
 Result<std::unique_ptr<Core>> Core::Open(Parts parts) {
   std::unique_ptr<Core> core(new Core(std::move(parts)));
+  core->newest_record_ = core->parts_.newest_record.value;
   TRY(core->ReloadRecovery());
   TRY_ASSIGN(const auto packages, core->database().WithSnapshot([](storage::Session& session) {
     return store::ListPackages(session, 0, 10'000);
@@ -34,8 +38,23 @@ Status Core::ReloadRecovery() {
 }
 
 Status Core::RequireRunning() const {
-  if (!is_halted_) return {};
-  return Fail(ErrorCode::kSignerHalted, "nothing is signed or recorded until the security team decides");
+  if (is_halted_)
+    return Fail(ErrorCode::kSignerHalted, "nothing is signed or recorded until the security team decides");
+  return RequireClock();
+}
+
+Status Core::RequireClock() const {
+  const UnixSeconds newest{newest_record_};
+  if (Now() + kClockBehindMax >= newest) return {};
+  return Fail(ErrorCode::kClockBehindLog, "the clock of this machine shows " + manifest::BuildDateTime(Now()) +
+                                              ", the log has a record of " + manifest::BuildDateTime(newest) +
+                                              ": set the clock");
+}
+
+Status Core::RequireFreshPackage() const {
+  TRY_ASSIGN(const auto trust, Trust());
+  if (const auto fresh = trust::JudgePackageFresh(*trust, Now()); !fresh) return Fail(fresh.error());
+  return {};
 }
 
 Result<std::vector<int64_t>> Core::Record(const std::vector<std::string>& leaves) const {
@@ -44,6 +63,7 @@ Result<std::vector<int64_t>> Core::Record(const std::vector<std::string>& leaves
 }
 
 Result<int64_t> Core::RecordDecision(const std::string& leaf) const {
+  TRY(RequireClock());
   TRY_ASSIGN(const auto indices, Append({leaf}));
   return indices.front();
 }
@@ -52,11 +72,14 @@ Result<std::vector<int64_t>> Core::Append(const std::vector<std::string>& leaves
   std::vector<Bytes> bytes;
   bytes.reserve(leaves.size());
   for (const auto& leaf : leaves) bytes.push_back(ToBytes(leaf));
+  const int64_t now = Now().value;
   auto appended = parts_.log.AppendDurable(std::move(bytes));
   if (!appended) return Fail(ErrorCode::kLogNotWritable, appended.error().ToString());
   std::vector<int64_t> indices;
   for (const auto& leaf : *appended) indices.push_back(static_cast<int64_t>(leaf.index));
   CHECK(indices.size() == leaves.size());
+  for (int64_t newest = newest_record_; newest < now && !newest_record_.compare_exchange_weak(newest, now);) {
+  }
   return indices;
 }
 

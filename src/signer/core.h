@@ -26,6 +26,9 @@
 
 namespace fleetseal::signer {
 
+// Seconds that the clock may be behind the newest record: machines correct their clocks by less.
+inline constexpr int64_t kClockBehindMax = 300;
+
 struct CachedStatus {
   std::string compact;
   UnixSeconds issued;
@@ -42,6 +45,7 @@ class Core {
     const DirectorKey& director;
     const CaKeys& cas;
     std::string log_vkey;
+    UnixSeconds newest_record;  // signer/log_clock.h
   };
   // Loads the newest package, if there is one yet.
   static Result<std::unique_ptr<Core>> Open(Parts parts);
@@ -58,19 +62,25 @@ class Core {
   int64_t NowMs() const { return parts_.clock.NowMs(); }
 
   // Returns the index of each leaf once all are durable and published. LogNotWritable: nothing may be released.
-  // SignerHalted.
+  // SignerHalted, ClockBehindLog.
   Result<std::vector<int64_t>> Record(const std::vector<std::string>& leaves) const;
   Result<int64_t> Record(const std::string& leaf) const;
 
   // The one record that a halted signer writes: the decision that ends the halt. The caller has checked it.
+  // ClockBehindLog.
   Result<int64_t> RecordDecision(const std::string& leaf) const;
   int64_t LogSize() const { return static_cast<int64_t>(parts_.log.checkpoint().size); }
 
   // Halted: nothing is signed nor recorded until a decision (signer/recovery.h). Whoever sets it has made it durable.
   bool is_halted() const { return is_halted_; }
   void SetHalted(bool is_halted) { is_halted_ = is_halted; }
-  // SignerHalted with what to do.
+  // SignerHalted or ClockBehindLog: nothing may be signed or recorded now.
   Status RequireRunning() const;
+  // ClockBehindLog: with a clock that was set back, expired orders, plans and codes would come back to life.
+  Status RequireClock() const;
+  // PackageExpired, TrustStateMissing: what no dated document of a person vouches for is neither signed nor recorded.
+  // The one shield against a clock that is years ahead: its time would be on the log for good.
+  Status RequireFreshPackage() const;
   bool has_suspects() const { return has_suspects_; }
   void SetHasSuspects(bool has_suspects) { has_suspects_ = has_suspects; }
   // Every order is above it.
@@ -101,7 +111,8 @@ class Core {
   std::atomic<bool> is_halted_ = false;
   std::atomic<bool> has_suspects_ = false;
   std::atomic<int64_t> sequence_floor_ = 0;
-  mutable std::mutex mutex_;  // the two below
+  mutable std::atomic<int64_t> newest_record_ = 0;  // greatest time of a record, seconds
+  mutable std::mutex mutex_;                        // the two below
   std::shared_ptr<const trust::TrustState> trust_;
   std::optional<CachedStatus> status_;
 };

@@ -93,6 +93,7 @@ Result<PrepareImportAnswer> PrepareImport(Core& core, const Sha256& manifest_sha
 
 Result<CompleteImportAnswer> CompleteImport(Core& core, const Sha256& manifest_sha256) {
   const auto guard = core.objects.Acquire({"import:" + Text(manifest_sha256)});
+  TRY(core.RequireFreshPackage());
   TRY_ASSIGN(const ReleasedUpdate update, FindReleased(core, manifest_sha256));
   TRY_ASSIGN(const auto files, AskSealer(core, update));
   if (!IsRecorded(update, files)) TRY(RecordContents(core, manifest_sha256, files));

@@ -146,6 +146,7 @@ Status Take(const Core& core, Batch& batch, const std::string& compact, bool& is
     return Fail(ErrorCode::kSignerHalted, device.id + " knows more than this signer");
   }
   TRY(core.RequireRunning());
+  TRY(core.RequireFreshPackage());
   TRY_ASSIGN(const Chain place, Judge(core, batch, device, parsed.receipt, HashText(compact)));
   if (place == Chain::kKnown) return {};
   if (place != Chain::kFork) {

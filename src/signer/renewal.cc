@@ -51,6 +51,7 @@ Status CheckRequest(const Core& core, const DeviceId& id, const pki::Certificate
 
 Result<EnrolAnswer> Reenrol(Core& core, const DeviceId& id, ByteView csr, ByteView current_der) {
   const std::shared_lock register_lock(core.register_mutex);
+  TRY(core.RequireFreshPackage());
   TRY_ASSIGN(const pki::CertificateRequest request, pki::ParseCertificateRequest(csr));
   TRY_ASSIGN(const pki::Certificate current, pki::Certificate::FromDer(current_der));
   const auto guard = core.objects.Acquire({"device:" + id.text()});

@@ -151,6 +151,7 @@ Result<HelloAnswer> Hello(Core& core) {
   const auto trust = core.Trust();
   answer.package_version = trust ? (*trust)->root_package().version : 0;
   answer.version = kProgramVersion;
+  if (const Status running = core.RequireRunning(); !running) answer.problem = running.error().ToString();
   return answer;
 }
 

@@ -4,9 +4,11 @@
 #include "log/log.h"
 #include "merkle/note.h"
 #include "signer/dispatch.h"
+#include "signer/log_clock.h"
 #include "signer/recovery.h"
 #include "signer/store/recovery_store.h"
 #include "signer/store/schema.h"
+#include "storage/location.h"
 
 namespace fleetseal::signer {
 namespace {
@@ -80,6 +82,12 @@ Status SignerService::OpenKeys() {
 }
 
 Status SignerService::OpenDatabase(const sys::Clock& clock) {
+  const std::string file = storage::LocationOf(config_.database).file;
+  if (!file.empty() && !sys::FileExists(file)) {
+    return Fail(ErrorCode::kNotFound, "the signer's database " + file +
+                                          " is missing: bring it back, or `fleetseal restore` a backup; an empty one "
+                                          "would forget every person, device and counter");
+  }
   TRY_ASSIGN_CONTEXT(database_, storage::Database::Open({.url = config_.database, .sessions = 8}), "open the database");
   TRY(storage::Migrate(*database_, store::kMigrationModule, store::Migrations()));
   TRY(storage::Migrate(*database_, translog::kMigrationModule, translog::Migrations()));
@@ -106,12 +114,16 @@ Status SignerService::OpenParts(const sys::Clock& clock, const WrapLog& wrap) {
   TRY(OpenKeys());
   TRY(OpenDatabase(clock));
   TRY(OpenLog(clock, wrap));
-  return OpenCore(clock);
+  TRY_ASSIGN(const UnixSeconds newest, ReadNewestRecord(config_, *database_, *log_));
+  TRY(OpenCore(clock, newest));
+  TellClock(*core_, newest);
+  return {};
 }
 
-Status SignerService::OpenCore(const sys::Clock& clock) {
+Status SignerService::OpenCore(const sys::Clock& clock, UnixSeconds newest_record) {
   TRY_ASSIGN(std::string vkey, VkeyOf(config_, *log_key_));
-  TRY_ASSIGN(core_, Core::Open({config_, *database_, *log_, clock, *publishers_, *director_, *cas_, std::move(vkey)}));
+  TRY_ASSIGN(core_, Core::Open({config_, *database_, *log_, clock, *publishers_, *director_, *cas_, std::move(vkey),
+                                newest_record}));
   return {};
 }
 
@@ -121,7 +133,8 @@ Result<std::unique_ptr<SignerService>> SignerService::OpenWithoutLog(const Confi
   TRY(service->OpenDatabase(clock));
   TRY_ASSIGN(translog::LockRow row, translog::ReadLockRow(service->LogOptions()));
   service->log_ = std::make_unique<NoLog>(config.log_origin, std::move(row));
-  TRY(service->OpenCore(clock));
+  // Nothing is recorded here: the time of records is judged when the log is opened.
+  TRY(service->OpenCore(clock, {}));
   return service;
 }
 

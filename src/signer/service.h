@@ -56,7 +56,7 @@ class SignerService {
   Status OpenKeys();
   Status OpenDatabase(const sys::Clock& clock);
   Status OpenLog(const sys::Clock& clock, const WrapLog& wrap);
-  Status OpenCore(const sys::Clock& clock);
+  Status OpenCore(const sys::Clock& clock, UnixSeconds newest_record);
   translog::LogWriter::Options LogOptions() const;
 
   const Config& config_;

@@ -39,6 +39,7 @@ Status TakeVersion(storage::Session& session, manifest::StatusDocument& status) 
 Result<std::string> MakeStatus(Core& core, const std::optional<Bytes>& nonce) {
   const std::shared_lock register_lock(core.register_mutex);
   const auto guard = core.objects.Acquire({"status"});
+  TRY(core.RequireClock());
   const UnixSeconds now = core.Now();
   if (!nonce) {
     const auto cached = core.cached_status();

@@ -9,6 +9,7 @@ namespace fleetseal::storage {
 
 struct Location {
   std::string directory;          // of a SQLite database; else empty
+  std::string file;               // of a SQLite database; else empty
   bool is_over_internet = false;  // PostgreSQL, unless its host is a directory with a local socket
 };
 // A URL of another form gives an empty location: Database::Open refuses it.

@@ -8,6 +8,7 @@ namespace {
 TEST(Location, OfSqliteIsTheFolderOfTheFile) {
   EXPECT_EQ(LocationOf("sqlite:/var/lib/x/signer.db").directory, "/var/lib/x");
   EXPECT_EQ(LocationOf("sqlite:signer.db").directory, ".");
+  EXPECT_EQ(LocationOf("sqlite:/var/lib/x/signer.db").file, "/var/lib/x/signer.db");
   EXPECT_FALSE(LocationOf("sqlite:/var/lib/x/signer.db").is_over_internet);
 }
 

@@ -189,6 +189,7 @@ Result<HelloAnswer> HelloAnswer::Parse(const Json& json) {
   answer.log_origin = reader.String("logOrigin");
   answer.package_version = reader.Integer("packageVersion");
   answer.version = reader.String("version");
+  answer.problem = reader.OptionalString("problem", kTextMax).value_or("");
   TRY(reader.Finish());
   return answer;
 }
@@ -196,13 +197,15 @@ Result<HelloAnswer> HelloAnswer::Parse(const Json& json) {
 Json HelloAnswer::ToJson() const {
   Json cas = Json::MakeObject();
   cas.Set("server", server_ca).Set("device", device_ca).Set("people", people_ca);
-  return Json::MakeObject()
-      .Set("organisation", organisation.text())
-      .Set("cas", std::move(cas))
-      .Set("logVkey", log_vkey)
-      .Set("logOrigin", log_origin)
-      .Set("packageVersion", package_version)
-      .Set("version", version);
+  Json json = Json::MakeObject()
+                  .Set("organisation", organisation.text())
+                  .Set("cas", std::move(cas))
+                  .Set("logVkey", log_vkey)
+                  .Set("logOrigin", log_origin)
+                  .Set("packageVersion", package_version)
+                  .Set("version", version);
+  if (!problem.empty()) json.Set("problem", problem);
+  return json;
 }
 
 std::string BuildOk(Json value) { return Json::MakeObject().Set("ok", std::move(value)).Serialize(); }

@@ -135,6 +135,7 @@ struct HelloAnswer {
   std::string log_origin;
   int64_t package_version = 0;
   std::string version;  // of the program
+  std::string problem;  // why it signs nothing now; empty if it does
   static Result<HelloAnswer> Parse(const codec::Json& json);
   codec::Json ToJson() const;
 };

@@ -44,10 +44,11 @@ TEST(Messages, AreReadAsTheyWereWritten) {
   ExpectRoundTrip(CompleteImportAnswer{{{*FileId::Parse("f1"), {}, {5}}}});
   ExpectRoundTrip(
       OrdersAnswer{{{device.id, "a.b.c", 5, {}}, {device.id, {}, {}, Refusal(ErrorCode::kDeviceUnknown, "x")}}});
-  ExpectRoundTrip(ReceiptsAnswer{{{true, {}, {}}, {false, ErrorCode::kReceiptInvalid, "x"}}});
+  ExpectRoundTrip(ReceiptsAnswer{{{true, false, {}, {}}, {false, true, ErrorCode::kReceiptInvalid, "x"}}});
   ExpectRoundTrip(RevokeAnswer{});
   ExpectRoundTrip(LogIndexAnswer{3, "a.b.c"});
-  ExpectRoundTrip(HelloAnswer{*Organisation::Parse("acme"), "s", "d", "p", "v", "o", 1, "0.1.0"});
+  ExpectRoundTrip(HelloAnswer{*Organisation::Parse("acme"), "s", "d", "p", "v", "o", 1, "0.1.0", ""});
+  ExpectRoundTrip(HelloAnswer{*Organisation::Parse("acme"), "s", "d", "p", "v", "o", 1, "0.1.0", "ClockBehindLog"});
 }
 
 TEST(Messages, AnswerCarriesTheSignersCode) {

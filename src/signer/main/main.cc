@@ -28,12 +28,14 @@ constexpr const char* kUsage =
     "certificates\n"
     "fleetseal-signer --config FILE --check                       look over everything at rest; prints findings\n"
     "fleetseal-signer --config FILE --recovery                    why it is halted; prints evidence\n"
-    "fleetseal-signer --config FILE --continue DECISION           end the halt by a signed decision\n";
+    "fleetseal-signer --config FILE --continue DECISION           end the halt by a signed decision\n"
+    "fleetseal-signer --config FILE --clock-is-right DATE         records of a wrong clock no longer count\n";
 
 struct Arguments {
   std::string config;
   std::string adopt;
   std::string decision;
+  std::string date;
   bool is_recovery = false;
   bool is_check = false;
   bool is_create = false;
@@ -48,6 +50,8 @@ Status ReadOne(std::string_view name, std::string_view value, Arguments& argumen
     arguments.adopt = value;
   } else if (name == "--continue") {
     arguments.decision = value;
+  } else if (name == "--clock-is-right") {
+    arguments.date = value;
   } else if (name == "--product") {
     TRY_ASSIGN(ProductName product, ProductName::Parse(value));
     arguments.create.products.push_back(std::move(product));
@@ -83,11 +87,11 @@ Result<Arguments> Read(const std::vector<std::string_view>& words) {
     }
   }
   if (arguments.config.empty()) return Fail(ErrorCode::kInvalidArgument, "--config is missing");
-  if (arguments.is_create + !arguments.adopt.empty() + !arguments.decision.empty() + arguments.is_recovery +
-          arguments.is_check >
+  if (arguments.is_create + !arguments.adopt.empty() + !arguments.decision.empty() + !arguments.date.empty() +
+          arguments.is_recovery + arguments.is_check >
       1)
     return Fail(ErrorCode::kInvalidArgument,
-                "--create, --adopt, --recovery, --continue and --check exclude each other");
+                "--create, --adopt, --recovery, --continue, --clock-is-right and --check exclude each other");
   if (arguments.is_create == arguments.create.products.empty()) {
     return Fail(ErrorCode::kInvalidArgument, "--create goes with at least one --product");
   }
@@ -134,6 +138,7 @@ Status Run(const Arguments& arguments) {
   if (arguments.is_recovery) return Print(ShowRecovery(config, clock));
   if (arguments.is_check) return config::PrintFindings(CheckSigner(config, clock));
   if (!arguments.decision.empty()) return Print(ContinueAfterHalt(config, arguments.decision, clock));
+  if (!arguments.date.empty()) return Print(AcceptClock(config, arguments.date, clock));
   TRY_ASSIGN(const auto service, SignerService::Open(config, clock));
   TRY(service->Listen());
   log::Event(log::Level::kInfo, "signer.ready", {{"socket", config.socket}, {"sandbox", sandbox.EnteredText()}});
@@ -162,6 +167,8 @@ int main(int argc, char** argv) {
   }
   const auto outcome = fleetseal::signer::Run(*arguments);
   if (outcome) return 0;
-  std::fprintf(stderr, "fleetseal-signer: %s\n", outcome.error().ToString().c_str());
-  return static_cast<int>(fleetseal::InfoOf(outcome.error().code).exit);
+  const fleetseal::ErrorCodeInfo& info = fleetseal::InfoOf(outcome.error().code);
+  std::fprintf(stderr, "fleetseal-signer: %s\n%.*s\n", outcome.error().ToString().c_str(),
+               static_cast<int>(info.advice.size()), info.advice.data());
+  return static_cast<int>(info.exit);
 }

@@ -27,6 +27,10 @@ constexpr std::string_view kMakeCounter =
     "INSERT INTO counters (name, last) VALUES (:name, :last) ON CONFLICT (name) DO NOTHING";
 constexpr std::string_view kCounters = "SELECT name, last FROM counters";
 constexpr std::string_view kRaiseCounter = "UPDATE counters SET last = :last WHERE name = :name";
+constexpr std::string_view kClockAccepted = "SELECT log_size FROM clock_accepted WHERE id = 1";
+constexpr std::string_view kPutClockAccepted =
+    "INSERT INTO clock_accepted (id, log_size, accepted) VALUES (1, :log_size, :accepted) "
+    "ON CONFLICT (id) DO UPDATE SET log_size = excluded.log_size, accepted = excluded.accepted";
 constexpr std::string_view kForgetChains = "UPDATE devices SET receipt_generation = generation, receipt_sha256 = NULL";
 
 }  // namespace
@@ -37,7 +41,11 @@ std::vector<storage::Migration> RecoveryMigrations() {
            {"CREATE TABLE recovery (id BIGINT PRIMARY KEY, is_halted BIGINT NOT NULL, halt_id TEXT NOT NULL, reason "
             "TEXT NOT NULL, since BIGINT NOT NULL, sequence_floor BIGINT NOT NULL)",
             "CREATE TABLE suspects (device_id TEXT PRIMARY KEY, checkpoint_size BIGINT NOT NULL, epoch BIGINT NOT "
-            "NULL, sequence BIGINT NOT NULL, receipt TEXT NOT NULL, seen BIGINT NOT NULL)"}}};
+            "NULL, sequence BIGINT NOT NULL, receipt TEXT NOT NULL, seen BIGINT NOT NULL)"}},
+          {2,
+           "records of a wrong clock",
+           {"CREATE TABLE clock_accepted (id BIGINT PRIMARY KEY, log_size BIGINT NOT NULL, accepted BIGINT NOT "
+            "NULL)"}}};
 }
 
 Result<RecoveryRow> ReadRecovery(storage::Session& session) {
@@ -81,6 +89,16 @@ Status RaiseCounters(storage::Session& session, const std::string& product, int6
     TRY(session.Execute(kRaiseCounter, {least, row.Text(0)}));
   }
   return {};
+}
+
+Result<int64_t> ReadClockAccepted(storage::Session& session) {
+  TRY_ASSIGN(const auto size,
+             FirstRow(session, kClockAccepted, {}, [](const storage::Row& row) { return row.Integer(0); }));
+  return size.value_or(0);
+}
+
+Status PutClockAccepted(storage::Session& session, int64_t log_size, int64_t when) {
+  return Done(session.Execute(kPutClockAccepted, {log_size, when}));
 }
 
 Status ForgetReceiptChains(storage::Session& session) { return Done(session.Execute(kForgetChains)); }

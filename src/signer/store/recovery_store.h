@@ -46,6 +46,9 @@ Status RemoveSuspects(storage::Session& session);
 Result<int64_t> CountWitnesses(storage::Session& session);
 // Counters of the product, whatever the component, are at least `least`.
 Status RaiseCounters(storage::Session& session, const std::string& product, int64_t least);
+// Records below this index are of a wrong clock, as the owner of the machine said; 0 if nothing was said.
+Result<int64_t> ReadClockAccepted(storage::Session& session);
+Status PutClockAccepted(storage::Session& session, int64_t log_size, int64_t when);
 // The next receipt of each device may follow from one that is not known here.
 Status ForgetReceiptChains(storage::Session& session);
 
