@@ -1,11 +1,13 @@
 #include "cli/backup.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "cli/recover.h"
 #include "codec/base64.h"
 #include "codec/hex.h"
@@ -26,8 +28,36 @@ constexpr std::string_view kKeyPrefix = "fleetseal-backup-key-v1:";
 constexpr size_t kSmallFileMax = 1024 * 1024;
 constexpr size_t kPieceBytes = 256 * 1024;
 
+struct Reader {
+  uid_t uid = 0;
+  gid_t gid = 0;
+};
+
+// Run as root: reads with no more rights than the program whose folder it is, which may have put links there or be
+// changing names at this moment. One thread, as the whole CLI.
+class ReadingAs {
+ public:
+  explicit ReadingAs(const Reader& reader) : is_changed_(sys::IsRoot() && reader.uid != 0) {
+    if (!is_changed_) return;
+    const int count = getgroups(0, nullptr);
+    groups_.resize(count > 0 ? static_cast<size_t>(count) : 0);
+    CHECK(count == 0 || getgroups(count, groups_.data()) == count);
+    CHECK(setgroups(0, nullptr) == 0 && setegid(reader.gid) == 0 && seteuid(reader.uid) == 0);
+  }
+  ~ReadingAs() {
+    if (is_changed_) CHECK(seteuid(0) == 0 && setegid(getgid()) == 0 && setgroups(groups_.size(), groups_.data()) == 0);
+  }
+  ReadingAs(const ReadingAs&) = delete;
+  ReadingAs& operator=(const ReadingAs&) = delete;
+
+ private:
+  const bool is_changed_;
+  std::vector<gid_t> groups_;
+};
+
 struct Item {
   std::string name;  // below the data directory
+  Reader reader;
   bool is_directory = false;
   mode_t mode = 0;
   uid_t uid = 0;
@@ -51,6 +81,7 @@ struct Item {
 struct Plan {
   std::string data;
   std::string scratch;  // removed at the end
+  Reader reader;        // whose folder is being read
   std::vector<Item> items;
   std::string manifest;
 };
@@ -69,6 +100,12 @@ Result<Item> Describe(const std::string& data, const std::string& name) {
   item.gid = facts.st_gid;
   item.size = item.is_directory ? 0 : static_cast<uint64_t>(facts.st_size);
   item.path = path;
+  // What a restore would refuse must not get into a backup: nobody would know before the day it is needed.
+  const auto header = codec::ParseJson(item.Header());
+  if (!header || header->Find("name")->as_string() != name || item.uid > kBackupIdMax || item.gid > kBackupIdMax) {
+    return Fail(ErrorCode::kUnsupported, "a backup cannot hold the name or owner of a file in " +
+                                             sys::ParentDirectory(path) + ": it is none of ours, remove it");
+  }
   return item;
 }
 
@@ -85,6 +122,7 @@ bool IsLeftOut(const std::string& name) {
 Status Walk(Plan& plan, const std::string& name) {
   auto item = Describe(plan.data, name);
   TRY(item);
+  item->reader = plan.reader;
   if (!item->is_directory && item->size <= kSmallFileMax) {
     TRY_ASSIGN(item->bytes, sys::ReadFile(item->path, kSmallFileMax));
     item->size = item->bytes.size();
@@ -102,6 +140,13 @@ Status Walk(Plan& plan, const std::string& name) {
     if (!walked && walked.error().code != ErrorCode::kNotFound) return walked;
   }
   return {};
+}
+
+Status WalkAsOwner(Plan& plan, const std::string& name) {
+  TRY_ASSIGN(const Item top, Describe(plan.data, name));
+  plan.reader = {top.uid, top.gid};
+  const ReadingAs reading(plan.reader);
+  return Walk(plan, name);
 }
 
 Status CopyDatabase(Plan& plan, const std::string& name) {
@@ -138,8 +183,10 @@ Result<uint64_t> AddLog(Plan& plan, const std::string& signer_copy) {
   if (origins.size() != 1) return Fail(ErrorCode::kUnsupported, "a backup holds exactly one log");
   TRY_ASSIGN(const auto state, translog::MakeSqlLockStore(*database, origins.front())->Load());
   const uint64_t size = state.staged.empty() ? state.row.size : state.staged.front().first;
-  TRY_ASSIGN(const Item folder, Describe(plan.data, "log"));
+  TRY_ASSIGN(Item folder, Describe(plan.data, "log"));
+  folder.reader = {folder.uid, folder.gid};
   plan.items.push_back(folder);
+  const ReadingAs reading(folder.reader);
   std::vector<std::string> directories;
   for (const auto& id : merkle::NewTiles(0, size)) {
     Item item = folder;
@@ -148,6 +195,7 @@ Result<uint64_t> AddLog(Plan& plan, const std::string& signer_copy) {
     item.mode = 0644;
     if (id.width == merkle::kTileWidth) {
       TRY_ASSIGN(item, Describe(plan.data, item.name));
+      item.reader = folder.reader;
     } else {
       item.path.clear();
       TRY_ASSIGN_CONTEXT(item.bytes, ReadTile(folder.path, id), "log");
@@ -174,7 +222,8 @@ Status Collect(Context& context, Plan& plan) {
   TRY(CopyDatabase(plan, "server/server.db"));
   std::vector<Item> databases;
   databases.swap(plan.items);
-  for (const char* name : {"fleetseal.toml", "signer", "sealer", "server"}) TRY_CONTEXT(Walk(plan, name), "reading");
+  for (const char* name : {"fleetseal.toml", "signer", "sealer", "server"})
+    TRY_CONTEXT(WalkAsOwner(plan, name), "reading");
   for (const char* name : {"run", "run/signer", "run/sealer"}) {
     TRY_ASSIGN(Item item, Describe(plan.data, name));
     plan.items.push_back(std::move(item));
@@ -209,6 +258,11 @@ uint64_t PlainSize(const Plan& plan) {
 
 using Push = std::function<Status(ByteView)>;
 
+Result<sys::FileDescriptor> OpenItem(const Item& item) {
+  const ReadingAs reading(item.reader);
+  return sys::OpenFile(item.path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+}
+
 // Exactly the bytes that were announced: a file that has grown or shrunk was no file of ours.
 Status PushContent(const Item& item, const Push& push) {
   if (item.is_directory) return push(crypto::HashSha256(ByteView()).view());
@@ -216,7 +270,7 @@ Status PushContent(const Item& item, const Push& push) {
     TRY(push(item.bytes));
     return push(crypto::HashSha256(item.bytes).view());
   }
-  TRY_ASSIGN(const auto file, sys::OpenFile(item.path, O_RDONLY));
+  TRY_ASSIGN(const auto file, OpenItem(item));
   crypto::Sha256Hasher hasher;
   Bytes piece(kPieceBytes);
   for (uint64_t done = 0; done < item.size;) {
@@ -296,7 +350,7 @@ Status Backup(Context& context, const BackupOptions& options) {
     return Fail(ErrorCode::kNotFound, options.data + " holds no organisation");
   if (sys::FileExists(options.output)) return Fail(ErrorCode::kAlreadyExists, options.output);
   TRY_ASSIGN(const SecretBytes key, ReadBackupKey(options.key_file));
-  Plan plan{options.data, options.output + ".databases", {}, {}};
+  Plan plan{options.data, options.output + ".databases", {}, {}, {}};
   TRY(sys::RemoveTree(plan.scratch));
   TRY(sys::MakeDirectories(plan.scratch, 0700));
   Status outcome = Collect(context, plan);

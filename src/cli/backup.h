@@ -20,7 +20,7 @@ struct BackupOptions {
   std::string new_key_file;  // alone: makes a key
 };
 // Codes: NotFound (no organisation), AlreadyExists (the output), NoSpace, ConfigInvalid (rights of the key file),
-// Unsupported (PostgreSQL, links). The output is there whole or not at all.
+// Unsupported (PostgreSQL, links, names that are no UTF-8). The output is there whole or not at all.
 Status Backup(Context& context, const BackupOptions& options);
 
 struct RestoreOptions {
@@ -35,6 +35,7 @@ Status Restore(Context& context, const RestoreOptions& options);
 // What both sides share.
 Result<SecretBytes> ReadBackupKey(const std::string& path);
 inline constexpr const char* kBackupLabel = "fleetseal backup v1";
+inline constexpr int64_t kBackupIdMax = 0x7fffffff;  // of users and groups
 inline constexpr uint32_t kBackupHeaderMax = 64 * 1024;
 
 }  // namespace fleetseal::cli

@@ -16,7 +16,6 @@ namespace {
 
 constexpr size_t kPieceBytes = 256 * 1024;
 constexpr mode_t kModesMax = 07777;
-constexpr int64_t kIdMax = 0x7fffffff;
 
 struct Entry {
   std::string name;
@@ -106,8 +105,8 @@ class Unpacker {
     entry_.name = reader.String("name", 4096);
     entry_.is_directory = reader.Bool("directory");
     entry_.mode = static_cast<mode_t>(reader.Integer("mode", 0, kModesMax));
-    entry_.uid = static_cast<uid_t>(reader.Integer("uid", 0, kIdMax));
-    entry_.gid = static_cast<gid_t>(reader.Integer("gid", 0, kIdMax));
+    entry_.uid = static_cast<uid_t>(reader.Integer("uid", 0, kBackupIdMax));
+    entry_.gid = static_cast<gid_t>(reader.Integer("gid", 0, kBackupIdMax));
     entry_.size = static_cast<uint64_t>(reader.Integer("size"));
     TRY(reader.Finish());
     return Begin();

@@ -102,6 +102,18 @@ def test_a_backup_comes_back_whole_and_halted_and_goes_on_by_a_signed_decision(l
     assert made["logSize"] > 0 and os.stat(file).st_mode & 0o777 == 0o600
     refused("AlreadyExists", "backup", "--data", data, "--key", key, "-o", file)
     assert sorted(os.listdir(folder)) == ["acme.backup", "key"], "no temporary files stay"
+    # What the server's user puts into its folder neither spoils the backup unnoticed nor shows it what others may read.
+    planted = os.path.join(data, "server").encode() + b"/\xff"
+    open(planted, "wb").close()
+    refused("Unsupported", "backup", "--data", data, "--key", key, "-o", file + "-2")
+    os.remove(planted)
+    if os.getuid() == 0:
+        secret = os.path.join(data, "server", "secret")
+        with open(os.open(secret, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as out:
+            out.write(b"of another user")
+        refused("Permission denied", "backup", "--data", data, "--key", key, "-o", file + "-2")
+        os.remove(secret)
+    assert sorted(os.listdir(folder)) == ["acme.backup", "key"]
     # A disk that is full half-way: the file limit fails the same write.
     half = os.stat(file).st_size // 2
     full = subprocess.run([os.path.join(BIN, "fleetseal"), "backup", "--data", data, "--key", key, "-o", file + "-2"], capture_output=True, text=True,
