@@ -194,6 +194,13 @@ Result<ExitCode> Run(const Arguments& arguments) {
 
 int main(int argc, char** argv) {
   mallopt(M_ARENA_MAX, 1);
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word == "--help" || word == "-h") {
+      (void)fputs(fleetseal::agent::kUsage.data(), stdout);
+      return 0;
+    }
+  }
   const auto arguments = fleetseal::agent::ParseArguments(argc, argv);
   if (!arguments) {
     (void)fprintf(stderr, "fleetseal-agent: %s\n%s", arguments.error().detail.c_str(), fleetseal::agent::kUsage.data());
@@ -201,6 +208,8 @@ int main(int argc, char** argv) {
   }
   const auto exit = fleetseal::agent::Run(*arguments);
   if (exit) return static_cast<int>(*exit);
-  (void)fprintf(stderr, "fleetseal-agent: %s\n", exit.error().ToString().c_str());
-  return static_cast<int>(fleetseal::InfoOf(exit.error().code).exit);
+  const fleetseal::ErrorCodeInfo& info = fleetseal::InfoOf(exit.error().code);
+  (void)fprintf(stderr, "fleetseal-agent: %s\n%.*s\n", exit.error().ToString().c_str(),
+                static_cast<int>(info.advice.size()), info.advice.data());
+  return static_cast<int>(info.exit);
 }

@@ -100,6 +100,8 @@ int main(int argc, char** argv) {
   }
   const auto outcome = fleetseal::sealer::Run(*arguments);
   if (outcome) return 0;
-  std::fprintf(stderr, "fleetseal-sealer: %s\n", outcome.error().ToString().c_str());
-  return static_cast<int>(fleetseal::InfoOf(outcome.error().code).exit);
+  const fleetseal::ErrorCodeInfo& info = fleetseal::InfoOf(outcome.error().code);
+  std::fprintf(stderr, "fleetseal-sealer: %s\n%.*s\n", outcome.error().ToString().c_str(),
+               static_cast<int>(info.advice.size()), info.advice.data());
+  return static_cast<int>(info.exit);
 }

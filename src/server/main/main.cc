@@ -102,7 +102,14 @@ Status Run(const Arguments& arguments) {
 
 int main(int argc, char** argv) {
   umask(0077);
-  const auto arguments = fleetseal::server::Read({argv + 1, argv + argc});
+  const std::vector<std::string_view> words(argv + 1, argv + argc);
+  for (const auto word : words) {
+    if (word == "--help" || word == "-h") {
+      (void)std::fputs(fleetseal::server::kUsage, stdout);
+      return 0;
+    }
+  }
+  const auto arguments = fleetseal::server::Read(words);
   if (!arguments) {
     (void)fprintf(stderr, "fleetseal-server: %s\n%s", arguments.error().ToString().c_str(), fleetseal::server::kUsage);
     return static_cast<int>(fleetseal::ExitCode::kUsage);
