@@ -19,7 +19,8 @@ constexpr std::string_view kNextEvent =
     "SELECT CAST(COALESCE(MAX(number), 0) + 1 AS BIGINT) FROM timeline WHERE device_id = :device_id";
 constexpr std::string_view kCountSame =
     "SELECT CAST(COUNT(*) AS BIGINT) FROM timeline WHERE device_id = :device_id AND time = :time AND event = :event "
-    "AND COALESCE(outcome, '') = :outcome AND COALESCE(code, '') = :code";
+    "AND COALESCE(outcome, '') = :outcome AND COALESCE(code, '') = :code AND COALESCE(plan_id, '') = :plan_id "
+    "AND COALESCE(manifest_sha256, '') = :manifest_sha256";
 constexpr std::string_view kCountDownload =
     "SELECT CAST(COUNT(*) AS BIGINT) FROM timeline WHERE device_id = :device_id AND event = :event "
     "AND plan_id = :plan_id AND content_sha256 = :content_sha256";
@@ -103,8 +104,12 @@ Result<bool> IsKnown(Session& session, const DeviceEvent& event) {
                                                  codec::EncodeHex(*event.content_sha256)}));
     return same.Integer(0) > 0;
   }
-  TRY_ASSIGN(const Row same, session.QueryRow(kCountSame, {event.device_id.text(), event.time.value, event.event,
-                                                           event.outcome.value_or(""), event.code.value_or("")}));
+  // Two rollouts may follow each other within a second.
+  const std::string plan = event.plan_id ? event.plan_id->text() : "";
+  const std::string manifest = event.manifest_sha256 ? codec::EncodeHex(*event.manifest_sha256) : "";
+  TRY_ASSIGN(const Row same,
+             session.QueryRow(kCountSame, {event.device_id.text(), event.time.value, event.event,
+                                           event.outcome.value_or(""), event.code.value_or(""), plan, manifest}));
   return same.Integer(0) > 0;
 }
 

@@ -284,6 +284,14 @@ TEST_P(StoreContract, S0_22_AnEventOfADeploymentLacksNothing) {
   }
 }
 
+TEST_P(StoreContract, S0_22_TheSameEventAgainIsKnownAndOneOfAnotherUpdateInTheSameSecondIsNot) {
+  DeviceEvent next = Deployment("d1", "ordered", 50);
+  next.plan_id = IdOf<PlanId>("plan-next");
+  next.manifest_sha256 = Hash(9);
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(devices->AppendEvents({Deployment("d1", "ordered", 50), next}).has_value());
+  EXPECT_EQ(devices->QueryEvents({}, std::nullopt, 10)->events.size(), 2u);
+}
+
 TEST_P(StoreContract, S0_22_EventsAreFoundByEachField) {
   ASSERT_TRUE(devices
                   ->AppendEvents({Deployment("d1", "ordered", 50), Deployment("d1", "download-started", 60),
