@@ -59,6 +59,24 @@ Result<std::vector<Bytes>> LogReader::EntryBundle(const TileId& id) const {
   return bundle;
 }
 
+// Of a bundle that cannot be read whole: the first entry that is not what the hash tile says.
+Error LogReader::FirstBadEntry(const TileId& id, Error unreadable) const {
+  const auto bytes = FetchTile(id);
+  const auto hashes = HashTile({0, id.number, id.width});
+  if (!bytes || !hashes) return unreadable;
+  ByteView rest(*bytes);
+  size_t index = 0;
+  for (; index < hashes->size() && rest.size() >= 2; ++index) {
+    const size_t size = (size_t{rest[0]} << 8) | rest[1];
+    if (rest.size() - 2 < size || merkle::LeafHash(rest.subspan(2, size)) != (*hashes)[index]) break;
+    rest = rest.subspan(2 + size);
+  }
+  if (index == hashes->size()) return unreadable;
+  unreadable.detail = "entry " + std::to_string(id.number * kTileWidth + index) +
+                      " is gone or is not what its hash tile says (" + merkle::TilePath(id) + ")";
+  return unreadable;
+}
+
 Result<std::vector<Sha256>> LogReader::HashTile(const TileId& id) const {
   const std::pair<int, uint64_t> place{id.level, id.number};
   if (id.width == kTileWidth) {
@@ -173,9 +191,10 @@ Result<LogReader::Report> LogReader::Fsck(const merkle::LogPolicy& policy) const
   std::vector<TileFile> files;
   for (uint64_t number = 0; number * kTileWidth < size; ++number) {
     const TileId id{kEntriesLevel, number, merkle::TileWidthIn(size, kEntriesLevel, number)};
-    TRY_ASSIGN(const auto bundle, EntryBundle(id));
+    const auto bundle = EntryBundle(id);
+    if (!bundle) return tl::unexpected(FirstBadEntry(id, bundle.error()));
     ++report.files;
-    for (const Bytes& entry : bundle) {
+    for (const Bytes& entry : *bundle) {
       report.leaf_bytes += entry.size();
       tree.Append(entry, files);
     }

@@ -63,6 +63,7 @@ class LogReader {
   struct Cache;
   Result<Bytes> FetchTile(const merkle::TileId& id) const;
   Result<std::vector<Bytes>> EntryBundle(const merkle::TileId& id) const;
+  Error FirstBadEntry(const merkle::TileId& id, Error unreadable) const;
   Result<std::vector<Sha256>> HashTile(const merkle::TileId& id) const;
   merkle::TileHashReader Hashes(uint64_t size) const;
   static Result<std::vector<Sha256>> ProofFrom(const merkle::HashReader& hashes, uint64_t index,

@@ -183,6 +183,11 @@ TEST_F(ReaderTest, S0_23_FsckNamesTheFirstChangedEntry) {
   EXPECT_EQ(FsckDetail(), "entry 256 does not fit its hash tile");
 }
 
+TEST_F(ReaderTest, S0_23_FsckNamesTheEntryWhereABundleBreaksOff) {
+  Change("tile/entries/001", 1);  // the length of the bundle's first entry
+  EXPECT_EQ(FsckDetail(), "entry 256 is gone or is not what its hash tile says (tile/entries/001)");
+}
+
 TEST_F(ReaderTest, S0_23_FsckFindsChangedTilesAndMissingFiles) {
   Change("tile/0/000", 40);
   EXPECT_EQ(FsckDetail(), "entry 1 does not fit its hash tile");
