@@ -14,6 +14,31 @@ namespace {
 constexpr int kTriesMax = 8;
 constexpr int kSessionsMax = 256;
 
+// What the getters of Row found while a transaction runs on this thread: they have no way to fail, and whoever edited
+// the database must not end the process. The transaction fails with it, so nothing that was read is used.
+struct ReadCheck {
+  bool is_watching = false;
+  bool is_damaged = false;
+};
+thread_local ReadCheck read_check;
+
+// Runs `fn`; Corrupt if it read a cell that is not of the kind asked for.
+Status RunChecked(const std::function<Status(Session&)>& fn, Session& session) {
+  read_check = {true, false};
+  Status status = fn(session);
+  const bool is_damaged = read_check.is_damaged;
+  read_check = {};
+  if (is_damaged)
+    return Fail(ErrorCode::kCorrupt, "the database holds a value of another kind than the program writes");
+  return status;
+}
+
+// Outside a transaction nobody would hear of it.
+void TellDamaged() {
+  CHECK(read_check.is_watching);
+  read_check.is_damaged = true;
+}
+
 struct Target {
   Engine engine;
   std::string text;
@@ -91,7 +116,7 @@ class PooledDatabase final : public Database {
   // False if the transaction can no longer be used (a full disk rolls all of it back).
   static bool RunBehindSavepoint(SociSession& session, GroupPiece& piece) {
     if (!session.Execute("SAVEPOINT piece", {})) return false;
-    piece.outcome = (*piece.work)(session);
+    piece.outcome = RunChecked(*piece.work, session);
     if (!piece.outcome && piece.outcome.error().code == ErrorCode::kBusy) return false;
     if (!piece.outcome && !session.Execute("ROLLBACK TO piece", {})) return false;
     return session.Execute("RELEASE piece", {}).has_value();
@@ -99,7 +124,7 @@ class PooledDatabase final : public Database {
 
   static Status RunOnce(SociSession& session, Access access, const std::function<Status(Session&)>& fn) {
     TRY(session.Begin(access));
-    Status status = fn(session);
+    Status status = RunChecked(fn, session);
     if (status) {
       status = session.Commit();
       if (status) return {};
@@ -170,9 +195,11 @@ bool Row::IsNull(size_t column) const {
 
 const std::string& Row::Text(size_t column) const {
   CHECK(column < cells_.size());
+  static const std::string kEmpty;
   const auto* text = std::get_if<std::string>(&cells_[column].value());
-  CHECK(text != nullptr);
-  return *text;
+  if (text != nullptr) return *text;
+  TellDamaged();
+  return kEmpty;
 }
 
 int64_t Row::Integer(size_t column) const {
@@ -181,7 +208,7 @@ int64_t Row::Integer(size_t column) const {
   const std::string& text = Text(column);
   int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  CHECK(error == std::errc() && end == text.data() + text.size());
+  if (error != std::errc() || end != text.data() + text.size()) TellDamaged();
   return value;
 }
 

@@ -55,8 +55,8 @@ class Value {
 
 using Params = std::vector<Value>;
 
-// One row of an answer. Cells are named by position, in the order of the statement's column list. A cell of another
-// kind than asked for, or a position past the end, is a bug in the statement: CHECK.
+// One row of an answer. Cells are named by position in the statement's column list; past the end: CHECK. A cell of
+// another kind than asked for (an edited database) reads as empty or 0 and fails the transaction: Corrupt.
 class Row {
  public:
   explicit Row(std::vector<Value> cells) : cells_(std::move(cells)) {}

@@ -107,6 +107,18 @@ std::vector<Value> CellsOf(const soci::row& row) {
   return cells;
 }
 
+// SQLite takes a text into a BIGINT column, and SOCI reads it as 0: an edited database must not turn "revoked" off.
+Status CheckKinds(Prepared& prepared) {
+  auto* backend = static_cast<soci::sqlite3_statement_backend*>(prepared.statement.get_backend());
+  for (size_t i = 0; i < prepared.row->size(); ++i) {
+    if (prepared.row->get_properties(i).get_data_type() == soci::dt_string) continue;
+    const int kind = sqlite_api::sqlite3_column_type(backend->stmt_, static_cast<int>(i));
+    if (kind == SQLITE_INTEGER || kind == SQLITE_NULL) continue;
+    return Fail(ErrorCode::kCorrupt, "column " + prepared.row->get_properties(i).get_name() + " holds no number");
+  }
+  return {};
+}
+
 size_t CountParameters(std::string_view sql) {
   size_t count = 0;
   bool is_quoted = false;
@@ -276,6 +288,7 @@ Status SociSession::ForEach(std::string_view sql, const Params& params,
     Status status;
     // Read to the end in any case: an open cursor would hold the transaction.
     for (bool has_row = prepared.statement.execute(true); has_row; has_row = prepared.statement.fetch()) {
+      if (status && engine_ == Engine::kSqlite) status = CheckKinds(prepared);
       if (status) status = visit(Row(CellsOf(*prepared.row)));
     }
     return status;

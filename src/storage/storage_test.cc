@@ -39,6 +39,38 @@ class ServerEnvironment : public ::testing::Environment {
 };
 const auto* const kEnvironment = ::testing::AddGlobalTestEnvironment(new ServerEnvironment);
 
+// A database that somebody edited: what is read is not what the statement was written for.
+class EditedDatabase : public ::testing::TestWithParam<const char*> {};
+TEST_P(EditedDatabase, IsCorruptAndEndsNeitherTheProcessNorTheDatabase) {
+  char name[] = "/tmp/fleetseal-db-XXXXXX";
+  ASSERT_NE(mkdtemp(name), nullptr);
+  {
+    const auto database = *Database::Open({.url = "sqlite:" + std::string(name) + "/test.db"});
+    const auto run = [&](std::string_view sql) {
+      return database->WithTransaction([&](Session& session) { return session.Execute(sql); }).has_value();
+    };
+    ASSERT_TRUE(run("CREATE TABLE item (id BIGINT PRIMARY KEY, name TEXT, amount BIGINT)"));
+    ASSERT_TRUE(run(GetParam()));
+    const auto read = [&](Session& session) -> Status {
+      TRY_ASSIGN(const Row row, session.QueryRow("SELECT id, name, amount FROM item"));
+      (void)row.Text(1);
+      (void)row.Integer(2);
+      return {};
+    };
+    EXPECT_EQ(CodeOf(database->WithSnapshot(read)), ErrorCode::kCorrupt);
+    EXPECT_EQ(CodeOf(database->WithTransaction(read)), ErrorCode::kCorrupt);
+    ASSERT_TRUE(run("UPDATE item SET name = 'x', amount = 1"));
+    EXPECT_TRUE(database->WithSnapshot(read).has_value()) << "works on when it was mended";
+  }
+  ASSERT_TRUE(sys::RemoveTree(name));
+}
+INSTANTIATE_TEST_SUITE_P(Cells, EditedDatabase,
+                         ::testing::Values("INSERT INTO item VALUES (1, 'x', 'many')",
+                                           "INSERT INTO item VALUES (1, 'x', NULL)",
+                                           "INSERT INTO item VALUES (1, NULL, 1)",
+                                           "INSERT INTO item VALUES (1, 'x', 1.5)",
+                                           "INSERT INTO item VALUES (1, 'x', x'00ff')"));
+
 // The contract: every test runs on both engines.
 class DatabaseContract : public ::testing::TestWithParam<Engine> {
  protected:
