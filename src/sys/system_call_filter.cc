@@ -135,11 +135,11 @@ void AllowInternet(Filter& filter, const SandboxPolicy& policy) {
   // Names are asked for over UDP; who asks for none has no use for it.
   const bool has_names =
       !policy.connect_ports || std::ranges::find(*policy.connect_ports, kNamePort) != policy.connect_ports->end();
-  for (const uint64_t family : {AF_INET, AF_INET6}) {
-    for (const uint64_t protocol : {0, int{IPPROTO_TCP}})
+  for (const uint64_t family : {uint64_t{AF_INET}, uint64_t{AF_INET6}}) {
+    for (const uint64_t protocol : {uint64_t{0}, uint64_t{IPPROTO_TCP}})
       filter.Allow("socket", {Equals(0, family), Bits(1, kTypeBits, SOCK_STREAM), Equals(2, protocol)});
     if (!has_names) continue;
-    for (const uint64_t protocol : {0, int{IPPROTO_UDP}})
+    for (const uint64_t protocol : {uint64_t{0}, uint64_t{IPPROTO_UDP}})
       filter.Allow("socket", {Equals(0, family), Bits(1, kTypeBits, SOCK_DGRAM), Equals(2, protocol)});
   }
   // Routes, protocol 0: the resolver asks which kinds of address this machine has.
