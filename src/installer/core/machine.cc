@@ -35,8 +35,12 @@ std::optional<wire::InstalledRelease> CurrentRelease(const trust::TrustState& tr
                                 .manifest_sha256 = counter->second.installed_manifest};
 }
 
-// May another status or package make an interrupted order acceptable again?
-bool IsPassing(ErrorCode code) { return code == ErrorCode::kStatusExpired || code == ErrorCode::kPackageExpired; }
+// May another status or package make an interrupted order acceptable again? As long as only the device's own clock says
+// what time it is, its dates may turn out to be good, too: a clock that is ahead after a power cut must not end it.
+bool IsPassing(ErrorCode code, bool is_time_confirmed) {
+  if (code == ErrorCode::kStatusExpired || code == ErrorCode::kPackageExpired) return true;
+  return !is_time_confirmed && (code == ErrorCode::kSigningKeyExpired || code == ErrorCode::kOutsideWindow);
+}
 
 }  // namespace
 
@@ -131,7 +135,7 @@ void Machine::TryResume() {
   }
   const Refusal refusal = verdict ? key.error() : verdict.error();
   options_.log.Failure("order.not-resumed", {refusal.code, refusal.detail, ""});
-  if (IsPassing(refusal.code)) return;
+  if (IsPassing(refusal.code, !clock_.wanted_nonce())) return;
   (void)FinishOrder(manifest::Outcome::kRefused, refusal.code, refusal.detail);
 }
 

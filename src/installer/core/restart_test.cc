@@ -94,6 +94,24 @@ TEST(Machine, RestartWithoutTheTimeWaitsForAStatusWithTheNonce) {
   EXPECT_EQ(lab.SlotText('b'), "x");
 }
 
+TEST(Machine, AClockThatIsAheadAfterAPowerCutDoesNotEndTheOrderInHand) {
+  Lab lab;
+  lab.Ready();
+  const Release release = lab.SlotRelease(3, "x");
+  ASSERT_FALSE(Must(lab.machine->OfferDocuments(lab.Offer(release, lab.MakeOrder(release, {"x"})))).refusal);
+  auto status = lab.world.MakeStatus();
+  lab.clock.Advance(90 * limits::kDaySeconds);
+  lab.Open();
+  EXPECT_TRUE(lab.HasLine("order.not-resumed"));
+  EXPECT_EQ(lab.phase(), Phase::kAccepted);
+  status.nonce = Must(lab.machine->State({})).status_nonce;
+  wire::OfferDocumentsRequest answer;
+  answer.status = lab.world.SignStatus(status);
+  EXPECT_EQ(Must(lab.machine->OfferDocuments(answer)).wanted.size(), 1u);
+  ASSERT_TRUE(lab.Finish());
+  EXPECT_EQ(lab.SlotText('b'), "x");
+}
+
 // A kill at every durable step: afterwards the device runs one whole version, and the same order ends well with one
 // receipt.
 void CrashMatrix(bool is_performed) {
