@@ -14,7 +14,7 @@ import pytest
 
 from documents import Key, b64u, compact, jws, jws_parts, sha256
 from services import Services, wait_until
-from taken_over import TakenOverServer
+from taken_over import Refused, TakenOverServer
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to run the programs as their users")
 VERSIONS = itertools.count(2)
@@ -285,3 +285,100 @@ def test_S0_4_X5_members_that_somebody_adds_to_a_group_are_ordered_only_if_the_p
     # Whoever plans now signs the members' names; the signer takes only devices that it knows.
     lab.refused("DeviceUnknown", "rollout", "plan", "--update", update, "--group", name)
     assert server.authority() == before
+
+
+# --- cells of another kind --------------------------------------------------------------------------------------------------
+# SQLite takes a text into a column of numbers; read as 0 it would be "not revoked", "not cancelled", "counted from the start".
+
+
+@pytest.fixture
+def cell(server):
+    """Puts a text into a number of somebody's database, the programs running; gives back what was there."""
+    undone = []
+
+    def write(path, table, column, where, value):
+        with sqlite3.connect(path, timeout=30) as database:
+            before = database.execute(f"SELECT {column} FROM {table} WHERE {where}").fetchone()[0]
+            database.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (value,))
+        database.close()
+        return before
+
+    def put(path, table, column, where, value="x"):
+        undone.append((path, table, column, where, write(path, table, column, where, value)))
+
+    def mend():
+        while undone:
+            write(*undone.pop())
+    put.mend = mend
+    yield put
+    mend()
+
+
+def test_S0_4_a_request_or_approval_by_the_signers_damaged_numbers_is_corrupt_and_signs_nothing(lab, server, cell):
+    version = f"{next(VERSIONS)}.0.0"
+    path = lab.path(f"pump-{version}.img", b"of another kind")
+    manifest = server.manifest(b"of another kind", version)
+    genuine = server.request(manifest)
+    cell(server.signer_db, "people", "is_revoked", "id = 'publisher'")
+    before = server.authority()
+    with pytest.raises(Refused) as caught:
+        server.ask("submit-request", request=genuine, manifest=b64u(manifest))
+    assert caught.value.code == "Corrupt" and server.authority() == before
+    cell.mend()
+    submitted = lab.submit(version, path)
+    lab.good("approval", "approve", submitted["requestId"], "--as", "approver1")
+    for table, column, where in (("people", "is_revoked", "id = 'approver2'"), ("requests", "needed", f"id = '{submitted['requestId']}'"),
+                                 ("register_state", "quorum", "id = 1")):
+        cell(server.signer_db, table, column, where)
+        before = server.authority()
+        outcome = lab.run("approval", "approve", submitted["requestId"], "--as", "approver2")
+        if table == "register_state":
+            break  # not read for this: the approval counts
+        assert outcome.code != 0 and outcome.refusal == "Corrupt", outcome.output
+        assert server.authority() == before
+        cell.mend()
+    cell.mend()
+    assert lab.good("approval", "show", submitted["requestId"])["state"] == "signed"
+
+
+@pytest.mark.parametrize("table, column, where", [("plans", "is_cancelled", "id = '{plan}'"), ("plans", "is_paused", "id = '{plan}'"),
+                                                  ("devices", "last_sequence", "id = 'dev-1'"), ("devices", "generation", "id = 'dev-1'")])
+def test_S0_4_a_plan_or_device_with_damaged_numbers_in_the_signer_is_corrupt_and_ordered_nothing(lab, server, cell, held_agents, table, column, where):
+    update = release(lab)
+    plan = lab.plan(update, "dev-1")
+    cell(server.signer_db, table, column, where.format(plan=plan))
+    before = server.rows("SELECT COUNT(*) FROM orders"), server.log_size()
+    outcome = lab.run("rollout", "start", plan)
+    assert "Corrupt" in outcome.output, outcome.output
+    assert (server.rows("SELECT COUNT(*) FROM orders"), server.log_size()) == before
+    cell.mend()
+    outcome = lab.run("rollout", "start", plan)
+    held_agents()
+    wait_until(lambda: installed(server, "dev-1", update), "the receipt")
+
+
+@pytest.mark.parametrize("table, column", [("updates", "log_index"), ("updates", "release_counter"), ("update_files", "sealed_size")])
+def test_S0_4_an_update_with_damaged_numbers_in_the_server_is_corrupt_and_offered_to_nobody(lab, server, cell, held_agents, table, column):
+    update = release(lab)
+    cell(server.server_db, table, column, f"manifest_sha256 = '{update}'")
+    before = server.authority()
+    outcome = lab.run("rollout", "plan", "--update", update, "--device", "dev-1")
+    assert outcome.code != 0 and outcome.refusal == "Corrupt" and outcome.json["error"]["advice"], outcome.output
+    assert server.authority() == before
+    cell.mend()
+    plan = started(lab, update, "dev-1")
+    cell(server.server_db, table, column, f"manifest_sha256 = '{update}'")
+    known, trust = len(receipts(server, "dev-1")), state_of(lab, "dev-1")
+    log = os.path.join(lab.folder, "logs", "dev-1-agent.log")
+    size = os.path.getsize(log)
+    held_agents()
+
+    def failure():
+        with open(log, errors="replace") as file:
+            file.seek(size)
+            return "Corrupt" in file.read() or len(receipts(server, "dev-1")) > known
+    if column == "log_index":
+        wait_until(failure, "the agent's failure")
+        assert state_of(lab, "dev-1") == trust
+    cell.mend()
+    assert lab.watch(plan) == {"dev-1": "installed"}
