@@ -131,6 +131,11 @@ Status CheckDecision(const Core& core, const ContinueAfterRestore& decision, int
   const Status read = core.database().WithSnapshot([&](storage::Session& session) -> Status {
     TRY_ASSIGN(row, store::ReadRecovery(session));
     TRY_ASSIGN(suspects, store::ListSuspects(session));
+    // Any device may be named, not only one that is doubted: who can enrol some would halt the signer with others next.
+    for (const auto& id : decision.quarantine) {
+      TRY_ASSIGN(const auto device, store::FindDevice(session, id.text()));
+      if (!device) return Fail(ErrorCode::kDeviceUnknown, id.text());
+    }
     return {};
   });
   TRY(read);
@@ -156,10 +161,6 @@ Status CheckDecision(const Core& core, const ContinueAfterRestore& decision, int
   if (decision.sequence_floor < floor || decision.sequence_floor > std::max(core.NowMs(), floor) + kSequenceAheadMax) {
     return Fail(ErrorCode::kValueOutOfRange,
                 "sequenceFloor must be at least " + std::to_string(floor) + " and at most a day ahead");
-  }
-  for (const auto& id : decision.quarantine) {
-    const bool is_suspect = std::ranges::any_of(suspects, [&](const auto& one) { return one.device_id == id.text(); });
-    if (!is_suspect) return Fail(ErrorCode::kDeviceUnknown, id.text() + " has shown nothing that is doubted");
   }
   return {};
 }

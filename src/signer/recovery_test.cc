@@ -142,7 +142,7 @@ TEST_F(RecoveryTest, ADecisionMustNameWhatTheSignerShows) {
   bad.sequence_floor = world.clock.NowMs() + 2 * 86'400'000LL;
   EXPECT_REFUSED_UNCHANGED(world, Decide(bad), kValueOutOfRange);
   bad = good;
-  bad.quarantine = {Must(DeviceId::Parse("gw-1"))};
+  bad.quarantine = {Must(DeviceId::Parse("nobody"))};
   EXPECT_REFUSED_UNCHANGED(world, Decide(bad), kDeviceUnknown);
   EXPECT_TRUE(Decide(good).has_value());
 }

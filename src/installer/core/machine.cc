@@ -84,6 +84,7 @@ Status Machine::LoadOrProvision() {
   state_ = *std::move(stored);
   if (const auto sound = trust::CheckStored(state_.trust, given.packages); !sound)
     return Fail(ErrorCode::kStateDamaged, sound.error().detail);
+  TRY(CheckHandlers());
   // Trust model section 3: the higher one holds, and a higher built-in one must chain from the stored one.
   auto trust = trust::AcceptBuiltIn(state_.trust, given.packages, given.build_time);
   if (!trust) {
@@ -101,6 +102,17 @@ Status Machine::LoadOrProvision() {
     next.journal->committed_trust = raised->Serialize();
   }
   return Store(std::move(next));
+}
+
+// Whoever takes a handler out of the configuration in the middle of an update hears so; nothing goes on without it.
+Status Machine::CheckHandlers() const {
+  if (!state_.journal) return {};
+  for (const StepPlan& step : state_.journal->steps) {
+    if (options_.handlers.contains(step.handler)) continue;
+    return Fail(ErrorCode::kConfigInvalid, "the update in hand needs the handler " + step.handler +
+                                               ": configure it again until the update has ended");
+  }
+  return {};
 }
 
 Status Machine::CheckSound() const {

@@ -82,6 +82,7 @@ class Machine {
   Status LoadOrProvision();
   // StateDamaged while the state on disk is not to be believed.
   Status CheckSound() const;
+  Status CheckHandlers() const;
   // After a restart, or when documents came that may have made an interrupted order acceptable again.
   void TryResume();
   // Stores `next`, then it is the state. On failure the old one stays.

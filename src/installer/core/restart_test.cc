@@ -1,6 +1,8 @@
 // Restarts and kills in every phase.
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "installer/core/machine.h"
 #include "installer/testing/lab.h"
 #include "sys/faults.h"
@@ -111,6 +113,21 @@ TEST(Machine, AClockThatIsAheadAfterAPowerCutDoesNotEndTheOrderInHand) {
   wire::OfferDocumentsRequest answer;
   answer.status = lab.world.SignStatus(status);
   EXPECT_EQ(Must(lab.machine->OfferDocuments(answer)).wanted.size(), 1u);
+  ASSERT_TRUE(lab.Finish());
+  EXPECT_EQ(lab.SlotText('b'), "x");
+}
+
+TEST(Machine, AHandlerThatIsTakenAwayUnderAnUpdateIsNamedAndTheUpdateGoesOnWhenItIsBack) {
+  Lab lab;
+  lab.Ready();
+  const Release release = lab.SlotRelease(3, "x");
+  ASSERT_FALSE(Must(lab.machine->OfferDocuments(lab.Offer(release, lab.MakeOrder(release, {"x"})))).refusal);
+  const auto slots = std::exchange(lab.config.slots, std::nullopt);
+  const Status opened = lab.TryOpen();
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::kConfigInvalid);
+  lab.config.slots = slots;
+  lab.Open();
   ASSERT_TRUE(lab.Finish());
   EXPECT_EQ(lab.SlotText('b'), "x");
 }
