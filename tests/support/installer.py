@@ -178,13 +178,24 @@ class Installer:
 
     def fingerprint(self):
         """What a refused document must not change: trust state, slots, boot choice, files."""
+        # A file that is just being replaced is neither old nor new; one that stays behind is a difference.
+        for _ in range(500):
+            parts = self._fingerprint_now()
+            if not any(".tmp-" in path for path in parts):
+                break
+        return parts
+
+    def _fingerprint_now(self):
         parts = {"trust": hashlib.sha256(self.trust_bytes()).hexdigest()}
         for top in (os.path.join(self.folder, "slots"), os.path.join(self.folder, "boot"), self.files):
             for folder, _, files in os.walk(top):
                 for file in files:
                     path = os.path.join(folder, file)
-                    with open(path, "rb") as handle:
-                        parts[path] = hashlib.sha256(handle.read()).hexdigest()
+                    try:
+                        with open(path, "rb") as handle:
+                            parts[path] = hashlib.sha256(handle.read()).hexdigest()
+                    except FileNotFoundError:
+                        parts[path + ".tmp-gone"] = ""
         return parts
 
     def active_slot(self):
