@@ -1,5 +1,6 @@
 #include "device/device_client.h"
 
+#include <chrono>
 #include <utility>
 
 #include "codec/base64.h"
@@ -16,6 +17,9 @@ using api::device::CheckInRequest;
 
 constexpr std::string_view kAgentVersion = "fleetseal-agent/0.1.0";
 constexpr int kHttpAccepted = 202;
+// A server that dawdles is left; what came is kept and fetched on in the next cycle.
+constexpr uint32_t kSlowestBytesPerSecond = 100;
+constexpr std::chrono::seconds kSlowestTime{30};
 
 template <typename T>
 Result<T> Readable(Result<T> answer) {
@@ -41,6 +45,8 @@ Result<std::unique_ptr<DeviceClient>> DeviceClient::Create(const ConnectOptions&
     http.certificate_time = *options.now;
   }
   if (options.is_to_learn_time) http.certificate_dates = http::CertificateDates::kNotJudged;
+  http.low_speed_bytes_per_second = kSlowestBytesPerSecond;
+  http.low_speed_time = kSlowestTime;
   http.rate_max = options.rate_max;
   http.proxy = options.proxy;
   http.cancel = options.cancel;

@@ -15,7 +15,7 @@
 namespace fleetseal::http {
 namespace {
 
-// One header block of an answer, bytes.
+// All header blocks of an answer, bytes.
 constexpr size_t kResponseHeaderBytesMax = 64 * 1024;
 // A problem document that Download collects instead of content, bytes.
 constexpr size_t kProblemBytesMax = 64 * 1024;
@@ -102,17 +102,16 @@ struct Call {
 };
 
 bool Call::OnHeader(std::string_view line) {
+  header_bytes += line.size();
+  if (header_bytes > kResponseHeaderBytesMax)
+    return Stop({ErrorCode::kProtocolError, "the answer's header is too large", {}});
   if (line.starts_with("HTTP/")) {
-    // A new block: 100 Continue or a proxy's answer came before it.
+    // A new block: 100 Continue or a proxy's answer came before it. What it took counts on, or there were no end.
     response.headers.Clear();
-    header_bytes = 0;
     const size_t space = std::min(line.find(' '), line.size());
     response.status = static_cast<int>(ParseNumber(line.substr(std::min(space + 1, line.size()), 3)).value_or(0));
     return true;
   }
-  header_bytes += line.size();
-  if (header_bytes > kResponseHeaderBytesMax)
-    return Stop({ErrorCode::kProtocolError, "the answer's header is too large", {}});
   const size_t colon = line.find(':');
   if (colon == std::string_view::npos) return true;
   response.headers.AddToList(Lower(Trim(line.substr(0, colon))), Trim(line.substr(colon + 1)));

@@ -1,7 +1,6 @@
 """A network that breaks off, dawdles and never ends (X6), and senders who do so to the server: nothing but delay, and
 others are served meanwhile.
 """
-import json
 import os
 import select
 import socket
@@ -11,7 +10,7 @@ import threading
 import pytest
 
 from lab import Lab
-from services import is_alive, wait_until
+from services import restart_agent, wait_until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to end the lab's agents")
 
@@ -67,21 +66,6 @@ class Proxy:
     def close(self):
         self.released.set()
         self.listener.close()
-
-
-def restart_agent(lab, name, port):
-    """The supervisor starts it again, with another way to the server."""
-    path = os.path.join(lab.device_home(name), "..", "agent", "agent.toml")
-    with open(path) as file:
-        lines = [f'server = "https://127.0.0.1:{port}"\n' if line.startswith("server = ") else line for line in file]
-    with open(path, "w") as file:
-        file.writelines(lines)
-    pids = os.path.join(lab.folder, "devices", "pids.json")
-    with open(pids) as file:
-        pid = json.load(file)[name + ".agent"]
-    if is_alive(pid):  # else it is about to be started
-        os.kill(pid, 9)
-        wait_until(lambda: not is_alive(pid), "the agent's end")
 
 
 @pytest.fixture

@@ -105,3 +105,23 @@ def is_alive(pid):
             return file.read().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+def restart_device(lab, name, *parts):
+    """Ends agent or installer of a device; the lab's supervisor starts it again."""
+    for part in parts:
+        with open(os.path.join(lab.folder, "devices", "pids.json")) as file:
+            pid = json.load(file)[f"{name}.{part}"]
+        if is_alive(pid):  # else it is about to be started
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda pid=pid: not is_alive(pid), "the end of " + part)
+
+
+def restart_agent(lab, name, port):
+    """With another way to the server."""
+    path = os.path.join(lab.device_home(name), "..", "agent", "agent.toml")
+    with open(path) as file:
+        lines = [f'server = "https://127.0.0.1:{port}"\n' if line.startswith("server = ") else line for line in file]
+    with open(path, "w") as file:
+        file.writelines(lines)
+    restart_device(lab, name, "agent")

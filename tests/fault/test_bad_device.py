@@ -1,0 +1,426 @@
+"""A server that never stops, dawdles or falls silent (X6), and disks of a device that are full or read-only: said in the
+log, nothing damaged, and the update goes on when the cause has gone, without a hand.
+"""
+import json
+import os
+import select
+import socket
+import ssl
+import subprocess
+import threading
+
+import pytest
+
+from lab import Lab
+from services import is_alive, restart_agent, restart_device, wait_until
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for the server's key and for mounts")
+AGENT, INSTALLER = 61004, 61005
+ENOUGH = 64 << 20  # far above what sockets hold
+PIECE = bytes(65536)
+
+
+@pytest.fixture(scope="module")
+def lab():
+    made = Lab(devices=2, is_populated=True)
+    yield made
+    made.down()
+
+
+def log_path(lab, part, name="dev-1"):
+    return os.path.join(lab.folder, "logs", f"{name}-{part}.log")
+
+
+class Said:
+    """What a program logs from here on."""
+
+    def __init__(self, lab, part, name="dev-1"):
+        self.path = log_path(lab, part, name)
+        self.start = os.path.getsize(self.path)
+
+    def lines(self, *words):
+        with open(self.path, errors="replace") as file:
+            file.seek(self.start)
+            return [line for line in file if all(word in line for word in words)]
+
+    def wait(self, *words, seconds=60):
+        return wait_until(lambda: self.lines(*words), f"{words} in {self.path}", seconds)
+
+
+def pids_of(lab, name="dev-1"):
+    with open(os.path.join(lab.folder, "devices", "pids.json")) as file:
+        pids = json.load(file)
+    return pids[name + ".agent"], pids[name + ".installer"]
+
+
+def agent_pid(lab, name="dev-1"):
+    return pids_of(lab, name)[0]
+
+
+def most_memory(pid):
+    with open(f"/proc/{pid}/status") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM"))
+
+
+def work_folder(lab, name="dev-1"):
+    return os.path.realpath(os.path.join(lab.device_home(name), "..", "agent", "work"))
+
+
+def part_sizes(lab, name="dev-1"):
+    return [os.path.getsize(os.path.join(work_folder(lab, name), file)) for file in os.listdir(work_folder(lab, name)) if file.endswith(".part")]
+
+
+# --- a server that is not what it should be -------------------------------------------------------------------------------
+
+
+class WrongServer:
+    """Stands on the device's way with the server's own key. With `how` None it passes bytes on to the right server; else it
+    reads requests, has the right server answer those that `how` leaves alone, and treats the device badly."""
+
+    def __init__(self, lab, name="dev-1"):
+        self.lab, self.name, self.how = lab, name, None
+        self.sent, self.done = [], 0
+        self.target = int(lab.info["device_url"].rsplit(":", 1)[1])
+        tls = os.path.join(lab.folder, "org", "server", "tls")
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(os.path.join(tls, "server.crt"), os.path.join(tls, "server.key"))
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.is_closed = threading.Event()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve if self.how else self.pass_on, args=(client,), daemon=True).start()
+
+    def pass_on(self, client):
+        with client, socket.create_connection(("127.0.0.1", self.target)) as server:
+            while True:
+                for source in select.select([client, server], [], [])[0]:
+                    try:
+                        data = source.recv(65536)
+                        if not data:
+                            return
+                        (server if source is client else client).sendall(data)
+                    except OSError:
+                        return
+
+    def serve(self, client):
+        client.settimeout(60)
+        how = self.how
+        try:
+            with self.context.wrap_socket(client, server_side=True) as connection:
+                while True:
+                    request = self.read_request(connection)
+                    if request is None:
+                        return
+                    method, path, headers, body = request
+                    if how.covers(path):
+                        how(self, connection, path, headers)
+                        self.done += 1
+                        return
+                    status, answer_headers, answer = self.lab.as_device(self.name, method, path, body or None, {
+                        key: value for key, value in headers.items() if key in ("content-type", "range")})
+                    kind = answer_headers.get("Content-Type") or answer_headers.get("content-type", "application/json")
+                    connection.sendall(f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nContent-Length: {len(answer)}\r\n\r\n".encode() + answer)
+        except (OSError, ssl.SSLError):
+            pass
+
+    @staticmethod
+    def read_request(connection):
+        data = b""
+        while b"\r\n\r\n" not in data:
+            piece = connection.recv(65536)
+            if not piece:
+                return None
+            data += piece
+        head, body = data.split(b"\r\n\r\n", 1)
+        first, *lines = head.decode().split("\r\n")
+        headers = {name.lower(): value.strip() for name, value in (line.split(":", 1) for line in lines)}
+        while len(body) < int(headers.get("content-length", 0)):
+            body += connection.recv(65536)
+        return *first.split(" ")[:2], headers, body
+
+    def pour(self, connection, piece):
+        """Sends until the device has enough; what it took is recorded."""
+        self.sent.append(0)
+        try:
+            while self.sent[-1] < ENOUGH:
+                connection.sendall(piece)
+                self.sent[-1] += len(piece)
+        except (OSError, ssl.SSLError):
+            pass
+
+    def close(self):
+        self.is_closed.set()
+        self.listener.close()
+
+
+class How:
+    def __init__(self, act, route="/content/v1/"):
+        self.act, self.route = act, route
+
+    def covers(self, path):
+        return path.startswith(self.route)
+
+    def __call__(self, server, connection, path, headers):
+        self.act(server, connection, path, headers)
+
+
+def endless_content(server, connection, path, headers):
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nConnection: close\r\n\r\n")
+    server.pour(connection, PIECE)
+
+
+def endless_chunks(server, connection, path, headers):
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+    server.pour(connection, b"10000\r\n" + PIECE + b"\r\n")
+
+
+def longer_content(server, connection, path, headers):
+    """The right bytes, and a gigabyte behind them."""
+    genuine = server.lab.as_device(server.name, "GET", path)[2]
+    connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: {len(genuine) + (1 << 30)}\r\n\r\n".encode())
+    connection.sendall(genuine)
+    server.pour(connection, PIECE)
+
+
+def endless_head(server, connection, path, headers):
+    connection.sendall(b"HTTP/1.1 200 OK\r\n")
+    server.pour(connection, b"X-Filler: " + b"a" * 1000 + b"\r\n")
+
+
+def endless_preludes(server, connection, path, headers):
+    server.pour(connection, b"HTTP/1.1 100 Continue\r\nX-Filler: " + b"a" * 1000 + b"\r\n\r\n")
+
+
+def one_byte_a_second(server, connection, path, headers):
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: 100000000\r\n\r\n")
+    try:
+        while not server.is_closed.wait(1):
+            connection.sendall(b"x")
+    except (OSError, ssl.SSLError):
+        pass
+
+
+def no_answer(server, connection, path, headers):
+    try:
+        while connection.recv(1):
+            pass
+    except (OSError, ssl.SSLError):
+        pass
+
+
+@pytest.fixture
+def wrong_servers(lab):
+    made = []
+
+    def make(name):
+        made.append(WrongServer(lab, name))
+        said = Said(lab, "agent", name)
+        restart_agent(lab, name, made[-1].port)
+        said.wait("agent.started", f":{made[-1].port}")
+        return made[-1]
+    yield make
+    for server in made:
+        restart_agent(lab, server.name, server.target)
+        server.close()
+
+
+VERSIONS = iter(range(2, 100))
+
+
+def released(lab, size=300_000):
+    version = f"{next(VERSIONS)}.0.0"
+    return lab.release(version, lab.path(f"pump-{version}.img", os.urandom(size)))
+
+
+def start(lab, update, *devices):
+    plan = lab.plan(update, *devices)
+    lab.good("rollout", "start", plan)
+    return plan
+
+
+@pytest.mark.parametrize("act, code", [(endless_content, "FileTooLarge"), (endless_chunks, "FileTooLarge"), (longer_content, "FileTooLarge"),
+                                       (endless_head, "ProtocolError"), (endless_preludes, "ProtocolError")])
+def test_X6_content_without_end_is_cut_at_the_signed_size(lab, wrong_servers, act, code):
+    server = wrong_servers("dev-1")
+    update = released(lab)
+    sealed = 300_000 + 65536
+    said, before, pid = Said(lab, "agent"), lab.trust()["counters"], agent_pid(lab)
+    server.how = How(act)
+    plan = start(lab, update, "dev-1")
+    said.wait("agent.cycle-failed", code)
+    assert max(server.sent) < 16 << 20, "the device kept on reading"
+    assert all(size <= sealed for size in part_sizes(lab))
+    assert most_memory(pid) < 48 << 20
+    assert agent_pid(lab) == pid and lab.trust()["counters"] == before
+    server.how = None
+    assert lab.watch(plan) == {"dev-1": "installed"}
+    assert agent_pid(lab) == pid, "it went on without a restart"
+
+
+@pytest.mark.parametrize("act, code", [(endless_content, "DocumentTooLarge"), (endless_head, "ProtocolError")])
+def test_X6_a_check_in_without_end_is_cut_at_its_limit(lab, wrong_servers, act, code):
+    server = wrong_servers("dev-1")
+    update = released(lab)
+    said, pid = Said(lab, "agent"), agent_pid(lab)
+    server.how = How(act, "/device/v1/check-in")
+    said.wait("agent.cycle-failed", code)
+    assert max(server.sent) < 32 << 20
+    assert most_memory(pid) < 48 << 20
+    server.how = None
+    assert lab.watch(start(lab, update, "dev-1")) == {"dev-1": "installed"}
+    assert agent_pid(lab) == pid
+
+
+def test_X6_content_below_the_least_rate_is_cut_and_fetched_from_the_right_server(lab, wrong_servers):
+    slow, silent = wrong_servers("dev-1"), wrong_servers("dev-2")
+    update = released(lab)
+    heard = {name: (Said(lab, "agent", name), agent_pid(lab, name)) for name in ("dev-1", "dev-2")}
+    slow.how, silent.how = How(one_byte_a_second), How(no_answer)
+    plan = start(lab, update, "dev-1", "dev-2")
+    for said, _ in heard.values():
+        said.wait("agent.cycle-failed", "TimedOut")
+    # What came is kept to be continued, and its hash is judged only when it is whole; then it is thrown away.
+    slow.how = silent.how = None
+    assert lab.watch(plan) == {"dev-1": "installed", "dev-2": "installed"}
+    assert all(agent_pid(lab, name) == pid for name, (_, pid) in heard.items())
+
+
+# --- disks ----------------------------------------------------------------------------------------------------------------
+
+
+class Mounted:
+    """A small file system in place of a folder, with what was in it."""
+
+    def __init__(self, folder, kilobytes, lock=None):
+        self.folder, self.kept = folder, folder + ".kept"
+        info = os.stat(folder)
+        subprocess.run(["cp", "-a", folder, self.kept], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k,mode={info.st_mode & 0o7777:o},uid={info.st_uid},gid={info.st_gid}", "none", folder],
+                       check=True)
+        subprocess.run(["cp", "-a", self.kept + "/.", folder], check=True)
+        # A file that stays open for writing would keep the file system writable: it lies on another one.
+        self.lock = lock and os.path.join(folder, lock)
+        if self.lock:
+            subprocess.run(["mount", "--bind", os.path.join(self.kept, lock), self.lock], check=True)
+
+    def fill(self):
+        with open(os.path.join(self.folder, "ballast"), "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(4096))
+            except OSError:
+                pass
+
+    def empty(self):
+        os.unlink(os.path.join(self.folder, "ballast"))
+
+    def remount(self, option):
+        """While a file is open for writing the kernel says no."""
+        wait_until(lambda: subprocess.run(["mount", "-o", "remount," + option, self.folder], capture_output=True).returncode == 0, "remount," + option)
+
+    def put_back(self):
+        if self.lock:
+            subprocess.run(["umount", "-l", self.lock])
+        subprocess.run(["umount", "-l", self.folder])
+        subprocess.run(["rm", "-rf", self.kept])
+
+
+@pytest.fixture
+def mounted(lab):
+    """Both programs start again when it is there: what they may open is fixed at their start."""
+    disks = []
+
+    def make(folder, kilobytes, lock=None):
+        make_still(lab)
+        said = Said(lab, "agent")
+        disks.append(Mounted(folder, kilobytes, lock))
+        restart_device(lab, "dev-1", "installer", "agent")
+        said.wait("agent.started")
+        said.wait("checked in")
+        return disks[-1]
+    yield make
+    make_still(lab)
+    for disk in disks:
+        subprocess.run(["mount", "-o", "remount,rw", disk.folder])
+        with_new = disk.folder + ".new"
+        subprocess.run(["cp", "-a", disk.folder, with_new], check=True)
+        disk.put_back()
+        subprocess.run(["cp", "-aT", with_new, disk.folder], check=True)
+        subprocess.run(["rm", "-rf", with_new, os.path.join(disk.folder, "ballast")])
+    restart_device(lab, "dev-1", "installer", "agent")
+
+
+def make_still(lab):
+    """The agent asks nothing while files are copied; it is ended afterwards."""
+    pid = agent_pid(lab)
+    if is_alive(pid):
+        os.kill(pid, 19)
+
+
+def goes_on(lab, plan, pids):
+    assert lab.watch(plan, 180) == {"dev-1": "installed"}
+    assert pids_of(lab) == pids, "it went on without a restart"
+    outcome = doctor(lab)
+    assert outcome.code == 0, outcome.output
+
+
+def doctor(lab):
+    device = lab.device()
+    return lab.run("doctor", "--device", device["installer_config"], "--agent", device["config"])
+
+
+def test_a_full_disk_under_the_downloads_delays_the_update(lab, mounted):
+    disk = mounted(work_folder(lab), 4096)
+    update = released(lab, 1_500_000)
+    said, before, pids = Said(lab, "agent"), lab.trust()["counters"], pids_of(lab)
+    disk.fill()
+    plan = start(lab, update, "dev-1")
+    said.wait("agent.cycle-failed", "NoSpace")
+    assert lab.trust()["counters"] == before
+    disk.empty()
+    goes_on(lab, plan, pids)
+
+
+def test_a_read_only_disk_under_the_downloads_delays_the_update(lab, mounted):
+    disk = mounted(work_folder(lab), 4096)
+    update = released(lab, 1_500_000)
+    said, before, pids = Said(lab, "agent"), lab.trust()["counters"], pids_of(lab)
+    disk.remount("ro")
+    plan = start(lab, update, "dev-1")
+    said.wait("agent.cycle-failed", "ead-only")
+    assert lab.trust()["counters"] == before
+    disk.remount("rw")
+    goes_on(lab, plan, pids)
+
+
+@pytest.mark.parametrize("folder, lock", [("state", "lock"), ("slots", None)])
+def test_a_full_disk_of_the_installer_delays_the_update(lab, mounted, folder, lock):
+    disk = mounted(os.path.join(lab.device_home(), folder), 8192, lock)
+    update = released(lab, 1_000_000)
+    agent, installer, before, pids = Said(lab, "agent"), Said(lab, "installer"), lab.trust()["counters"], pids_of(lab)
+    disk.fill()
+    plan = start(lab, update, "dev-1")
+    wait_until(lambda: agent.lines("NoSpace") or installer.lines("NoSpace"), "NoSpace")
+    assert lab.trust()["counters"] == before
+    disk.empty()
+    goes_on(lab, plan, pids)
+
+
+@pytest.mark.parametrize("folder, lock", [("state", "lock"), ("slots", None)])
+def test_a_read_only_disk_of_the_installer_delays_the_update(lab, mounted, folder, lock):
+    disk = mounted(os.path.join(lab.device_home(), folder), 8192, lock)
+    update = released(lab, 1_000_000)
+    agent, installer, before, pids = Said(lab, "agent"), Said(lab, "installer"), lab.trust()["counters"], pids_of(lab)
+    disk.remount("ro")
+    plan = start(lab, update, "dev-1")
+    wait_until(lambda: agent.lines("ead-only") or installer.lines("ead-only"), "read-only")
+    assert lab.trust()["counters"] == before
+    disk.remount("rw")
+    goes_on(lab, plan, pids)
