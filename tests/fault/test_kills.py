@@ -124,7 +124,7 @@ class Fleet:
         path = self.lab.path(f"pump-{version}.img", content)
         update, request = self.submit(version, path)
         for approver in ("approver1", "approver2"):
-            self.command("approval", "approve", request, "--as", approver, also=("ApprovedTwice", "RequestNotWaiting", "RequestClosed"))
+            self.command("approval", "approve", request, "--as", approver, also=("ApprovedTwice", "Conflict"))
         self.command("update", "import", update, path)
         plan = self.command("rollout", "plan", "--update", update, *(part for device in DEVICES for part in ("--device", device)))["planId"]
         self.command("rollout", "start", plan, also=("Conflict", "AlreadyExists"))
