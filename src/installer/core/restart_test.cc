@@ -164,8 +164,8 @@ void CrashMatrix(bool is_performed) {
   }
 }
 
-TEST(Machine, SurvivesAKillAtEveryDurableStep) { CrashMatrix(false); }
-TEST(Machine, SurvivesAKillJustAfterEveryDurableStep) { CrashMatrix(true); }
+TEST(Machine, X8_SurvivesAKillAtEveryDurableStep) { CrashMatrix(false); }
+TEST(Machine, X8_SurvivesAKillJustAfterEveryDurableStep) { CrashMatrix(true); }
 
 }  // namespace
 }  // namespace fleetseal::installer
