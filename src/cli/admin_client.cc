@@ -9,6 +9,17 @@ namespace {
 
 const codec::Json::Array kNoElements;
 
+// A server that answers and says "unreachable" speaks of what stands behind it.
+Status Judge(const Context& context, const http::ClientResponse& response) {
+  const Status status = http::CheckStatus(response);
+  if (!status && InfoOf(status.error().code).exit == ExitCode::kUnreachable) {
+    context.advice =
+        "the server answers, but not its signer or sealer: see that both run (`fleetseal run`, or systemctl) and what "
+        "they logged, then try again";
+  }
+  return status;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<AdminClient>> AdminClient::Open(const Context& context, std::unique_ptr<Identity> identity) {
@@ -43,7 +54,7 @@ Result<codec::Json> AdminClient::Send(http::Method method, const std::string& pa
     request.body = body->Serialize();
   }
   TRY_ASSIGN(const auto response, client_->Do(request));
-  TRY(http::CheckStatus(response));
+  TRY(Judge(context_, response));
   codec::JsonLimits limits;
   limits.bytes_max = 4 * 1024 * 1024;
   return codec::ParseJson(response.body, limits);
@@ -79,7 +90,7 @@ Result<std::string> AdminClient::GetText(const std::string& path) {
   http::ClientRequest request;
   request.path = path;
   TRY_ASSIGN(auto response, client_->Do(request));
-  TRY(http::CheckStatus(response));
+  TRY(Judge(context_, response));
   return std::move(response.body);
 }
 
@@ -95,7 +106,7 @@ Result<codec::Json> AdminClient::UploadFile(const std::string& path, const std::
   auto response = client_->Upload(request, source, [&](uint64_t done, uint64_t) { progress.Update(done); });
   progress.Finish();
   TRY(response);
-  TRY(http::CheckStatus(*response));
+  TRY(Judge(context_, *response));
   return codec::ParseJson(response->body);
 }
 

@@ -25,6 +25,7 @@ struct Context {
   std::string identity;               // --as NAME or a path; empty: the first identity with the role that a verb needs
   std::string url;                    // --url; empty: the identity's
   mutable bool has_answered = false;  // an answer is on standard output: an error must not add another value
+  mutable std::string advice;         // what to do if the verb fails, where the code's own would mislead
   sys::SystemClock clock;
   sys::SystemRandom random;
 };

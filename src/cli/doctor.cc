@@ -62,6 +62,12 @@ void CheckPlace(const std::string& data, const Place& place, bool has_users, con
                      "chown " + std::to_string(place.uid) + " " + path);
 }
 
+// A database's own check has many lines; a table's cell has one.
+std::string OneLine(std::string text) {
+  for (size_t at = text.find('\n'); at != std::string::npos; at = text.find('\n', at + 2)) text.replace(at, 1, "; ");
+  return text;
+}
+
 // What a program found, or that it could not even look.
 void Merge(const std::string& name, const Result<std::string>& text, codec::Json& all, config::Findings& own) {
   if (!text) return own.Failed("fleetseal-" + name, text.error());
@@ -109,15 +115,16 @@ Status Doctor(Context& context, const DoctorOptions& options) {
   for (const auto& finding : all.as_array()) {
     const std::string level = TextOr(finding, "level", "");
     problems += level == "problem" ? 1 : 0;
-    rows.push_back(
-        {level, TextOr(finding, "where", ""), TextOr(finding, "what", "") + ": " + TextOr(finding, "advice", "")});
+    rows.push_back({level, TextOr(finding, "where", ""),
+                    OneLine(TextOr(finding, "what", "") + "; do: " + TextOr(finding, "advice", ""))});
   }
-  std::string human = rows.empty() ? "all is well" : FormatTable({"LEVEL", "WHERE", "WHAT TO DO"}, rows);
+  std::string human = rows.empty() ? "all is well" : FormatTable({"LEVEL", "WHERE", "WHAT"}, rows);
   for (const auto& one : ArrayOr(mine, "checked")) human += "\n  checked: " + one.as_string();
   codec::Json json = codec::Json::MakeObject().Set("problems", problems).Set("findings", std::move(all));
   json.Set("checked", *mine.Find("checked"));
   Answer(context, json, human);
   if (problems == 0) return {};
+  context.advice = "as each line above says";  // a wrong mode or a full disk needs no backup
   return Fail(ErrorCode::kCorrupt, std::to_string(problems) + " problem(s)");
 }
 

@@ -1,6 +1,7 @@
 #include "config/toml_reader.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <unordered_set>
 
 #include <toml++/toml.h>
@@ -14,6 +15,16 @@ namespace {
 
 // A configuration file is written by people; the largest we ship has 4 KiB.
 constexpr size_t kConfigBytesMax = 256 * 1024;
+
+// Absolute: a path that was resolved once, as a default made of another key, must not be resolved a second time.
+std::string FolderOf(const std::string& file) {
+  const std::string folder = sys::ParentDirectory(file);
+  if (folder.starts_with('/')) return folder;
+  std::error_code failed;
+  const auto here = std::filesystem::current_path(failed);
+  if (failed || here.empty()) return folder;
+  return folder == "." ? here.string() : sys::JoinPath(here.string(), folder);
+}
 
 const toml::table* AsTable(const void* table) { return static_cast<const toml::table*>(table); }
 
@@ -192,7 +203,7 @@ std::string TomlReader::Path(std::string_view key) {
     Stop(key, "is an empty path");
     return {};
   }
-  return sys::ResolvePath(sys::ParentDirectory(file_->path), text);
+  return sys::ResolvePath(FolderOf(file_->path), text);
 }
 
 std::optional<std::string> TomlReader::OptionalPath(std::string_view key) {
@@ -201,7 +212,7 @@ std::optional<std::string> TomlReader::OptionalPath(std::string_view key) {
 }
 
 std::string TomlReader::PathOr(std::string_view key, std::string_view fallback) {
-  return Has(key) ? Path(key) : sys::ResolvePath(sys::ParentDirectory(file_->path), fallback);
+  return Has(key) ? Path(key) : sys::ResolvePath(FolderOf(file_->path), fallback);
 }
 
 std::string TomlReader::HttpsUrl(std::string_view key) {

@@ -138,5 +138,14 @@ TEST(TomlFile, LoadsFromDiskAndSaysWhenItIsMissing) {
   EXPECT_TRUE(reader.Finish().has_value());
 }
 
+TEST(TomlFile, MakesPathsOfARelativeFileAbsoluteSoThatNoneIsResolvedTwice) {
+  auto file = TomlFile::Parse("", "org/server/server.toml");
+  ASSERT_TRUE(file.has_value());
+  TomlReader reader = (*file)->root();
+  const std::string data = reader.PathOr("data", ".");
+  EXPECT_TRUE(data.starts_with('/')) << data;
+  EXPECT_EQ(reader.PathOr("content", data + "/content"), data + "/content");
+}
+
 }  // namespace
 }  // namespace fleetseal::config

@@ -1,10 +1,12 @@
 // --check: keys, database, log and dates of a signer, read only.
 #include "log/log.h"
 #include "signer/ceremony.h"
+#include "signer/recovery.h"
 #include "signer/service.h"
 #include "signer/store/plan_store.h"
 #include "signer/store/recovery_store.h"
 #include "storage/maintenance.h"
+#include "sys/file.h"
 #include "translog/log_reader.h"
 
 namespace fleetseal::signer {
@@ -56,10 +58,18 @@ Status CheckPackage(storage::Database& database, const Config& config, const Key
   return {};
 }
 
-Status CheckHalt(storage::Database& database, config::Findings& findings) {
+// A restored signer has no checkpoint file until it goes on: it writes one from its database.
+bool IsRestored(const Config& config, const store::RecoveryRow& row) {
+  return row.is_halted || sys::FileExists(sys::JoinPath(config.data, kRestoredMark));
+}
+
+Status CheckHalt(const Config& config, storage::Database& database, config::Findings& findings) {
   TRY_ASSIGN(const auto row,
              database.WithSnapshot([](storage::Session& session) { return store::ReadRecovery(session); }));
-  if (row.is_halted) findings.Problem("signer", "it is halted: " + row.reason, "see `fleetseal recover show`");
+  if (row.is_halted)
+    findings.Problem("signer", "it is halted: " + row.reason, "see `fleetseal recover show`");
+  else if (IsRestored(config, row))
+    findings.Problem("signer", "it was restored and halts at its next start", "see `fleetseal recover show`");
   return {};
 }
 
@@ -69,6 +79,10 @@ Status CheckLog(const Config& config, storage::Database& database, const Keys& k
   const auto reader = translog::LogReader::OfDirectory(config.log);
   const auto report = reader.Fsck({config.log_origin, {key}, {}, 0});
   if (!report) {
+    TRY_ASSIGN(const auto recovery,
+               database.WithSnapshot([](storage::Session& session) { return store::ReadRecovery(session); }));
+    const bool has_checkpoint = sys::FileExists(sys::JoinPath(config.log, "checkpoint"));
+    if (!has_checkpoint && IsRestored(config, recovery)) return {};
     findings.Problem(config.log, report.error().ToString(), "bring the log files back from a backup or a mirror");
     return {};
   }
@@ -108,7 +122,7 @@ config::Findings CheckSigner(const Config& config, const sys::Clock& clock) {
     findings.Failed("database of the signer", database.error());
     return findings;
   }
-  const Status outcomes[] = {CheckHalt(**database, findings),
+  const Status outcomes[] = {CheckHalt(config, **database, findings),
                              CheckPackage(**database, config, *keys, clock.Now(), findings),
                              CheckLog(config, **database, *keys, findings)};
   for (const Status& outcome : outcomes) {

@@ -85,7 +85,7 @@ int Main(int argc, char** argv) {
     return PrintUsageError(context, app, error);
   }
   const auto outcome = commands.action();
-  return outcome ? static_cast<int>(ExitCode::kOk) : PrintError(context, outcome.error());
+  return outcome ? static_cast<int>(ExitCode::kOk) : PrintError(context, outcome.error(), context.advice);
 }
 
 }  // namespace

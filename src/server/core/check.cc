@@ -107,6 +107,9 @@ Result<Sizes> ReadSealedRecords(const std::string& folder) {
 void CheckAgainstLog(const ServerConfig& config, const Known& known, config::Findings& findings) {
   // After the database: what it names as recorded, the log had recorded before.
   const auto sealed = ReadSealedRecords(config.log_directory);
+  if (!sealed && !sys::FileExists(sys::JoinPath(config.log_directory, "checkpoint")))
+    return findings.Warning(config.log_directory, "there is no checkpoint, so sealed files were not compared with it",
+                            "the signer writes it when it starts; after a restore, when it goes on");
   if (!sealed) return findings.Failed(config.log_directory, sealed.error());
   for (const auto& [hash, size] : known.recorded) {
     const auto record = sealed->find(hash);
