@@ -92,7 +92,9 @@ Status AuditEvents(Context& context, const AuditEventsOptions& options) {
     rows.push_back({FormatTime({IntegerOr(event, "time", 0)}), TextOr(event, "deviceId", ""), what,
                     TextOr(event, "update", "-"), TextOr(event, "actor", "-"), TextOr(event, "origin", "-")});
   }
-  Answer(context, answer, FormatTable({"TIME", "DEVICE", "EVENT", "UPDATE", "ACTOR", "ORIGIN"}, rows));
+  Answer(
+      context, answer,
+      rows.empty() ? "no event matches" : FormatTable({"TIME", "DEVICE", "EVENT", "UPDATE", "ACTOR", "ORIGIN"}, rows));
   return {};
 }
 

@@ -223,11 +223,11 @@ void AddAuditCommands(CLI::App& app, Commands& commands) {
         [](Context& context, const AuditEventsOptions& chosen) { return AuditEvents(context, chosen); });
     verb->add_option("--device", options->device, "device id");
     verb->add_option("--update", options->update, "vendor/name@version");
-    verb->add_option("--hash", options->hash, "the update's id");
+    verb->add_option("--hash", options->hash, "the update's whole id: 64 digits");
     verb->add_option("--actor", options->actor, "person or device id");
     verb->add_option("--origin", options->origin, "address the actor came from");
     verb->add_option("--event", options->event, "ordered, offered, download-started, download-finished, receipt, …");
-    verb->add_option("--since", options->since, "seconds since 1970");
+    verb->add_option("--since", options->since, "seconds since 1970: $(date -d yesterday +%s)");
     verb->add_option("--until", options->until, "seconds since 1970");
     verb->add_option("--limit", options->limit, "how many, at most 1000")->capture_default_str();
   }

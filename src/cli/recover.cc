@@ -30,7 +30,8 @@ bool IsTrue(const codec::Json& json, std::string_view name) {
 std::string Human(const codec::Json& state) {
   if (!IsTrue(state, "isHalted") && state.Find("filesProblem") == nullptr)
     return "the signer is not halted; its log has " + std::to_string(IntegerOr(state, "logSize", 0)) + " records";
-  std::string text = "the signer is halted: " + TextOr(state, "reason", "?") + "\n  halt " +
+  const std::string reason = TextOr(state, "reason", "?");  // a restore adds the backup's own header, in JSON
+  std::string text = "the signer is halted: " + reason.substr(0, reason.find(" {")) + "\n  halt " +
                      TextOr(state, "haltId", "?") + " since " + FormatTime({IntegerOr(state, "since", 0)}) +
                      "\n  its log has " + std::to_string(IntegerOr(state, "logSize", 0)) + " records\n";
   if (state.Find("filesSize") != nullptr) {

@@ -104,15 +104,21 @@ Status RolloutControl(Context& context, const std::string& plan_id, manifest::Re
                       const std::string& reason) {
   TRY(Argument("plan", PlanId::Parse(plan_id)));
   TRY_ASSIGN(auto client, AdminClient::OpenAs(context, manifest::PersonRole::kOperator));
+  TRY_ASSIGN(const auto before, client->Get("/admin/v1/rollouts/" + plan_id));
   std::string done = plan_id +
-                     " is paused: nothing of it is offered, and downloads have ended where they are\nnext: `fleetseal "
-                     "rollout resume " +
-                     plan_id + "` or `fleetseal rollout cancel " + plan_id + "`";
+                     " is paused: nothing of it is offered, and downloads end where they are\nnext: `fleetseal rollout "
+                     "resume " +
+                     plan_id + " --reason …` or `fleetseal rollout cancel " + plan_id + " --reason …`";
   if (action == manifest::RevocationAction::kResume) done = plan_id + " goes on where it was";
   if (action == manifest::RevocationAction::kCancel)
     done = plan_id +
            " is cancelled: each device with an order gets one that voids it\nnext: `fleetseal rollout watch " +
            plan_id + "`";
+  // The decision is recorded all the same.
+  const std::string state = TextOr(before, "state", "");
+  if (state == "finished" || state == "cancelled")
+    done =
+        "recorded, but it changes no device: the rollout " + plan_id + " is " + state + " (" + CountsText(before) + ")";
   return SendRevocation(context, *client, manifest::RevocationKind::kPlan, plan_id, action, reason, done);
 }
 
@@ -131,9 +137,11 @@ Status RolloutWatch(Context& context, const std::string& plan_id, int64_t timeou
         counts != nullptr && IntegerOr(*counts, "waiting", 1) == 0 && IntegerOr(*counts, "offered", 1) == 0;
     if (has_ended) {
       Answer(context, rollout, DevicesText(rollout));
-      if (IntegerOr(*counts, "refused", 0) + IntegerOr(*counts, "failed", 0) + IntegerOr(*counts, "cancelled", 0) == 0)
-        return {};
-      return Fail(ErrorCode::kHandlerFailed, "not every device installed the update: " + now);
+      const bool is_cancelled = IntegerOr(*counts, "cancelled", 0) > 0;
+      if (IntegerOr(*counts, "refused", 0) + IntegerOr(*counts, "failed", 0) > 0)
+        return Fail(ErrorCode::kHandlerFailed, "not every device installed the update: " + now);
+      if (is_cancelled) return Fail(ErrorCode::kOrderCancelled, "not every device installed the update: " + now);
+      return {};
     }
     if (context.clock.MonotonicMs() > deadline)
       return Fail(ErrorCode::kTimedOut, "after " + std::to_string(timeout_seconds) + " s: " + now);
