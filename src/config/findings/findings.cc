@@ -15,7 +15,10 @@ void Findings::Warning(std::string where, std::string what, std::string advice) 
 }
 
 void Findings::Failed(std::string where, const Error& error) {
-  Problem(std::move(where), error.ToString(), std::string(InfoOf(error.code).advice));
+  // The general advice of this code speaks of ids; what is looked at here are files.
+  const bool is_away = error.code == ErrorCode::kNotFound;
+  Problem(std::move(where), error.ToString(),
+          is_away ? "bring it back from a backup" : std::string(InfoOf(error.code).advice));
 }
 
 void Findings::EndsAt(const std::string& where, UnixSeconds not_after, UnixSeconds now, const std::string& advice) {
