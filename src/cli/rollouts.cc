@@ -39,6 +39,17 @@ std::string CountsText(const codec::Json& rollout) {
   return text;
 }
 
+// For a table's cell: without the zeros.
+std::string ShortCountsText(const codec::Json& rollout) {
+  const codec::Json* counts = rollout.Find("counts");
+  std::string text;
+  for (const char* name : {"waiting", "offered", "installed", "refused", "failed", "cancelled"}) {
+    const int64_t count = counts == nullptr ? 0 : IntegerOr(*counts, name, 0);
+    if (count > 0) text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + name;
+  }
+  return text.empty() ? "-" : text;
+}
+
 std::string DevicesText(const codec::Json& rollout) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& device : ArrayOr(rollout, "devices")) {
@@ -155,7 +166,7 @@ Status RolloutList(Context& context) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& rollout : rollouts) {
     rows.push_back({TextOr(rollout, "planId", ""), TextOr(rollout, "state", ""),
-                    TextOr(rollout, "update", "").substr(0, 16), CountsText(rollout)});
+                    TextOr(rollout, "update", "").substr(0, 16), ShortCountsText(rollout)});
   }
   codec::Json json = codec::Json::MakeObject();
   json.Set("rollouts", std::move(rollouts));
