@@ -38,6 +38,7 @@ std::optional<int64_t> CheckSlot(const std::string& path, uint64_t bytes_max, co
     return std::nullopt;
   }
   if (S_ISREG(info.st_mode)) {
+    findings.Writable(sys::ParentDirectory(path));
     if (static_cast<uint64_t>(info.st_size) > bytes_max) findings.Problem(path, "is larger than a slot", kSlotAdvice);
     return static_cast<int64_t>(bytes_max);
   }

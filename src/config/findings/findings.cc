@@ -1,5 +1,7 @@
 #include "config/findings/findings.h"
 
+#include <sys/statvfs.h>
+
 #include <unistd.h>
 
 #include "sys/file.h"
@@ -27,7 +29,14 @@ void Findings::EndsAt(const std::string& where, UnixSeconds not_after, UnixSecon
   Warning(where, "ends in " + std::to_string((not_after.value - now.value) / 86'400) + " days", advice);
 }
 
+void Findings::Writable(const std::string& directory) {
+  struct statvfs info {};
+  if (::statvfs(directory.c_str(), &info) == 0 && (info.f_flag & ST_RDONLY) != 0)
+    Problem(directory, "the file system is read-only", "find out why (dmesg), then mount it for writing");
+}
+
 void Findings::FreeSpace(const std::string& directory) {
+  Writable(directory);
   const auto free = sys::FreeBytes(directory);
   if (!free) return Failed(directory, free.error());
   if (free->value < kFreeBytesMin)

@@ -29,6 +29,8 @@ class Findings {
   // Something that holds until `not_after`.
   void EndsAt(const std::string& where, UnixSeconds not_after, UnixSeconds now, const std::string& advice);
   void FreeSpace(const std::string& directory);
+  // That the file system is not mounted read-only; FreeSpace looks at it too.
+  void Writable(const std::string& directory);
   void PrivateFile(const std::string& path);
 
   // {"findings":[{"level":"problem"|"warning","where","what","advice"}],"checked":[text]}

@@ -13,7 +13,7 @@ namespace {
 
 // O_NOFOLLOW: a link in place of a slot would send the image elsewhere.
 Result<Target> OpenSlot(const std::string& path, int flags) {
-  TRY_ASSIGN(sys::FileDescriptor file, sys::OpenFile(path, O_RDWR | O_NOFOLLOW | flags, 0600));
+  TRY_ASSIGN(sys::FileDescriptor file, sys::OpenFile(path, O_NOFOLLOW | flags, 0600));
   struct stat info {};
   if (fstat(file.get(), &info) != 0) return sys::FailErrno("stat", path, errno);
   if (!S_ISREG(info.st_mode) && !S_ISBLK(info.st_mode))
@@ -31,7 +31,7 @@ Status Handler::Seal(Target target, ByteCount size) {
 
 Result<std::unique_ptr<SlotHandler>> SlotHandler::Open(Options options, BootControl& boot) {
   for (const std::string& path : {options.a, options.b}) {
-    TRY_ASSIGN_CONTEXT(const Target target, OpenSlot(path, O_CREAT), "slot");
+    TRY_ASSIGN_CONTEXT(const Target target, OpenSlot(path, O_RDWR | O_CREAT), "slot");
     if (!target.is_block_device && options.bytes_max == 0)
       return Fail(ErrorCode::kConfigInvalid, "slots.bytesMax is needed: " + path + " is a regular file");
   }
@@ -45,7 +45,8 @@ Verdict<StepPlan> SlotHandler::Plan(const manifest::UpdateStep& step, const mani
   if (file == nullptr) return Refuse(ErrorCode::kHandlerFailed, "the step's file is not in the manifest");
   TRY_ASSIGN(const Slot active, boot_.Active());
   const Slot idle = OtherSlot(active);
-  TRY_ASSIGN(const Target target, OpenSlot(PathOf(idle), 0));
+  // To be read: a slot that cannot be written now delays the order, while what fails here refuses it for good.
+  TRY_ASSIGN(const Target target, OpenSlot(PathOf(idle), O_RDONLY));
   uint64_t size_max = options_.bytes_max;
   if (target.is_block_device) {
     TRY_ASSIGN(const ByteCount device_size, sys::SizeOf(target.file.get()));
@@ -68,7 +69,7 @@ Result<Target> SlotHandler::OpenTarget(const StepPlan& plan) {
   if (slot == active) return Fail(ErrorCode::kConflict, "the slot of this order runs now");
   // From the first byte on nobody may boot it: not even a boot loader that falls back.
   TRY(boot_.MarkBad(slot));
-  return OpenSlot(PathOf(slot), 0);
+  return OpenSlot(PathOf(slot), O_RDWR);
 }
 
 Status SlotHandler::Discard(const StepPlan&) { return {}; }
