@@ -49,7 +49,8 @@ TEST_F(ServerTest, S0_3_APersonIsNoDeviceAndADeviceNoPerson) {
   EXPECT_FALSE(person->Do(healthy).has_value());
 }
 
-TEST_F(ServerTest, ARevokedDeviceIsRefusedAtTheNextRequestOfTheSameConnection) {
+TEST_F(ServerTest, ARevokedDeviceIsRefusedAtTheNextRequestOfTheSameConnectionAndItsOrderHasFailed) {
+  StartRollout();
   lab.AddPerson("sam", {PersonRole::kSecurity});
   ASSERT_TRUE(lab.server->Refresh().has_value());
   const auto device = lab.Device("device-1");
@@ -73,6 +74,7 @@ TEST_F(ServerTest, ARevokedDeviceIsRefusedAtTheNextRequestOfTheSameConnection) {
       ServerLab::Post(*lab.Person("sam"), "/admin/v1/revocations", api::admin::RevocationRequest{signed_text}.Build());
   ASSERT_EQ(answer.status, 200) << answer.body;
   EXPECT_EQ(ServerLab::CodeOf(ServerLab::Post(*device, api::device::kCheckInPath, body)), "DeviceRevoked");
+  EXPECT_EQ(RolloutState(), "running device-1 failed");
 }
 
 TEST_F(ServerTest, S0_3_AResumptionSentAgainWakesNoDevice) {
@@ -320,6 +322,13 @@ TEST_F(ServerTest, ACancelThatComesTooLateIsTold) {
   EXPECT_EQ(ResultOf("device-1", ReceiptOf("device-1", manifest::Outcome::kInstalled)), "accepted");
   EXPECT_EQ(RolloutState(), "cancelling device-1 installed");
   EXPECT_FALSE(IsOffered());
+}
+
+TEST_F(ServerTest, WhatARevokedDeviceHadOpenHasFailedAfterARestartToo) {
+  StartRollout();
+  lab.devices.devices[0].state = DeviceState::kRevoked;
+  lab.Start();
+  EXPECT_EQ(RolloutState(), "running device-1 failed") << "the other device is still out";
 }
 
 TEST_F(ServerTest, AReceiptRefusedForGoodIsFinalAndOneThatFailsHereIsNot) {

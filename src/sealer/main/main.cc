@@ -53,12 +53,13 @@ Result<Arguments> Read(const std::vector<std::string_view>& words) {
   return arguments;
 }
 
-Result<sys::SandboxState> EnterSandbox(const Config& config, bool is_create) {
-  TRY(sys::MakeDirectories(config.data, 0700));
+Result<sys::SandboxState> EnterSandbox(const Config& config, const Arguments& arguments) {
+  // A check changes nothing.
+  if (!arguments.is_check) TRY(sys::MakeDirectories(config.data, 0700));
   sys::SandboxPolicy policy;
   policy.write = {config.data};
   for (const auto& socket : {config.seal_socket, config.wrap_socket})
-    if (!is_create) policy.write.push_back(sys::ParentDirectory(socket));
+    if (!arguments.is_create) policy.write.push_back(sys::ParentDirectory(socket));
   TRY_ASSIGN(auto sandbox, sys::EnterSandbox(policy));
   if (!sandbox.missing.empty())
     log::Event(log::Level::kWarning, "sandbox.incomplete", {{"missing", sandbox.MissingText()}});
@@ -69,7 +70,7 @@ Status Run(const Arguments& arguments) {
   TRY_ASSIGN(const auto signals, sys::StopSignals::Block());
   TRY_ASSIGN(const Config config, Config::Load(arguments.config));
   TRY(log::Init({.process = "fleetseal-sealer", .least = config.log_level, .path = config.log_file}));
-  TRY_ASSIGN(const auto sandbox, EnterSandbox(config, arguments.is_create));
+  TRY_ASSIGN(const auto sandbox, EnterSandbox(config, arguments));
   if (arguments.is_create) return UpdateStore::Create(config.data);
   if (arguments.is_check) return config::PrintFindings(CheckSealer(config));
   TRY_ASSIGN(const auto store, UpdateStore::Open(config.data));

@@ -141,7 +141,7 @@ Status DeviceService::ApplyRevocation(const manifest::Revocation& revocation, co
       if (revocation.action == RevocationAction::kResume) return core_.RefreshDevices();
       const bool is_revoked = revocation.action == RevocationAction::kRevoke;
       core_.devices.SetState(device, is_revoked ? DeviceState::kRevoked : DeviceState::kSuspended);
-      return {};
+      return is_revoked ? rollouts_.DeviceRevoked(device) : Status();
     }
     case manifest::RevocationKind::kPerson:
       return core_.RefreshPeople();

@@ -56,9 +56,12 @@ Result<Arguments> Read(const std::vector<std::string_view>& words) {
   return arguments;
 }
 
-Result<sys::SandboxState> EnterSandbox(const ServerConfig& config) {
-  TRY(sys::MakeDirectories(config.data, 0700));
-  TRY(sys::MakeDirectories(config.content, 0700));
+Result<sys::SandboxState> EnterSandbox(const ServerConfig& config, bool is_check) {
+  // A check changes nothing.
+  if (!is_check) {
+    TRY(sys::MakeDirectories(config.data, 0700));
+    TRY(sys::MakeDirectories(config.content, 0700));
+  }
   const auto database = storage::LocationOf(config.database_url);
   sys::SandboxPolicy policy;
   policy.read = {config.log_directory};
@@ -81,7 +84,7 @@ Status Run(const Arguments& arguments) {
   TRY_ASSIGN(const auto signals, sys::StopSignals::Block());
   TRY_ASSIGN(ServerConfig config, LoadServerConfig(arguments.config));
   TRY(log::Init({"fleetseal-server", config.log_level, config.log_file}));
-  TRY_ASSIGN(const auto sandbox, EnterSandbox(config));
+  TRY_ASSIGN(const auto sandbox, EnterSandbox(config, arguments.is_check));
   sys::SystemClock clock;
   if (arguments.is_check) return config::PrintFindings(CheckServer(config, clock));
   TRY_ASSIGN(const auto server, Server::Start(std::move(config), clock));

@@ -64,6 +64,20 @@ Status RolloutService::Withdrawn(const Sha256& manifest) {
   return {};
 }
 
+Status RolloutService::DeviceRevoked(const DeviceId& device) {
+  std::set<PlanId> plans;
+  TRY(core_.rollouts.ForEachPending(device, [&](const StoredOrder& order, RolloutState) -> Status {
+    plans.insert(order.plan_id);
+    return {};
+  }));
+  const std::string code(ErrorCodeName(ErrorCode::kDeviceRevoked));
+  for (const PlanId& plan : plans) {
+    TRY(core_.rollouts.SetOrderState(plan, device, OrderState::kFailed, code));
+    TRY(Settle(plan));
+  }
+  return {};
+}
+
 Status RolloutService::RunStart(const StoredRollout& rollout, const Starter& starter, api::admin::StartAnswer& answer) {
   const PlanId& plan = rollout.plan_id;
   {

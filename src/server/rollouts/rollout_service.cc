@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 
 #include "jose/jws.h"
 #include "server/core/identity.h"
@@ -69,7 +70,13 @@ std::string UpdateName(const StoredUpdate& update) { return update.product.text(
 
 Status RolloutService::LoadPending() {
   std::shared_ptr<const OfferSet> last;
-  return core_.rollouts.ForEachPending([&](const StoredOrder& order, RolloutState state) -> Status {
+  std::set<DeviceId> revoked;
+  TRY(core_.rollouts.ForEachPending([&](const StoredOrder& order, RolloutState state) -> Status {
+    const auto allowed = core_.devices.CheckState(order.device_id);
+    if (!allowed && allowed.error().code == ErrorCode::kDeviceRevoked) {
+      revoked.insert(order.device_id);
+      return {};
+    }
     TRY_ASSIGN(std::optional<PendingOrder> pending, PendingOf(order, state));
     if (!pending) return {};
     // Devices of one plan share their contents: a million orders, one list.
@@ -79,7 +86,9 @@ Status RolloutService::LoadPending() {
     if (!pending->is_cancel) last = pending->set;
     core_.devices.SetPending(order.device_id, *std::move(pending));
     return {};
-  });
+  }));
+  for (const DeviceId& device : revoked) TRY(DeviceRevoked(device));
+  return {};
 }
 
 Status RolloutService::LoadPending(const DeviceId& device) {

@@ -38,6 +38,8 @@ class RolloutService {
   Status Resumed(const PlanId& plan);
   Status Cancelled(const PlanId& plan);
   Status Withdrawn(const Sha256& manifest);
+  // What a revoked device had open has failed (DeviceRevoked): it will never be heard of again.
+  Status DeviceRevoked(const DeviceId& device);
   // Goes on with starts that were interrupted: the signed plan allows it, no person is needed.
   Status ResumeStarts();
   // What the signer knows and this server may have missed: its state of each plan, the withdrawn manifests.
