@@ -39,6 +39,11 @@ fleetseal_vendor(zstd PkgConfig::ZSTD)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 fleetseal_vendor(seccomp PkgConfig::SECCOMP)
 
+# The declarations of PKCS#11 only: modules are loaded at run time, by path.
+find_path(P11_KIT_INCLUDE p11-kit/pkcs11.h PATH_SUFFIXES p11-kit-1 REQUIRED)
+fleetseal_vendor(p11-kit ${CMAKE_DL_LIBS})
+target_include_directories(vendor_p11-kit SYSTEM INTERFACE ${P11_KIT_INCLUDE})
+
 if(FLEETSEAL_TESTS)
   find_package(GTest REQUIRED)
   include(GoogleTest)

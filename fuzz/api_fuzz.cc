@@ -2,7 +2,10 @@
 #include "api/device/messages.h"
 #include "api/installer/messages.h"
 #include "api/signing/device_messages.h"
+#include "api/signing/key_messages.h"
 #include "api/signing/messages.h"
+#include "api/signing/package_record.h"
+#include "api/signing/permit_messages.h"
 #include "device/content_feed.h"
 #include "fuzz/round_trip.h"
 #include "fuzz/target.h"
@@ -80,6 +83,11 @@ constexpr Case kCases[] = {
     {"signing-hello", Value<signing::HelloAnswer>},
     {"sealer-answer", TrySealerAnswer},
     {"receipt-number", TryReceiptNumber},
+    {"signing-keys", Value<signing::KeysAnswer>},
+    {"signing-resign", Value<signing::ResignAnswer>},
+    {"signing-permit-row", Value<signing::PermitRow>},
+    {"signing-permit-detail", Value<signing::PermitDetail>},
+    {"signing-package-record", Value<signing::PackageRecord>},
 };
 
 }  // namespace

@@ -3,12 +3,13 @@
 
 #include <cstdio>
 
-#include "agent/config.h"
+#include "agent/config/config.h"
 #include "base/secret_bytes.h"
 #include "config/toml_reader.h"
 #include "fuzz/target.h"
 #include "installer/boot/boot_control.h"
-#include "installer/config.h"
+#include "installer/config/config.h"
+#include "provisioning/bundle.h"
 #include "sealer/config.h"
 #include "server/core/config.h"
 #include "signer/config.h"
@@ -86,11 +87,21 @@ bool TryBootControl(ByteView input) {
   return true;
 }
 
+bool TryBundle(ByteView input) {
+  const auto bundle = provisioning::Bundle::Parse(AsText(input));
+  if (!bundle) return false;
+  const std::string text = bundle->Serialize();
+  const auto again = provisioning::Bundle::Parse(text);
+  CHECK(again.has_value() && again->Serialize() == text && again->DeviceFile() == bundle->DeviceFile());
+  return true;
+}
+
 constexpr Case kCases[] = {
-    {"toml", TryToml, false}, {"server", TryServer},
-    {"signer", TrySigner},    {"sealer", TrySealer, false},
-    {"agent", TryAgent},      {"installer", TryInstaller},
-    {"device", TryDevice},    {"boot-control", TryBootControl, false},
+    {"toml", TryToml, false},     {"server", TryServer},
+    {"signer", TrySigner},        {"sealer", TrySealer, false},
+    {"agent", TryAgent},          {"installer", TryInstaller},
+    {"device", TryDevice},        {"boot-control", TryBootControl, false},
+    {"device-bundle", TryBundle},
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 // DER and keys.
 #include "crypto/der.h"
 #include "crypto/key.h"
+#include "crypto/pkcs11/uri.h"
 #include "fuzz/target.h"
 
 namespace fleetseal::fuzz {
@@ -60,9 +61,23 @@ bool TrySignature(ByteView input) {
   return false;
 }
 
+bool TryPkcs11Uri(ByteView input) {
+  const auto uri = crypto::pkcs11::Uri::Parse(AsText(input));
+  if (!uri) return false;
+  const std::string text = uri->ToText();
+  const auto again = crypto::pkcs11::Uri::Parse(text);
+  CHECK(again.has_value() && again->ToText() == text);
+  return true;
+}
+
 constexpr Case kCases[] = {
-    {"canonical-der", TryCanonical}, {"der-reader", TryReader, false}, {"spki", TrySpki}, {"pkcs8", TryPkcs8},
-    {"private-pem", TryPrivatePem},  {"signature", TrySignature},
+    {"canonical-der", TryCanonical},
+    {"der-reader", TryReader, false},
+    {"spki", TrySpki},
+    {"pkcs8", TryPkcs8},
+    {"private-pem", TryPrivatePem},
+    {"signature", TrySignature},
+    {"pkcs11-uri", TryPkcs11Uri},
 };
 
 }  // namespace

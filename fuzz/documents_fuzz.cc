@@ -10,6 +10,7 @@
 #include "manifest/policy.h"
 #include "manifest/receipt.h"
 #include "manifest/register_change.h"
+#include "manifest/security_replacement.h"
 #include "manifest/status.h"
 
 namespace fleetseal::fuzz {
@@ -33,6 +34,9 @@ constexpr Case kCases[] = {
     {"policy", Value<manifest::Policy>},
     {"leaf", Document<manifest::ManifestSignatureLeaf>},
     {"leaf-type", TryLeafType},
+    {"permit-request", Document<manifest::PermitRequest>},
+    {"resign-request", Document<manifest::ResignRequest>},
+    {"security-replacement", Document<manifest::SecurityReplacement>},
 };
 
 }  // namespace

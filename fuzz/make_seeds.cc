@@ -64,6 +64,7 @@ int main(int argc, char** argv) {
   fleetseal::fuzz::WriteMessageSeeds(out);
   fleetseal::fuzz::WriteDocumentSeeds(out);
   fleetseal::fuzz::WriteWorld(out);
+  fleetseal::fuzz::WriteAduWorld(out);
   fleetseal::fuzz::WriteWorldSeeds(out);
   return 0;
 }

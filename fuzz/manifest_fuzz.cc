@@ -1,7 +1,8 @@
-// Root-key packages and manifests.
+// Root-key packages, the transcripts of their ceremonies, and manifests.
 #include "crypto/digest.h"
 #include "fuzz/round_trip.h"
 #include "fuzz/target.h"
+#include "manifest/ceremony_transcript.h"
 #include "manifest/root_package.h"
 #include "manifest/update_manifest.h"
 
@@ -57,6 +58,7 @@ constexpr Case kCases[] = {
     {"import-manifest", TryImportManifest},
     {"package-vkey", TryVkey},
     {"package-product", TryProduct},
+    {"ceremony-transcript", Document<manifest::CeremonyTranscript>},
 };
 
 }  // namespace

@@ -30,6 +30,7 @@ void WriteMessageSeeds(const SeedWriter& out);
 void WriteTextSeeds(const SeedWriter& out);
 // REQUIRES: the world has been written.
 void WriteWorldSeeds(const SeedWriter& out);
+void WriteAduWorld(const SeedWriter& out);
 void WriteWorld(const SeedWriter& out);
 
 }  // namespace fleetseal::fuzz

@@ -10,6 +10,7 @@
 #include "manifest/person_documents.h"
 #include "manifest/receipt.h"
 #include "manifest/register_change.h"
+#include "manifest/security_replacement.h"
 #include "manifest/status.h"
 
 namespace fleetseal::fuzz {
@@ -138,6 +139,42 @@ void RegisterSeeds(const SeedWriter& out) {
   out.Seed("documents", "register-change", change.Build(), "decision");
 }
 
+void RequestSeeds(const SeedWriter& out) {
+  const PersonId person = Id<PersonId>("ann");
+  PermitRequest permit{Id<RequestId>("pe1"),
+                       Product(),
+                       {6, Hash()},
+                       {5, Hash()},
+                       std::vector{Id<DeviceId>("d1"), Id<DeviceId>("d2")},
+                       std::nullopt,
+                       {900},
+                       "urn:fleetseal:acme",
+                       person,
+                       SomeNonce(),
+                       {100},
+                       {200}};
+  out.Seed("documents", "permit-request", permit.Build());
+  permit.device_ids.reset();
+  permit.plan_id = Id<PlanId>("p1");
+  out.Seed("documents", "permit-request", permit.Build(), "plan");
+  const ResignRequest again{Id<RequestId>("r2"), Product(), Hash(), "urn:fleetseal:acme", person,
+                            SomeNonce(),         {100},     {200}};
+  out.Seed("documents", "resign-request", again.Build());
+  SecurityReplacement replacement{Id<ChangeId>("c2"),
+                                  Id<Organisation>("acme"),
+                                  4,
+                                  Hash(),
+                                  8,
+                                  {{person, NewKey()}, {Id<PersonId>("bob"), NewKey(crypto::KeyKind::kEd25519)}},
+                                  2,
+                                  std::nullopt,
+                                  {100},
+                                  {200}};
+  out.Seed("documents", "security-replacement", replacement.Build());
+  replacement.decision = ContinueAfterRestore{Bytes(16, 1), 5, 6, true, {Id<DeviceId>("d1")}};
+  out.Seed("documents", "security-replacement", replacement.Build(), "decision");
+}
+
 void DeviceSeeds(const SeedWriter& out) {
   Receipt receipt;
   receipt.device_id = Id<DeviceId>("d1");
@@ -169,6 +206,7 @@ void WriteDocumentSeeds(const SeedWriter& out) {
   PublisherSeeds(out);
   PersonSeeds(out);
   RegisterSeeds(out);
+  RequestSeeds(out);
   DeviceSeeds(out);
 }
 

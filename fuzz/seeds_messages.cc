@@ -2,7 +2,10 @@
 #include "api/device/messages.h"
 #include "api/installer/messages.h"
 #include "api/signing/device_messages.h"
+#include "api/signing/key_messages.h"
 #include "api/signing/messages.h"
+#include "api/signing/package_record.h"
+#include "api/signing/permit_messages.h"
 #include "fuzz/seeds.h"
 #include "sealer/update_record.h"
 
@@ -195,10 +198,63 @@ void SigningSeeds(const SeedWriter& out) {
   seed("signing-receipts", receipts);
   seed("signing-revoke", RevokeAnswer{});
   seed("signing-log-index", LogIndexAnswer{3, "a.b.c"});
-  seed("signing-hello", HelloAnswer{Id<Organisation>("acme"), "s", "d", "p", "v", "o", 1, "0.1.0"});
+  seed("signing-hello", HelloAnswer{Id<Organisation>("acme"), "s", "d", "p", "v", "o", 1, "0.1.0", {}});
   out.Seed("api", "signing-answer", BuildOk(codec::Json(5)));
   out.BadSeed("api", "signing-answer", BuildError(ErrorCode::kSelfApproval, "x"), "error");
   out.Seed("api", "sealer-answer", BuildOk(codec::Json(5)));
+}
+
+void KeyAndPermitSeeds(const SeedWriter& out) {
+  using namespace api::signing;
+  const auto seed = [&](std::string_view parser, const auto& value, std::string_view more = {}) {
+    out.Seed("api", parser, value.ToJson().Serialize(), more);
+  };
+  const auto product = Id<ProductName>("acme/gateway");
+  SigningKeyRow key;
+  key.kid = "publisher-1";
+  key.role = "publisher";
+  key.state = "ready";
+  key.products = {product};
+  key.alg = "ES256";
+  key.jwk = codec::Json::MakeObject();
+  key.change_id = "c1";
+  key.log_index = 3;
+  key.not_before = UnixSeconds{1};
+  key.not_after = UnixSeconds{2};
+  seed("signing-keys", KeysAnswer{{key}, {"the package ends soon"}, 4, {5}});
+  seed("signing-resign", ResignAnswer{Sha256{}, "publisher-2", "a.b.c", 7});
+  PermitRow row;
+  row.permit_id = Id<PermitId>("pe1");
+  row.product = product;
+  row.from = {6, Sha256{}};
+  row.to = {5, Sha256{}};
+  row.from_version = "1.1";
+  row.to_version = "1.0";
+  row.device_ids = std::vector{Id<DeviceId>("d1")};
+  row.requester = Id<PersonId>("alice");
+  row.approved = {Id<PersonId>("bob")};
+  row.needed = 2;
+  row.issued = {1};
+  row.expires = {2};
+  row.permit_expires = {3};
+  seed("signing-permit-row", row);
+  PermitDetail detail;
+  row.device_ids.reset();
+  row.plan_id = Id<PlanId>("p1");
+  row.state = RequestState::kSigned;
+  detail.row = row;
+  detail.request = "a.b.c";
+  detail.payload = "{}";
+  detail.policy = "{}";
+  detail.from_manifest = Bytes{1};
+  detail.to_manifest = Bytes{2};
+  detail.plan = "d.e.f";
+  detail.approvals = {"a.b.c"};
+  detail.permit = "g.h.i";
+  detail.log_index = 9;
+  seed("signing-permit-detail", detail);
+  seed("signing-package-record", PackageRecord{4, {}});
+  seed("signing-package-record", PackageRecord{4, "{}\n"}, "transcript");
 }
 
 void RecordSeeds(const SeedWriter& out) {
@@ -218,6 +274,7 @@ void WriteMessageSeeds(const SeedWriter& out) {
   InstallerSeeds(out);
   DeviceSeeds(out);
   SigningSeeds(out);
+  KeyAndPermitSeeds(out);
   RecordSeeds(out);
 }
 

@@ -10,6 +10,8 @@ void CodecSeeds(const SeedWriter& out) {
   const auto seed = [&](std::string_view parser, std::string_view text) { out.Seed("codec", parser, text); };
   constexpr std::string_view kJson =
       R"({"a":[1,-2,0,true,false,null,"\u00e9\n\"/"],"b":{"c":{}},"d":9007199254740991,"e":""})";
+  out.Seed("crypto", "pkcs11-uri",
+           "pkcs11:token=roots;serial=01;object=root%2D1;id=%01%02?module-path=/usr/lib/x.so&pin-source=file:/run/pin");
   seed("json", kJson);
   seed("minified-member", R"({ "protected" : { "a" : [ 1 , "x y" ] } , "b":"\\ \" " })");
   seed("base64url", "AAEC_-8");
@@ -107,7 +109,8 @@ constexpr std::string_view kDevice =
 
 void ConfigSeeds(const SeedWriter& out) {
   const auto seed = [&](std::string_view parser, std::string_view text) { out.Seed("config", parser, text); };
-  seed("toml", "a = 1\nb = ['x', \"\\u00e9\"]\nc = 1979-05-27T07:32:00Z\nd = 0x1f\n[t.u]\ne = true\n[[l]]\nf = 1.5\n");
+  seed("toml",
+       "a = 1\nb = ['x', \"\\u00e9\"]\nc = -5\nd = {g = 1_000}\n[t.u]\ne = true\n[[l]]\nf = \"\xc3\xa9\" # \xc3\xa9\n");
   seed("server", kServer);
   seed("signer", kSigner);
   seed("sealer", "data = \"sealer\"\nseal_socket = \"a\"\nwrap_socket = \"b\"\nserver_uid = 1\nsigner_uid = 2\n");

@@ -8,11 +8,13 @@
 #include "installer/receipts/receipt_chain.h"
 #include "installer/state/state_file.h"
 #include "jose/jwk.h"
+#include "manifest/ceremony_transcript.h"
 #include "manifest/receipt.h"
 #include "merkle/tiles.h"
 #include "pki/csr.h"
 #include "pki/est.h"
 #include "pki/issue.h"
+#include "provisioning/bundle.h"
 #include "sealing/content_key.h"
 #include "sealing/sealed_file.h"
 #include "signer/testing/signer_world.h"
@@ -199,6 +201,32 @@ std::string Frame(std::string_view text) {
   return frame + std::string(text);
 }
 
+void CeremonySeeds(const SeedWriter& out) {
+  manifest::CeremonyTranscript transcript;
+  transcript.version = 2;
+  transcript.previous_version = 1;
+  transcript.draft = {"ann", kNow, {"adds root root-4"}};
+  transcript.signatures = {{"bob", kNow, *KeyId::Parse("root-1"), Sha256{}, Sha256{}}};
+  out.Seed("manifest", "ceremony-transcript", transcript.Build());
+}
+
+void BundleSeeds(const SeedWriter& out) {
+  provisioning::Bundle bundle;
+  bundle.device.organisation = *Organisation::Parse("acme");
+  bundle.device.device_id = *DeviceId::Parse("device-1");
+  bundle.device.generation = 2;
+  bundle.device.product = *ProductName::Parse("acme/gateway");
+  bundle.device.environment = *Environment::Parse("production");
+  bundle.device.properties = {{"manufacturer", "acme"}};
+  bundle.build_time = kNow;
+  bundle.package = WorldFile("package-1.json");
+  bundle.server = "https://fleet.example:8443";
+  bundle.server_ca_pem = WorldFile("ca.pem");
+  bundle.code = "abcdefghijklmnopqrstuvwxyz";
+  bundle.agent = {60, 1000, "http://proxy:3128"};
+  out.Seed("config", "device-bundle", bundle.Serialize());
+}
+
 void SealerSeeds(const SeedWriter& out) {
   const std::string hash = codec::EncodeBase64Url(crypto::HashSha256("manifest").view());
   const std::string plain = codec::EncodeBase64Url(crypto::HashSha256("plain").view());
@@ -266,6 +294,8 @@ void WriteWorldSeeds(const SeedWriter& out) {
   JoseSeeds(out);
   TrustSeeds(out);
   ManifestSeeds(out);
+  CeremonySeeds(out);
+  BundleSeeds(out);
   SealerSeeds(out);
   SignerSeeds(out);
 }

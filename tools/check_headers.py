@@ -17,6 +17,8 @@ INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
 ANY_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*[<"]([^">]+)[">]', re.MULTILINE)
 FLAGS = ["-std=c++20", "-fsyntax-only", "-DTOML_EXCEPTIONS=0", "-iquote", "src",
          "-isystem", "/usr/include/soci", "-isystem", "/usr/include/postgresql", "-x", "c++", "-"]
+# <fleetseal/...> is what users of the library include.
+PUBLIC = ["-I", "src/trust_api/include"]
 MEMORY = source_text.ROOT / "build" / "lint" / "headers.json"
 
 
@@ -50,7 +52,8 @@ def is_first_somewhere(header):
 
 
 def compile_alone(header):
-    done = subprocess.run([os.environ.get("CXX", "g++"), *FLAGS], input=f'#include "{header}"\n', text=True,
+    public = PUBLIC if header.startswith("trust_api/") else []
+    done = subprocess.run([os.environ.get("CXX", "g++"), *public, *FLAGS], input=f'#include "{header}"\n', text=True,
                           cwd=source_text.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     return done.returncode == 0, done.stdout
 

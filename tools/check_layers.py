@@ -9,7 +9,7 @@ import sys
 import source_text
 
 VENDORS = {
-    "tl/": "tl", "fmt/": "fmt", "boost/": "boost", "openssl/": "openssl", "curl/": "curl", "soci/": "soci",
+    "tl/": "tl", "p11-kit/": "p11-kit", "fmt/": "fmt", "boost/": "boost", "openssl/": "openssl", "curl/": "curl", "soci/": "soci",
     "sqlite3.h": "soci", "libpq-fe.h": "soci", "spdlog/": "spdlog", "toml++/": "toml", "CLI/": "cli11",
     "zstd.h": "zstd", "seccomp.h": "seccomp", "gtest/": "test", "gmock/": "test", "benchmark/": "test",
 }
@@ -20,7 +20,7 @@ HANDED_ON = {"tl", "fmt"}
 BACKENDS = {"boost": {"asio"}, "openssl": {"tls"}}
 # The installer decides alone: no network, no TLS, no database can come in by way of a library (design section 7).
 INSTALLER_MAY_REACH = {"base", "sys", "codec", "crypto", "jose", "merkle", "sealing", "manifest", "trust",
-                       "api/installer", "config/findings"}
+                       "api/installer", "installer/config", "config/findings"}
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
 LINE = re.compile(r"^(lib|program) +([a-z0-9_/]+) *([a-z0-9-]*) *:([^:]*):?(.*)$")

@@ -1,36 +1,57 @@
 #!/usr/bin/python3
 """The demo: one real firmware image signed, delivered and installed, then three attacks that come to nothing.
 
-Everything is done with the `fleetseal` command on a lab of three devices; each command is printed before it runs, without
-the --json that it is read with, and with $LAB for the lab's folder.
+A story for people: each step says what is wanted, what is typed, what happened and why it is safe. Everything is done with
+the `fleetseal` command on a lab of three devices; each command is printed before it runs, without the --json that it is
+read with, and with $LAB for the lab's folder.
 """
 import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 
 PRODUCT = "acme/pump"
 COMPATIBLE = "manufacturer=acme,model=pump-1"
 UBOOT = "/usr/lib/u-boot/qemu_arm64/u-boot.bin"
-IS_TERMINAL = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+WIDTH = 80
+IS_TERMINAL = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+BOLD, DIM, RED, GREEN = "1", "2", "31", "32"
 
 
-def bold(text):
-    return f"\x1b[1m{text}\x1b[0m" if IS_TERMINAL else text
+def styled(text, code):
+    return f"\x1b[{code}m{text}\x1b[0m" if IS_TERMINAL else text
 
 
 def chapter(number, title):
-    print(f"\n{bold(f'{number}. {title}')}", flush=True)
+    print(f"\n{styled(f'{number}. {title}', BOLD)}", flush=True)
 
 
-def say(text):
-    print(f"   {text}", flush=True)
+def say(label, text, style=None):
+    """One labelled paragraph, wrapped; long names and paths stay whole."""
+    lines = textwrap.wrap(text, WIDTH - 10, break_long_words=False, break_on_hyphens=False)
+    for number, line in enumerate(lines):
+        head = styled(f"{label if number == 0 else '':<7}", DIM)
+        print(f"   {head}{styled(line, style) if style else line}", flush=True)
+
+
+def show(words):
+    """A command as it can be typed; past the width it goes on in the next line."""
+    line, head = "   $ ", "   $ "
+    # An option and its value stay together.
+    for word in re.findall(r"--?[\w-]+ [^-\s]\S*|\S+", " ".join(words)):
+        if len(line) + len(word) > WIDTH - 3 and line != head:
+            print(line.rstrip() + " \\", flush=True)
+            line = "       "
+        line += word + " "
+    print(line.rstrip(), flush=True)
 
 
 class Failed(Exception):
@@ -47,8 +68,7 @@ class Lab:
     def run(self, *arguments, is_shown=True, expect=0):
         """Runs one verb; returns (exit code, standard output, standard error)."""
         if is_shown:
-            words = (argument.replace(self.folder, "$LAB") for argument in arguments if argument != "--json")
-            say("$ fleetseal " + " ".join(words))
+            show(["fleetseal", *(argument.replace(self.folder, "$LAB") for argument in arguments if argument != "--json")])
         done = subprocess.run([self.program, *arguments], env=self.environment, capture_output=True, text=True)
         if expect is not None and done.returncode != expect:
             raise Failed(f"fleetseal {' '.join(arguments)} ended with {done.returncode}\n{done.stdout}{done.stderr}")
@@ -58,12 +78,12 @@ class Lab:
         return json.loads(self.run(*arguments, "--json", is_shown=is_shown)[1])
 
     def up(self):
-        say(f"LAB={self.folder}")
-        say("$ fleetseal lab up --dir $LAB --devices 3")
+        show([f"LAB={self.folder}"])
+        show(["fleetseal", "lab", "up", "--dir", "$LAB", "--devices", "3"])
         done = subprocess.run([self.program, "lab", "up", "--dir", self.folder, "--devices", "3", "--json"],
-                              stdout=subprocess.PIPE, text=True)
+                              capture_output=True, text=True)
         if done.returncode != 0:
-            raise Failed("the lab did not start; see " + self.folder + "/logs")
+            raise Failed(f"the lab did not start; see {self.folder}/logs\n{done.stderr}")
         self.info = json.loads(done.stdout)
         self.environment.update(self.info["env"])
 
@@ -84,6 +104,22 @@ class Lab:
                 with open(path, "rb") as file:
                     parts[path] = hashlib.sha256(file.read()).hexdigest()
         return parts
+
+    def last_words(self, name, event):
+        """The newest line of that event in the log of a device's installer: what the device itself says."""
+        with open(os.path.join(self.folder, "logs", f"{name}-installer.log")) as file:
+            lines = [json.loads(line) for line in file if line.startswith("{")]
+        return next(line for line in reversed(lines) if line["event"] == event)
+
+    def receipt(self, name, code):
+        """Waits until the server has the device's receipt with that code; the operator's view of a refusal."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            for event in self.read("audit", "events", "--device", name, "--limit", "10", is_shown=False)["events"]:
+                if code in json.dumps(event):
+                    return event
+            time.sleep(0.2)
+        raise Failed(f"no receipt of {name} with {code} came")
 
     def active_image(self, name):
         device = self.device(name)
@@ -112,26 +148,21 @@ def make_images(folder, firmware):
     return images
 
 
-def release(lab, version, image):
+def release(lab, version, image, is_shown=False):
     """submit, two approvals, signature, log record, sealing."""
-    submitted = lab.read("update", "submit", "--product", PRODUCT, "--version", version, "--compatible", COMPATIBLE, "--file", image)
-    say(f"only the manifest of {version} was sent, with the image's hashes; it waits for two approvers")
+    submitted = lab.read("update", "submit", "--product", PRODUCT, "--version", version, "--compatible", COMPATIBLE, "--file", image,
+                         is_shown=is_shown)
     for approver in ("approver1", "approver2"):
-        answer = lab.read("approval", "approve", submitted["requestId"], "--as", approver)
-        say(f"{approver} signed an approval: {answer['state']}")
-    say(f"the publisher key signed; the record is on the log at index {answer['logIndex']}, and only then was the signature handed out")
-    update = lab.read("update", "import", f"{PRODUCT}@{version}", image)
+        answer = lab.read("approval", "approve", submitted["requestId"], "--as", approver, is_shown=is_shown)
+    update = lab.read("update", "import", f"{PRODUCT}@{version}", image, is_shown=is_shown)
     update["name"] = f"{PRODUCT}@{version}"
-    sealed = update["files"][0]["sealedSha256"]
-    say(f"uploaded, compared with the signed manifest, encrypted: the server stores ciphertext {sealed[:16]}…; the update is {update['state']}")
+    update["logIndex"] = answer["logIndex"]
     return update
 
 
 def roll_out(lab, update, devices):
     plan = lab.read("rollout", "plan", "--update", update["name"], *(part for device in devices for part in ("--device", device)))
     lab.read("rollout", "start", plan["planId"])
-    number = "one order" if len(devices) == 1 else f"{len(devices)} orders, one for each device"
-    say(f"the director key signed {number}; the content key in an order is wrapped for its device alone")
     return plan["planId"]
 
 
@@ -164,27 +195,31 @@ def offer(lab, device, documents, content=None):
     return json.loads(output)["error"]
 
 
-def refused(lab, device, before, error):
-    if lab.fingerprint(device) != before:
+def explain_refusal(lab, device, event, code):
+    """A refused attack, as the device and as the operator see it."""
+    words = lab.last_words(device, event)
+    where = f" ({words['where']})" if words.get("where") else ""
+    say("device", f"{device} refuses: {code}. Its log says: {words['event']} {words['code']}, {words['detail']}{where}", RED)
+    lab.receipt(device, code)
+    say("you", f"see a receipt, signed by {device}: refused {code} (fleetseal audit events --device {device})")
+
+
+def must_be_unchanged(before, after, device):
+    if after != before:
         raise Failed(f"the attack changed {device}")
-    say(bold(f"refused: {error['code']}") + f" — {error['title']}")
-    say(f"{device}: both slots and the boot choice are byte for byte as before")
 
 
-def attack_content(lab, update, devices):
-    device = devices[0]
+def attack_content(lab, update, device):
     agent = lab.device(device)["agent_pid"]
-    say(f"suppose that someone has taken over the agent of {device}: it is stopped, and we talk to the installer in its place")
     os.kill(agent, signal.SIGSTOP)
     try:
         plan = roll_out(lab, update, [device])
         documents = os.path.join(lab.folder, "attack-content")
         lab.run("update", "show", update["name"], "--documents", documents, "--device", device)
-        sealed = update["files"][0]["sealedSha256"]
         stored = subprocess.run(["find", os.path.join(lab.folder, "org/server/content"), "-type", "f", "-size", "+1k"],
                                 capture_output=True, text=True, check=True).stdout.split()
         path = max((path for path in stored), key=os.path.getmtime)
-        say(f"taking the sealed file {sealed[:16]}… and changing one bit of its byte 5000")
+        say("then", f"the sealed file {update['files'][0]['sealedSha256'][:16]}… gets one bit changed, in its byte 5000")
         tampered = os.path.join(lab.folder, "tampered.sealed")
         with open(path, "rb") as file:
             content = bytearray(file.read())
@@ -195,66 +230,129 @@ def attack_content(lab, update, devices):
         kept = (lab.active_image(device), "/boot/active", "/boot/next")
         before = {path: value for path, value in lab.fingerprint(device).items() if path.endswith(kept)}
         error = offer(lab, device, documents, tampered)
-        after = {path: lab.fingerprint(device).get(path) for path in before}
-        if after != before:
-            raise Failed(f"the attack changed {device}")
-        say(bold(f"refused: {error['code']}") + f" — {error['title']}")
-        say(f"{device}: the running slot and the boot choice are byte for byte as before; what the idle slot got is never started")
+        must_be_unchanged(before, {path: lab.fingerprint(device).get(path) for path in before}, device)
     finally:
         os.kill(agent, signal.SIGCONT)
-    return plan
+    if watch(lab, plan, expect=3)[device] != ("refused", error["code"]):
+        raise Failed(f"{device} did not report the refusal")
+    explain_refusal(lab, device, "content.refused", error["code"])
 
 
-def story(lab, firmware):
-    devices = ["dev-1", "dev-2", "dev-3"]
-    chapter(1, "An organisation with three devices, on this machine")
-    lab.up()
-    say("made: three root keys of which two must sign, publisher and director keys in the signer, a Merkle log, TLS certificates")
-    say("running: signer, sealer and server, and an agent and an installer for each device" +
-        (", each program as a user of its own" if os.getuid() == 0 else " (all as you; as root each would be a user of its own)"))
-    say(f"admin API {lab.info['admin_url']}, device API {lab.info['device_url']}; dev-1, dev-2 and dev-3 have enrolled")
+def story_of_updates(lab, images, devices):
+    chapter(2, "Release a real image")
+    say("want", f"Release 1.0.0 of the pump's firmware: {lab.image_name}, {os.path.getsize(images['1.0.0'])} bytes.")
+    first = release(lab, "1.0.0", images["1.0.0"], is_shown=True)
+    say("then", f"You sent only a manifest with the image's hashes. Two people approved, the publisher key signed, and record {first['logIndex']} "
+        "went on the log. Then the image was uploaded, compared with the signed hashes, and sealed.")
+    say("safe", "No one person can release. Whoever takes the server gets no signing key, and finds only ciphertext in its store.", GREEN)
 
-    chapter(2, "A real image: release 1.0.0")
-    images = make_images(os.path.join(lab.folder, "firmware"), firmware)
-    say(f"{firmware or 'U-Boot for arm64, as Debian ships it'}: {os.path.getsize(images['1.0.0'])} bytes with a header of its version")
-    first = release(lab, "1.0.0", images["1.0.0"])
-
-    chapter(3, "Rollout to all devices")
+    chapter(3, "Install it everywhere")
+    say("want", "All three devices run 1.0.0.")
     watch(lab, roll_out(lab, first, devices))
     installed_everywhere(lab, images["1.0.0"], devices)
-    say("each device checked roots, signatures, log proof and order by itself, wrote its idle slot, switched to it (the restart is")
-    say("simulated here), passed its health check, committed and sent a signed receipt; slots compared with the image: equal")
+    say("then", "A second key, the director's, signed an order for each device. Each device checked roots, signatures, log proof and order by itself, "
+        "wrote its idle slot, switched (the restart is simulated), passed its health check and signed a receipt. "
+        "The demo compared the slots with the image: equal.")
+    say("safe", "An order names one device, and the content key in it opens for that device alone.", GREEN)
 
-    chapter(4, "The next release: 1.1.0 into the other slot")
+    chapter(4, "The next release")
+    say("want", "1.1.0 goes out; 1.0.0 stays in the other slot, to go back to.")
+    say("type", "The four commands of step 2, for 1.1.0, then:")
     second = release(lab, "1.1.0", images["1.1.0"])
     watch(lab, roll_out(lab, second, devices))
     installed_everywhere(lab, images["1.1.0"], devices)
-    say("all three run 1.1.0 (slots compared with the image); 1.0.0 lies in the idle slots now")
+    say("then", "All three run 1.1.0 (slots compared with the image).")
+    return first
 
-    chapter(5, "Attack: one changed bit in the content")
+
+def story_of_attacks(lab, images, first):
+    chapter(5, "Attack: one changed bit")
+    say("want", "An attacker has taken over the agent of dev-1 and wants it to start other code. (The demo stops the agent and talks to the installer "
+        "in its place.)")
+    say("type", "Release 1.2.0 is made as in step 2, then:")
     third = release(lab, "1.2.0", images["1.2.0"])
-    attack_content(lab, third, devices)
+    attack_content(lab, third, "dev-1")
+    say("safe", "Running slot and boot choice are byte for byte as before. The idle slot got some bytes that nothing will ever start.", GREEN)
 
     chapter(6, "Attack: the order of another device")
+    say("want", "The attacker hands the genuine order of dev-2 to dev-3.")
     documents = os.path.join(lab.folder, "attack-order")
     watch(lab, roll_out(lab, third, ["dev-2"]))
     lab.run("update", "show", third["name"], "--documents", documents, "--device", "dev-2")
     before = lab.fingerprint("dev-3")
-    refused(lab, "dev-3", before, offer(lab, "dev-3", documents))
+    error = offer(lab, "dev-3", documents)
+    must_be_unchanged(before, lab.fingerprint("dev-3"), "dev-3")
+    explain_refusal(lab, "dev-3", "document.refused", error["code"])
+    say("safe", "Both slots and the boot choice of dev-3 are byte for byte as before.", GREEN)
 
-    chapter(7, "Attack: an older release, with a genuine order")
+    chapter(7, "Attack: back to an older release")
+    say("want", "Someone who may operate orders dev-3 back to 1.0.0, which has a known hole. Release, log record and order are all genuine.")
     before = lab.fingerprint("dev-3")
     outcome = watch(lab, roll_out(lab, first, ["dev-3"]), expect=3)
     if outcome["dev-3"] != ("refused", "RollbackRefused"):
         raise Failed(f"dev-3 did not refuse the older release: {outcome}")
-    refused(lab, "dev-3", before, {"code": "RollbackRefused", "title": "signed, approved, on the log, ordered for dev-3, but older than what it runs"})
+    must_be_unchanged(before, lab.fingerprint("dev-3"), "dev-3")
+    explain_refusal(lab, "dev-3", "document.refused", "RollbackRefused")
+    say("safe", "A device goes back only with a permit that the publisher key signs.", GREEN)
+    return third
 
-    chapter(8, "Proof")
-    say(lab.run("audit", "verify")[1].strip().replace(", every tile", "\n   every tile"))
+
+def story(lab, firmware):
+    devices = ["dev-1", "dev-2", "dev-3"]
+    lab.image_name = firmware or "U-Boot for arm64, as Debian ships it"
+    chapter(1, "Make an organisation, with three devices")
+    say("want", "A place to try things: people, keys, a server, devices.")
+    lab.up()
+    say("then", "Three root keys were made, of which two must sign; publisher and director keys, a log, TLS certificates. Now run: signer, sealer, server, "
+        "and an agent and an installer for each device" + (", each program as a user of its own." if os.getuid() == 0 else
+                                                           " (all as you; as root each would be a user of its own)."))
+    say("where", f"It all lies in {lab.folder}: org/ the organisation, devices/, firmware/, logs/. Admin API {lab.info['admin_url']}, "
+        f"device API {lab.info['device_url']}.")
+    images = make_images(os.path.join(lab.folder, "firmware"), firmware)
+    first = story_of_updates(lab, images, devices)
+    third = story_of_attacks(lab, images, first)
+
+    chapter(8, "Prove it")
+    say("want", "An auditor believes nobody, and checks.")
+    say("then", lab.run("audit", "verify")[1].strip().replace("\n", "; "))
     documents = os.path.join(lab.folder, "documents")
     lab.run("update", "show", third["name"], "--documents", documents, "--device", "dev-2")
-    for line in lab.run("verify", documents, "--package", lab.info["root_package"])[1].strip().splitlines():
-        say(line.replace(lab.folder, "$LAB"))
+    _, output, _ = lab.run("verify", documents, "--package", lab.info["root_package"], "--json")
+    # The package stands among the documents once more.
+    found = list(dict.fromkeys(finding["document"] for finding in json.loads(output)["findings"] if finding["outcome"] == "ok"))
+    say("then", f"trusted, offline, by the code of the devices: {', '.join(found)}")
+    say("safe", "The proof needs no server of ours: a root-key package, the documents, and one command.", GREEN)
+    return third
+
+
+def try_next(lab, update):
+    """Commands that work as they are printed, against the lab that goes on running."""
+    waiting = lab.read("rollout", "plan", "--update", update["name"], "--device", "dev-1", is_shown=False)["planId"]
+    folder = os.path.dirname(lab.program)
+    print(f"""
+{styled("Try next", BOLD)} (the lab is still running; these work as printed)
+
+   export PATH={folder}:$PATH
+   export FLEETSEAL_IDENTITIES={lab.info['env']['FLEETSEAL_IDENTITIES']}
+
+   # What runs where, and what happened to dev-3:
+   fleetseal device list
+   fleetseal audit events --device dev-3 --limit 5
+
+   # dev-1 missed 1.2.0 when its agent was taken over. A plan is ready:
+   fleetseal rollout start {waiting}
+   fleetseal rollout watch {waiting}
+
+   # Take a release back: no device installs it from now on.
+   fleetseal update withdraw {update['name']} --reason 'trying it out'
+
+   # What is signed, and the log of it:
+   fleetseal audit query --type manifest-signature
+
+   # End it:
+   fleetseal lab down --dir {lab.folder} && rm -r {lab.folder}
+
+   Your own from scratch: docs/quick-start.md. Why it is safe: docs/concepts.md.""")
 
 
 def main():
@@ -268,25 +366,20 @@ def main():
     lab = Lab(os.path.join(os.path.abspath(options.bin), "fleetseal"), folder)
     started = time.monotonic()
     try:
-        story(lab, options.firmware)
+        last = story(lab, options.firmware)
     except (Failed, KeyboardInterrupt) as failure:
         lab.down()
         why = "was interrupted" if isinstance(failure, KeyboardInterrupt) else f"failed: {failure}"
         print(f"\nthe demo {why}\nits processes have ended; logs: {folder}/logs", file=sys.stderr)
         return 1
-    print(f"\n{bold('Done')} in {time.monotonic() - started:.0f} s: two releases on three devices, three attacks refused; "
+    print(f"\n{styled('Done', BOLD)} in {time.monotonic() - started:.0f} s: two releases on three devices, three attacks refused;\n"
           "no running slot or boot choice was touched by them.")
     if options.once:
         lab.down()
         if not options.dir:
             shutil.rmtree(folder, ignore_errors=True)
         return 0
-    print(f"""The lab is still running. Try:
-   export PATH={os.path.dirname(lab.program)}:$PATH FLEETSEAL_IDENTITIES={lab.info['env']['FLEETSEAL_IDENTITIES']}
-   fleetseal device list          fleetseal device timeline dev-1
-   fleetseal update list          fleetseal audit query --type manifest-signature
-and to end it:
-   fleetseal lab down --dir {folder} && rm -r {folder}""")
+    try_next(lab, last)
     return 0
 
 

@@ -25,6 +25,8 @@ code; HTTP answers carry the status. What a person reads is the text beside it a
 | 2 | usage: the command or the configuration is not right |
 | 3 | refused: a rule, a policy or a check said no |
 | 4 | unreachable: nobody answered, in time or in a connection that can be trusted |
+
+Reserved, given by nothing at present: `TrailingData` `NotIsolated`
 """
 
 

@@ -29,6 +29,9 @@ constexpr int kReceiptBatchesMax = 16;
 // Fetched on so often in one cycle after a transfer was cut.
 constexpr int kFetchRoundsMax = 3;
 
+// Between check-ins that fail in the middle of a download.
+constexpr int64_t kRetryBetweenMs = 30'000;
+
 // The server's word about this device or its order, and what a cut transfer looks like.
 bool IsHeldBack(ErrorCode code) {
   return code == ErrorCode::kPlanPaused || code == ErrorCode::kOrderCancelled || code == ErrorCode::kPermissionDenied;
@@ -87,6 +90,10 @@ bool IsEmpty(const wire::OfferDocumentsRequest& offer) {
 
 }  // namespace
 
+int64_t PauseSeconds(const Config& config, int64_t wanted_by_server) {
+  return std::min(wanted_by_server, config.check_in_seconds.value_or(wanted_by_server));
+}
+
 ExitCode CycleReport::exit() const {
   if (refusal) return InfoOf(refusal->code).exit;
   return code ? InfoOf(*code).exit : ExitCode::kOk;
@@ -133,6 +140,7 @@ device::ConnectOptions Agent::ServerOptions() const {
   device::ConnectOptions connect;
   connect.server_url = config.server;
   connect.server_ca_path = config.server_ca;
+  connect.server_ca_pem = server_ca_pem_;
   connect.now = now_;
   connect.rate_max = config.rate_max;
   connect.proxy = config.proxy;
@@ -149,14 +157,34 @@ Result<std::unique_ptr<device::DeviceClient>> Agent::Connect(bool with_certifica
   return device::DeviceClient::Create(connect);
 }
 
+Status Agent::TakeServerCas(const wire::InstallerState& state) {
+  std::string pem;
+  Status unread;
+  for (const Bytes& der : state.server_cas) {
+    const auto certificate = pki::Certificate::FromDer(der);
+    // One of a kind that this agent does not know comes beside the others, for those who do.
+    if (!certificate) unread = tl::unexpected(certificate.error());
+    if (certificate) pem += certificate->ToPem();
+  }
+  if (pem.empty()) TRY_CONTEXT(unread, "server CA of the package");
+  server_ca_pem_ = std::move(pem);
+  return {};
+}
+
 Result<CycleReport> Agent::RunCycle() {
   TRY_ASSIGN(const auto lock, LockCycle(options_.config, options_.clock, options_.stop));
   TRY_ASSIGN(installer_, wire::InstallerClient::Connect(options_.config.installer_socket));
-  TRY_ASSIGN_CONTEXT(const wire::InstallerState state, installer_->State(), "installer");
+  TRY_ASSIGN_CONTEXT(wire::InstallerState state, installer_->State(), "installer");
   if (options_.config.device_id && *options_.config.device_id != state.device_id)
     return Fail(ErrorCode::kDeviceIdMismatch, "the installer is of device " + state.device_id.text());
   CycleReport report;
+  // An installer that is in the middle of a switch takes no documents, not even the time.
+  if (state.status_nonce && state.phase >= InstallerPhase::kInstalled) {
+    TRY(WaitForEnd(report));
+    state = *report.state;
+  }
   now_ = state.now;
+  TRY(TakeServerCas(state));
   if (state.status_nonce) TRY(LearnTime(state));
   TRY(EnsureIdentity(state));
   TRY_ASSIGN(server_, Connect(true));
@@ -215,7 +243,7 @@ Status Agent::LearnTime(const wire::InstallerState& state) {
     Say("time and status taken from the server");
   TRY_ASSIGN(const wire::InstallerState after, installer_->State());
   now_ = after.now;
-  return {};
+  return TakeServerCas(after);
 }
 
 Status Agent::CheckIn(CycleReport& report) {
@@ -224,6 +252,8 @@ Status Agent::CheckIn(CycleReport& report) {
     TRY_ASSIGN(const wire::InstallerState state, installer_->State());
     TRY_ASSIGN_CONTEXT(const api::device::CheckInAnswer answer, server_->CheckIn(CheckInOf(state)), "check in");
     report.next_check_in_seconds = answer.next_check_in_seconds;
+    const int64_t pause_s = PauseSeconds(options_.config, answer.next_check_in_seconds);
+    check_in_due_ms_ = options_.clock.MonotonicMs() + pause_s * 1000;
     if (round == 0) Say("checked in as " + state.device_id.text());
     const wire::OfferDocumentsRequest offer = OfferOf(answer);
     if (IsEmpty(offer) || state.phase > InstallerPhase::kInstalled) return {};
@@ -246,9 +276,11 @@ Status Agent::CheckIn(CycleReport& report) {
 Status Agent::FetchWanted(CycleReport& report) {
   for (int round = 1;; ++round) {
     const Status fetched = FetchOnce(report);
-    if (fetched || options_.stop.load() || !MayHaveAReason(fetched.error().code)) return fetched;
-    Say("the content was not delivered: " + fetched.error().ToString());
-    TRY_CONTEXT(CheckIn(report), "after " + fetched.error().ToString());
+    if (fetched || options_.stop.load()) return fetched;
+    const bool is_unwanted = fetched.error().code == ErrorCode::kCancelled;
+    if (!is_unwanted && !MayHaveAReason(fetched.error().code)) return fetched;
+    Say((is_unwanted ? "the download was stopped: " : "the content was not delivered: ") + fetched.error().ToString());
+    if (!is_unwanted) TRY_CONTEXT(CheckIn(report), "after " + fetched.error().ToString());
     TRY_ASSIGN(const wire::InstallerState state, installer_->State());
     if (state.wanted.empty()) return {};
     if (IsHeldBack(fetched.error().code)) {
@@ -259,13 +291,31 @@ Status Agent::FetchWanted(CycleReport& report) {
   }
 }
 
+Status Agent::CheckInBetween(CycleReport& report, const Sha256& sealed_sha256) {
+  const Status asked = CheckIn(report);
+  // The line may be gone for a moment: the download finds out, and is what must get through.
+  if (!asked && InfoOf(asked.error().code).exit == ExitCode::kUnreachable) {
+    Say("no check-in during the download: " + asked.error().ToString());
+    check_in_due_ms_ = options_.clock.MonotonicMs() + kRetryBetweenMs;
+    return {};
+  }
+  TRY_CONTEXT(asked, "during the download");
+  TRY_ASSIGN(const wire::InstallerState state, installer_->State());
+  const bool is_wanted = std::any_of(state.wanted.begin(), state.wanted.end(),
+                                     [&](const auto& wanted) { return wanted.sealed_sha256 == sealed_sha256; });
+  if (!is_wanted) return Fail(ErrorCode::kCancelled, "the installer does not want it any more");
+  return {};
+}
+
 Status Agent::FetchOnce(CycleReport& report) {
   TRY_ASSIGN(wire::InstallerState state, installer_->State());
   RemoveStaleContent(state.wanted);
   for (const wire::WantedContent& wanted : state.wanted) {
     TRY(CheckStop());
     const device::Content content{.sealed_sha256 = wanted.sealed_sha256, .sealed_size = wanted.sealed_size};
-    TRY_ASSIGN(const std::string path, server_->Fetch(content, options_.config.work_directory));
+    const device::Interlude check_in{.is_due = [this] { return options_.clock.MonotonicMs() >= check_in_due_ms_; },
+                                     .run = [&] { return CheckInBetween(report, wanted.sealed_sha256); }};
+    TRY_ASSIGN(const std::string path, server_->Fetch(content, options_.config.work_directory, check_in));
     Say("fetched " + std::to_string(wanted.sealed_size.value) + " bytes for " + wanted.file_id.text());
     auto phase = device::FeedContent(*installer_, wanted, path);
     if (!phase) {

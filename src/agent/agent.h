@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "agent/config.h"
+#include "agent/config/config.h"
 #include "api/installer/installer_client.h"
 #include "device/device_client.h"
 #include "device/identity.h"
@@ -34,6 +34,9 @@ struct CycleReport {
   ExitCode exit() const;
   codec::Json ToJson() const;
 };
+
+// Until the next check-in: what the server says, or less.
+int64_t PauseSeconds(const Config& config, int64_t wanted_by_server);
 
 class Agent {
  public:
@@ -62,18 +65,25 @@ class Agent {
   Status LearnTime(const api::installer::InstallerState& state);
   Status CheckIn(CycleReport& report);
   Status FetchWanted(CycleReport& report);
-  // Fetches and gives to the installer all that it wants.
+  // Fetches and gives to the installer all that it wants. Cancelled: it does not want it any more.
   Status FetchOnce(CycleReport& report);
+  // A check-in in the middle of a download: what stops an update must not wait for the last byte.
+  Status CheckInBetween(CycleReport& report, const Sha256& sealed_sha256);
   Status WaitForEnd(CycleReport& report);
   Status UploadReceipts(CycleReport& report);
   device::ConnectOptions ServerOptions() const;
   Result<std::unique_ptr<device::DeviceClient>> Connect(bool with_certificate) const;
+  // Trust model 8, check 1: servers are judged by the CAs of the newest package, and no others. A package that names
+  // none leaves what the device was provisioned with. CertificateInvalid.
+  Status TakeServerCas(const api::installer::InstallerState& state);
   void Say(const std::string& line) const;
   Status CheckStop() const;
   void RemoveStaleContent(const std::vector<api::installer::WantedContent>& wanted) const;
 
   Options options_;
   std::optional<UnixSeconds> now_;  // the installer's, once it knows the time
+  int64_t check_in_due_ms_ = 0;     // monotonic: the next one, should the cycle last so long
+  std::string server_ca_pem_;       // of the newest package; empty: those of the configuration
   std::unique_ptr<device::Identity> identity_;
   std::unique_ptr<device::DeviceClient> server_;
   std::optional<api::installer::InstallerClient> installer_;

@@ -53,6 +53,7 @@ class FakeInstaller {
   wire::InstallerState state;
   std::optional<wire::OfferRefusal> refusal;
   std::optional<ErrorCode> end_code;  // how the order ends
+  size_t wanted_offers = SIZE_MAX;    // after so many offers of the order, it is withdrawn
   std::string content;                // plain stand-in for sealed bytes
   std::string taken;
   int64_t acknowledged = 0;
@@ -91,6 +92,11 @@ class FakeInstaller {
         state.phase = wire::InstallerPhase::kAccepted;
         state.wanted = {{FileId::Parse("f1").value(), crypto::HashSha256(content), {content.size()}}};
       }
+      if (offered.size() > wanted_offers) {
+        state.phase = wire::InstallerPhase::kIdle;
+        state.wanted.clear();
+        state.last_code = "Withdrawn";
+      }
       outcome.phase = state.phase;
       outcome.wanted = state.wanted;
       return wire::BuildOfferAnswer(outcome);
@@ -110,10 +116,25 @@ class FakeInstaller {
   std::unique_ptr<sys::LocalServer> server_;
 };
 
+// Each look is a good minute later than the last.
+class HurriedClock final : public sys::Clock {
+ public:
+  UnixSeconds Now() const override { return real_.Now(); }
+  int64_t NowMs() const override { return real_.NowMs(); }
+  int64_t MonotonicMs() const override { return real_.MonotonicMs() + (hurry_ms_ += step_ms); }
+  int64_t BootMs() const override { return real_.BootMs(); }
+  std::string BootId() const override { return real_.BootId(); }
+  int64_t step_ms = 0;
+
+ private:
+  sys::SystemClock real_;
+  mutable std::atomic<int64_t> hurry_ms_{0};
+};
+
 class AgentTest : public ::testing::Test {
  protected:
   sys::TempDirectory directory_;
-  sys::SystemClock clock_;
+  HurriedClock clock_;
   UnixSeconds now_ = clock_.Now();
   crypto::SoftwareSigner server_key_ = MakeKey();
   crypto::SoftwareSigner ca_key_ = MakeKey();
@@ -122,6 +143,7 @@ class AgentTest : public ::testing::Test {
   bool takes_receipts_ = true;
   bool is_final_ = false;
   int check_ins_ = 0;
+  std::optional<ErrorCode> later_check_ins_;  // what all but the first are answered with
   int enrolments_ = 0;
   std::unique_ptr<http::Server> server_;
   FakeInstaller installer_{directory_.File("installer.sock")};
@@ -152,8 +174,9 @@ class AgentTest : public ::testing::Test {
       return response;
     };
     EXPECT_TRUE(router.OnWorker(http::Method::kPost, "/.well-known/est/simpleenroll", enrol, open));
-    EXPECT_TRUE(router.OnWorker(http::Method::kPost, "/device/v1/check-in", [this](const http::Request&) {
+    EXPECT_TRUE(router.OnWorker(http::Method::kPost, "/device/v1/check-in", [this](const http::Request& request) {
       check_ins_ += 1;
+      if (check_ins_ > 1 && later_check_ins_) return http::ProblemResponse(*later_check_ins_, request.request_id);
       api::device::CheckInAnswer answer;
       answer.status = "a.b.c";
       answer.order = "order.jws.x";
@@ -256,10 +279,69 @@ TEST_F(AgentTest, ReceiptThatCanNeverBeTakenIsForgottenAndSaidSo) {
   EXPECT_EQ(std::count(steps_.begin(), steps_.end(), "a receipt was refused for good: ReceiptInvalid"), 1);
 }
 
+TEST_F(AgentTest, ChecksInInTheMiddleOfALongDownload) {
+  clock_.step_ms = 80'000;
+  const CycleReport report = Must(Cycle());
+  EXPECT_GT(check_ins_, 2);
+  EXPECT_EQ(report.files, 1);
+  EXPECT_EQ(installer_.taken, content_);
+}
+
+TEST_F(AgentTest, AShortDownloadIsNotInterrupted) {
+  Must(Cycle());
+  EXPECT_EQ(check_ins_, 1);
+}
+
+TEST_F(AgentTest, AnUpdateThatIsWithdrawnMeanwhileIsNotFetchedToItsEnd) {
+  clock_.step_ms = 80'000;
+  installer_.wanted_offers = 1;
+  const CycleReport report = Must(Cycle());
+  EXPECT_EQ(check_ins_, 2);
+  EXPECT_EQ(report.files, 0);
+  EXPECT_EQ(report.code, ErrorCode::kWithdrawn);
+  EXPECT_EQ(installer_.taken, "");
+}
+
+TEST_F(AgentTest, ALineThatIsGoneForACheckInDoesNotEndTheDownload) {
+  clock_.step_ms = 80'000;
+  later_check_ins_ = ErrorCode::kUnreachable;
+  EXPECT_EQ(Must(Cycle()).files, 1);
+  EXPECT_GT(check_ins_, 2);
+}
+
+TEST_F(AgentTest, ADeviceThatIsKeptOutMeanwhileFetchesNoMore) {
+  clock_.step_ms = 80'000;
+  later_check_ins_ = ErrorCode::kDeviceSuspended;
+  EXPECT_EQ(Cycle().error().code, ErrorCode::kDeviceSuspended);
+  EXPECT_EQ(check_ins_, 2);
+  EXPECT_EQ(installer_.taken, "");
+}
+
 TEST_F(AgentTest, AsksForTheTimeBeforeAnythingElse) {
   installer_.state.status_nonce = Bytes(16, 1);
   ASSERT_TRUE(Cycle());
   EXPECT_EQ(steps_.front(), "time and status taken from the server");
+}
+
+TEST_F(AgentTest, ServersAreJudgedByTheCasOfTheNewestPackage) {
+  const auto rogue = MakeKey();
+  const auto rogue_ca = pki::CreateCa(rogue, {"Rogue", now_ - kDay, now_ + kDay, 0}).value();
+  // The provisioned one does not count once a package names another, and is not needed once one names the server's.
+  installer_.state.server_cas = {rogue_ca.der()};
+  auto report = Cycle();
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error().code, ErrorCode::kTlsFailed);
+  EXPECT_EQ(check_ins_, 0);
+  ASSERT_TRUE(sys::WriteFileDurably(config_.server_ca, AsBytes(rogue_ca.ToPem()), 0600));
+  installer_.state.server_cas = {rogue_ca.der(), ca_.der()};
+  EXPECT_TRUE(Cycle());
+  // What it cannot read takes nothing from those that it can.
+  installer_.state.server_cas = {Bytes{0x30, 0x00}, ca_.der()};
+  EXPECT_TRUE(Cycle());
+  installer_.state.server_cas = {Bytes{0x30, 0x00}};
+  report = Cycle();
+  ASSERT_FALSE(report);
+  EXPECT_NE(report.error().code, ErrorCode::kTlsFailed);
 }
 
 TEST_F(AgentTest, ServerOfAnotherCaIsUnreachable) {

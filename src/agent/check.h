@@ -4,7 +4,7 @@
 // agent. One thread.
 #pragma once
 
-#include "agent/config.h"
+#include "agent/config/config.h"
 #include "config/findings/findings.h"
 #include "sys/clock.h"
 

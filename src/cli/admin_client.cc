@@ -2,6 +2,10 @@
 
 #include <fcntl.h>
 
+#include "cli/progress.h"
+#include "cli/table.h"
+#include "cli/terminal.h"
+#include "pki/certificate.h"
 #include "sys/file.h"
 
 namespace fleetseal::cli {
@@ -9,13 +13,45 @@ namespace {
 
 const codec::Json::Array kNoElements;
 
+// One request ends within this, whatever the other side does; `rollout start` and the like, which a server completes
+// by itself, too. docs/reference/cli.md names it.
+// Longer than a server waits for its signer, so that it can say which of the two does not answer.
+constexpr int64_t kRequestSecondsMax = 75;
+
+// What to do where the code alone cannot know it: the certificate that did not pass may be ours or the server's.
+void Advise(const Context& context, const Identity& identity, const Error& error) {
+  if (error.code == ErrorCode::kTimedOut) {
+    context.advice =
+        "see whether server and signer still run and answer (`fleetseal doctor --data DIR` on the server's machine); "
+        "what was sent may have been taken: look before sending it again";
+    return;
+  }
+  if (error.code != ErrorCode::kTlsFailed) return;
+  const auto pem = sys::ReadTextFile(identity.certificate_path(), 64 * 1024);
+  const auto certificate =
+      pem ? pki::Certificate::FromPem(*pem) : Result<pki::Certificate>(tl::unexpected(pem.error()));
+  const UnixSeconds now = context.clock.Now();
+  if (certificate && certificate->not_after() < now) {
+    context.advice = "your own certificate ended at " + FormatTime(certificate->not_after()) +
+                     " (by this machine's clock): " +
+                     "have the security team add you again (`fleetseal user add`), or set the clock";
+  } else if (certificate && certificate->not_before() > now) {
+    context.advice = "this machine's clock says " + FormatTime(now) + ", before your certificate begins: set the clock";
+  } else {
+    context.advice =
+        "see that --url names a Fleetseal server of this organisation, that the clocks of both machines are right "
+        "(here " +
+        FormatTime(now) + "), and that the server's certificate holds (`fleetseal doctor --data DIR` there)";
+  }
+}
+
 // A server that answers and says "unreachable" speaks of what stands behind it.
 Status Judge(const Context& context, const http::ClientResponse& response) {
   const Status status = http::CheckStatus(response);
   if (!status && InfoOf(status.error().code).exit == ExitCode::kUnreachable) {
     context.advice =
-        "the server answers, but not its signer or sealer: see that both run (`fleetseal run`, or systemctl) and what "
-        "they logged, then try again";
+        "the server answers, but not its signer or sealer: see that both run (`fleetseal doctor --data DIR` there, or "
+        "systemctl) and what they logged, then try again";
   }
   return status;
 }
@@ -28,9 +64,11 @@ Result<std::unique_ptr<AdminClient>> AdminClient::Open(const Context& context, s
   options.server_ca_path = identity->server_ca_path();
   options.certificate_path = identity->certificate_path();
   options.private_key_path = identity->key_path();
+  options.total_timeout = std::chrono::seconds(kRequestSecondsMax);
+  std::string url = options.base_url;
   TRY_ASSIGN_CONTEXT(auto client, http::Client::Create(std::move(options)),
                      "opening the admin API as " + identity->id().text());
-  return std::unique_ptr<AdminClient>(new AdminClient(context, std::move(identity), std::move(client)));
+  return std::unique_ptr<AdminClient>(new AdminClient(context, std::move(identity), std::move(client), std::move(url)));
 }
 
 Result<std::unique_ptr<AdminClient>> AdminClient::OpenAs(const Context& context, manifest::PersonRole role) {
@@ -43,6 +81,19 @@ Result<std::unique_ptr<AdminClient>> AdminClient::OpenAny(const Context& context
   return Open(context, std::move(identity));
 }
 
+Result<http::ClientResponse> AdminClient::Ask(const http::ClientRequest& request) {
+  Result<http::ClientResponse> response = [&] {
+    const Waiting waiting(context_, "the server at " + url_, kRequestSecondsMax);
+    return client_->Do(request);
+  }();
+  if (!response) {
+    Advise(context_, *identity_, response.error());
+    return tl::unexpected(WithContext(std::move(response).error(), url_));
+  }
+  TRY(Judge(context_, *response));
+  return response;
+}
+
 Result<codec::Json> AdminClient::Send(http::Method method, const std::string& path, const codec::Json* body,
                                       const Query& query) {
   http::ClientRequest request;
@@ -53,8 +104,7 @@ Result<codec::Json> AdminClient::Send(http::Method method, const std::string& pa
     request.content_type = "application/json";
     request.body = body->Serialize();
   }
-  TRY_ASSIGN(const auto response, client_->Do(request));
-  TRY(Judge(context_, response));
+  TRY_ASSIGN(const auto response, Ask(request));
   codec::JsonLimits limits;
   limits.bytes_max = 4 * 1024 * 1024;
   return codec::ParseJson(response.body, limits);
@@ -89,8 +139,7 @@ Result<codec::Json::Array> AdminClient::List(const std::string& path, std::strin
 Result<std::string> AdminClient::GetText(const std::string& path) {
   http::ClientRequest request;
   request.path = path;
-  TRY_ASSIGN(auto response, client_->Do(request));
-  TRY(Judge(context_, response));
+  TRY_ASSIGN(auto response, Ask(request));
   return std::move(response.body);
 }
 
@@ -122,6 +171,10 @@ Result<std::string> TextOf(const codec::Json& json, std::string_view name) {
 std::string TextOr(const codec::Json& json, std::string_view name, std::string_view fallback) {
   const codec::Json* value = json.Find(name);
   return value != nullptr && value->is_string() ? value->as_string() : std::string(fallback);
+}
+
+std::string ShownOr(const codec::Json& json, std::string_view name, std::string_view fallback) {
+  return CleanLine(TextOr(json, name, fallback));
 }
 
 int64_t IntegerOr(const codec::Json& json, std::string_view name, int64_t fallback) {

@@ -35,18 +35,24 @@ class AdminClient {
   http::Client& http() { return *client_; }
 
  private:
-  AdminClient(const Context& context, std::unique_ptr<Identity> identity, std::unique_ptr<http::Client> client)
-      : context_(context), identity_(std::move(identity)), client_(std::move(client)) {}
+  AdminClient(const Context& context, std::unique_ptr<Identity> identity, std::unique_ptr<http::Client> client,
+              std::string url)
+      : context_(context), identity_(std::move(identity)), client_(std::move(client)), url_(std::move(url)) {}
+  // Says what is waited for, and judges the answer.
+  Result<http::ClientResponse> Ask(const http::ClientRequest& request);
   Result<codec::Json> Send(http::Method method, const std::string& path, const codec::Json* body, const Query& query);
 
   const Context& context_;
   std::unique_ptr<Identity> identity_;
   std::unique_ptr<http::Client> client_;
+  std::string url_;
 };
 
 // Typed access to answers: MemberMissing / MemberTypeWrong name the member (ProtocolError would hide which).
 Result<std::string> TextOf(const codec::Json& json, std::string_view name);
 std::string TextOr(const codec::Json& json, std::string_view name, std::string_view fallback);
+// As TextOr, on one line without anything that commands a terminal: for text that other people and devices chose.
+std::string ShownOr(const codec::Json& json, std::string_view name, std::string_view fallback);
 int64_t IntegerOr(const codec::Json& json, std::string_view name, int64_t fallback);
 const codec::Json::Array& ArrayOr(const codec::Json& json, std::string_view name);
 

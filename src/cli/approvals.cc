@@ -1,5 +1,6 @@
 #include "cli/arguments.h"
 #include "cli/documents.h"
+#include "cli/table.h"
 #include "cli/updates.h"
 #include "codec/base64.h"
 #include "crypto/digest.h"
@@ -85,7 +86,7 @@ Status ApprovalList(Context& context, const std::string& state) {
                     std::to_string(ArrayOr(request, "approved").size()) + " of " +
                         std::to_string(IntegerOr(request, "needed", 0))});
   }
-  Answer(context, answer, FormatTable({"REQUEST", "PRODUCT", "VERSION", "BY", "STATE", "APPROVED"}, rows));
+  Answer(context, answer, FormatTable({"REQUEST", "PRODUCT", "VERSION", "BY", "STATE", "APPROVED"}, rows, {"BY"}));
   return {};
 }
 

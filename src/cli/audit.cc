@@ -1,10 +1,17 @@
+#include "api/admin/fleet.h"
 #include "base/limits.h"
 #include "cli/admin_client.h"
+#include "cli/arguments.h"
+#include "cli/progress.h"
+#include "cli/public_log.h"
+#include "cli/table.h"
 #include "cli/verify.h"
 #include "codec/base64.h"
 #include "manifest/root_package.h"
 #include "sys/file.h"
 #include "translog/log_reader.h"
+#include "translog/places.h"
+#include "trust/log_proof.h"
 
 namespace fleetseal::cli {
 namespace {
@@ -25,14 +32,42 @@ Result<merkle::LogPolicy> PolicyOf(const manifest::PackageLog& log) {
   return policy;
 }
 
-// The newest package that the server hands out with an update's documents is not enough here: a fresh organisation has
-// none.
-Result<std::string> NewestPackage(AdminClient& client) {
-  TRY_ASSIGN(const auto answer, client.Get("/admin/v1/packages", {{"from", "1"}}));
-  const auto& packages = ArrayOr(answer, "packages");
-  if (packages.empty() || !packages.back().is_string())
-    return Fail(ErrorCode::kProtocolError, "the server names no package");
-  return packages.back().as_string();
+// How much of the log was read; how long it is stands in a checkpoint that is yet to be believed.
+class ReadProgress {
+ public:
+  explicit ReadProgress(const Context& context)
+      : context_(context), line_(context), started_ms_(context.clock.MonotonicMs()) {}
+  void Count() {
+    ++files_;
+    const int64_t elapsed = context_.clock.MonotonicMs() - started_ms_;
+    if (elapsed < 2'000) return;
+    line_.Show("verifying the log: " + std::to_string(files_) + " files, " +
+                   std::to_string(files_ * 1000 / static_cast<uint64_t>(elapsed)) + " a second",
+               false);
+  }
+
+ private:
+  const Context& context_;
+  StatusLine line_;
+  int64_t started_ms_;
+  uint64_t files_ = 0;
+};
+
+// A history that was written anew is whole by itself. It shows only to who remembers a checkpoint of before.
+Result<merkle::Checkpoint> CheckGoesOn(const translog::LogReader& reader, const manifest::RootPackage& package,
+                                       const std::string& known_file, const merkle::Checkpoint& checkpoint) {
+  TRY_ASSIGN(const auto note, sys::ReadTextFile(known_file, translog::kTileFileBytesMax));
+  auto known = trust::VerifyLogCheckpoint(package, note);
+  if (!known) return Fail(known.error());
+  if (known->origin != checkpoint.origin)
+    return Fail(ErrorCode::kInvalidArgument, known_file + " is of the log " + known->origin);
+  if (known->size > checkpoint.size)
+    return Fail(ErrorCode::kLogForked, "the log has " + std::to_string(checkpoint.size) + " records, and had " +
+                                           std::to_string(known->size) + " before");
+  TRY_ASSIGN(const auto proof, reader.ConsistencyProof(known->size, checkpoint));
+  TRY_CONTEXT(merkle::VerifyConsistency(known->size, checkpoint.size, known->root, checkpoint.root, proof),
+              "the log does not go on from " + known_file);
+  return *std::move(known);
 }
 
 }  // namespace
@@ -50,27 +85,40 @@ Status AuditVerify(Context& context, const AuditVerifyOptions& options) {
   }
   TRY_ASSIGN_CONTEXT(const auto package, manifest::RootPackageDocument::Parse(text), "reading the root-key package");
   if (package.package.logs.empty()) return Fail(ErrorCode::kLogProofMissing, "the package names no log");
-  TRY_ASSIGN(const auto policy, PolicyOf(package.package.logs.back()));
-  const auto fetch = [&](const std::string& path) -> Result<Bytes> {
-    TRY_ASSIGN(const auto body, client->GetText("/log/" + path));
-    return ToBytes(body);
-  };
-  const auto reader = options.log_directory.empty() ? translog::LogReader(fetch)
-                                                    : translog::LogReader::OfDirectory(options.log_directory);
+  // The log that is written now. One that was left is verified with the package that named it first.
+  TRY_ASSIGN(const auto policy, PolicyOf(package.package.logs.front()));
+  const std::string directory = translog::DirectoryOf(options.log_directory, policy.origin);
+  ReadProgress progress(context);
+  const auto count = [&progress] { progress.Count(); };
+  const translog::LogReader reader =
+      options.log_directory.empty()
+          ? ServedLog(*client, count, policy.origin)
+          : translog::LogReader([&](const std::string& path) -> Result<Bytes> {
+              count();
+              return sys::ReadFile(sys::JoinPath(directory, path), translog::kTileFileBytesMax);
+            });
   TRY_ASSIGN_CONTEXT(const auto report, reader.Fsck(policy), "verifying the log " + policy.origin);
   codec::Json json = codec::Json::MakeObject();
   json.Set("origin", policy.origin).Set("size", report.checkpoint.size);
   json.Set("root", codec::EncodeBase64(report.checkpoint.root.view()))
       .Set("leafBytes", report.leaf_bytes)
       .Set("files", report.files);
+  std::string since;
+  if (!options.known.empty()) {
+    TRY_ASSIGN(const auto known, CheckGoesOn(reader, package.package, options.known, report.checkpoint));
+    json.Set("knownSize", known.size);
+    since = "\nit goes on from the known checkpoint of " + std::to_string(known.size) + " records";
+  }
   Answer(context, json,
          "log " + policy.origin + " is whole: " + std::to_string(report.checkpoint.size) + " records, root " +
              codec::EncodeBase64(report.checkpoint.root.view()) +
-             ", every tile recomputed, checkpoint signed by the key of the package");
+             ", every tile recomputed, checkpoint signed by the key of the package" + since);
   return {};
 }
 
 Status AuditEvents(Context& context, const AuditEventsOptions& options) {
+  if (!options.event.empty() && !api::admin::IsEventName(options.event))
+    return BadArgument("--event", "no event is called " + options.event + "; there are: " + api::admin::EventNames());
   TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
   std::vector<std::pair<std::string, std::string>> query = {{"limit", std::to_string(options.limit)}};
   const std::pair<const char*, const std::string*> texts[] = {{"device", &options.device}, {"update", &options.update},
@@ -92,9 +140,8 @@ Status AuditEvents(Context& context, const AuditEventsOptions& options) {
     rows.push_back({FormatTime({IntegerOr(event, "time", 0)}), TextOr(event, "deviceId", ""), what,
                     TextOr(event, "update", "-"), TextOr(event, "actor", "-"), TextOr(event, "origin", "-")});
   }
-  Answer(
-      context, answer,
-      rows.empty() ? "no event matches" : FormatTable({"TIME", "DEVICE", "EVENT", "UPDATE", "ACTOR", "ORIGIN"}, rows));
+  const std::vector<std::string> header = {"TIME", "DEVICE", "EVENT", "UPDATE", "ACTOR", "ORIGIN"};
+  Answer(context, answer, rows.empty() ? "no event matches" : FormatTable(header, rows, {"ORIGIN", "ACTOR"}));
   return {};
 }
 

@@ -8,6 +8,8 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "cli/admin_client.h"
+#include "cli/progress.h"
 #include "cli/recover.h"
 #include "codec/base64.h"
 #include "codec/hex.h"
@@ -19,6 +21,7 @@
 #include "sys/errors.h"
 #include "sys/users.h"
 #include "translog/log_reader.h"
+#include "translog/places.h"
 #include "translog/store/lock_store.h"
 
 namespace fleetseal::cli {
@@ -177,20 +180,20 @@ Result<Bytes> ReadTile(const std::string& folder, const merkle::TileId& id) {
 
 // Exactly the tree that the copied lock row stands on: later leaves are staged beside it or unknown to it. The signer
 // writes the checkpoint file itself when it starts.
-Result<uint64_t> AddLog(Plan& plan, const std::string& signer_copy) {
+Result<uint64_t> AddLog(Plan& plan, const std::string& signer_copy, const std::string& origin) {
   TRY_ASSIGN(const auto database, storage::Database::Open({.url = "sqlite:" + signer_copy, .sessions = 1}));
-  TRY_ASSIGN(const auto origins, translog::ListOrigins(*database));
-  if (origins.size() != 1) return Fail(ErrorCode::kUnsupported, "a backup holds exactly one log");
-  TRY_ASSIGN(const auto state, translog::MakeSqlLockStore(*database, origins.front())->Load());
+  TRY_ASSIGN_CONTEXT(const auto state, translog::MakeSqlLockStore(*database, origin)->Load(), "the log " + origin);
   const uint64_t size = state.staged.empty() ? state.row.size : state.staged.front().first;
   TRY_ASSIGN(Item folder, Describe(plan.data, "log"));
   folder.reader = {folder.uid, folder.gid};
   plan.items.push_back(folder);
   const ReadingAs reading(folder.reader);
+  const std::string tiles = translog::DirectoryOf(folder.path, origin);
+  const std::string prefix = "log" + tiles.substr(folder.path.size()) + "/";
   std::vector<std::string> directories;
   for (const auto& id : merkle::NewTiles(0, size)) {
     Item item = folder;
-    item.name = "log/" + merkle::TilePath(id);
+    item.name = prefix + merkle::TilePath(id);
     item.is_directory = false;
     item.mode = 0644;
     if (id.width == merkle::kTileWidth) {
@@ -198,7 +201,7 @@ Result<uint64_t> AddLog(Plan& plan, const std::string& signer_copy) {
       item.reader = folder.reader;
     } else {
       item.path.clear();
-      TRY_ASSIGN_CONTEXT(item.bytes, ReadTile(folder.path, id), "log");
+      TRY_ASSIGN_CONTEXT(item.bytes, ReadTile(tiles, id), "log");
       item.size = item.bytes.size();
     }
     for (size_t slash = item.name.find('/', 4); slash != std::string::npos; slash = item.name.find('/', slash + 1)) {
@@ -229,7 +232,7 @@ Status Collect(Context& context, Plan& plan) {
     plan.items.push_back(std::move(item));
   }
   std::ranges::move(databases, std::back_inserter(plan.items));
-  TRY_ASSIGN(const uint64_t log_size, AddLog(plan, signer_copy));
+  TRY_ASSIGN(const uint64_t log_size, AddLog(plan, signer_copy, TextOr(state, "logOrigin", "")));
   TRY_ASSIGN(const auto config, sys::ReadTextFile(plan.data + "/fleetseal.toml", kSmallFileMax));
   const codec::Json* sequence = state.Find("registerSequence");
   plan.manifest = codec::Json::MakeObject()

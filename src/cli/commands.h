@@ -25,9 +25,15 @@ struct Commands {
 };
 
 void AddOrganisationCommands(CLI::App& app, Commands& commands);  // init, run, root, lab
+void AddRootCommands(CLI::App& app, Commands& commands);          // root; hung in by AddOrganisationCommands
+void AddAuditPackageCommand(CLI::App& noun, Commands& commands);  // audit package
 void AddPeopleCommands(CLI::App& app, Commands& commands);        // user, device, group
 void AddUpdateCommands(CLI::App& app, Commands& commands);        // update, approval, rollout
+void AddKeyCommands(CLI::App& app, Commands& commands);           // key, update resign; after the updates
+void AddPolicyCommands(CLI::App& app, Commands& commands);        // policy, permit, roll-back; after the updates
 void AddAuditCommands(CLI::App& app, Commands& commands);         // audit, verify
+void AddVerifyCommand(CLI::App& app, Commands& commands);         // verify
 void AddRecoveryCommands(CLI::App& app, Commands& commands);      // backup, restore, recover, doctor
+void AddShellCommands(CLI::App& app, Commands& commands);         // completion; last: it describes all others
 
 }  // namespace fleetseal::cli

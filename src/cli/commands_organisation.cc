@@ -1,7 +1,6 @@
 #include "cli/cli11/command_tree.h"
 #include "cli/lab.h"
 #include "cli/organisation.h"
-#include "cli/root.h"
 
 namespace fleetseal::cli {
 namespace {
@@ -46,62 +45,6 @@ void AddRun(CLI::App& app, Commands& commands) {
   verb->add_option("--ready-fd", options->ready_fd, "descriptor to write one line to when all serve")->group("");
 }
 
-void AddRoot(CLI::App& app, Commands& commands) {
-  CLI::App* noun = AddNoun(app, "root", "root keys and root-key packages: offline, files in, files out");
-  {
-    auto [verb, options] = AddVerb<RootCreateOptions>(
-        *noun, commands, "create", "make root keys",
-        "fleetseal root create --folder roots --count 3 --passphrase-file pass",
-        [](Context& context, const RootCreateOptions& chosen) { return RootCreate(context, chosen); });
-    verb->add_option("--folder", options->folder, "folder for the keys")->required();
-    verb->add_option("--count", options->count, "how many")->capture_default_str();
-    verb->add_option("--prefix", options->name_prefix, "their ids are PREFIX-1, PREFIX-2, ...")->capture_default_str();
-    verb->add_option("--algorithm", options->algorithm, "of roots and signing keys")
-        ->capture_default_str()
-        ->check(CLI::IsMember({"ES256", "RS256"}));
-    verb->add_option("--passphrase-file", options->passphrase_file, "file with the passphrase that encrypts them")
-        ->required()
-        ->check(CLI::ExistingFile);
-  }
-  {
-    auto [verb, options] = AddVerb<RootSignKeyOptions>(
-        *noun, commands, "sign-key", "let a root sign a signing key (sjwk)",
-        "fleetseal root sign-key --folder roots --root root-1 --key publisher.json --passphrase-file pass -o "
-        "publisher.jws",
-        [](Context& context, const RootSignKeyOptions& chosen) { return RootSignKey(context, chosen); });
-    verb->add_option("--folder", options->folder, "folder of the roots")->required();
-    verb->add_option("--root", options->kid, "id of the root that signs")->required();
-    verb->add_option("--key", options->key_file, "JWK with kid and alg")->required()->check(CLI::ExistingFile);
-    verb->add_option("--passphrase-file", options->passphrase_file, "file with the passphrase")
-        ->required()
-        ->check(CLI::ExistingFile);
-    verb->add_flag("--standard-modulus", options->is_standard_modulus, "write n in standard base64 (Azure-readable)");
-    verb->add_option("-o,--output", options->output, "file to write")->required();
-  }
-  {
-    auto [verb, options] = AddVerb<RootPackageOptions>(
-        *noun, commands, "package", "sign a draft of `protected`, or add signatures to a package",
-        "fleetseal root package --folder roots --draft draft.json --root root-2 --passphrase-file pass -o "
-        "root-package-2.json",
-        [](Context& context, const RootPackageOptions& chosen) { return RootPackageSign(context, chosen); });
-    verb->add_option("--folder", options->folder, "folder of the roots")->required();
-    verb->add_option("--draft", options->protected_file, "draft of `protected`, or a package")
-        ->required()
-        ->check(CLI::ExistingFile);
-    verb->add_option("--root", options->kids, "roots that sign now; all in the folder by default");
-    verb->add_option("--passphrase-file", options->passphrase_file, "file with the passphrase")
-        ->required()
-        ->check(CLI::ExistingFile);
-    verb->add_option("-o,--output", options->output, "file to write")->required();
-  }
-  {
-    auto [verb, options] = AddVerb<std::string>(
-        *noun, commands, "show", "say what a package makes devices trust", "fleetseal root show root-package-1.json",
-        [](Context& context, const std::string& file) { return RootShow(context, file); });
-    verb->add_option("package", *options, "root-key package")->required()->check(CLI::ExistingFile);
-  }
-}
-
 struct LabDevicesOptions {
   std::string directory;
   int ready_fd = -1;
@@ -115,6 +58,7 @@ void AddLab(CLI::App& app, Commands& commands) {
         [](Context& context, const LabOptions& chosen) { return LabUp(context, chosen); });
     verb->add_option("--dir", options->directory, "directory of the lab")->required();
     verb->add_option("--devices", options->devices, "how many devices")->capture_default_str();
+    verb->add_flag("--adu-readable", options->is_adu_readable, "documents that Azure-style readers verify too (RS256)");
     verb->add_flag("--populate", options->is_populated, "install one update on every device first");
   }
   {
@@ -156,10 +100,10 @@ void AddLab(CLI::App& app, Commands& commands) {
 }  // namespace
 
 void AddOrganisationCommands(CLI::App& app, Commands& commands) {
+  AddLab(app, commands);
   AddInit(app, commands);
   AddRun(app, commands);
-  AddRoot(app, commands);
-  AddLab(app, commands);
+  AddRootCommands(app, commands);
 }
 
 }  // namespace fleetseal::cli

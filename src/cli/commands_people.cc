@@ -1,4 +1,5 @@
 #include "cli/cli11/command_tree.h"
+#include "cli/device_bundle.h"
 #include "cli/devices.h"
 #include "cli/people.h"
 
@@ -45,6 +46,40 @@ void AddUser(CLI::App& app, Commands& commands) {
   }
 }
 
+void AddDeviceBundle(CLI::App& noun, Commands& commands) {
+  auto [verb, options] = AddVerb<DeviceBundleOptions>(
+      noun, commands, "bundle", "allow a device and write what it needs as one file",
+      "fleetseal device bundle pump-17 --product acme/pump --property manufacturer=acme --property model=pump-1 "
+      "--package root-package-1.json -o pump-17.bundle",
+      [](Context& context, const DeviceBundleOptions& chosen) { return DeviceBundle(context, chosen); });
+  options->installer = "trial";
+  verb->add_option("id", options->allow.id, "device id")->required();
+  verb->add_option("--product", options->allow.product, "vendor/name")->required();
+  verb->add_option("--environment", options->allow.environment, "environment")->capture_default_str();
+  verb->add_option("--property", options->allow.properties, "name=value; repeatable");
+  verb->add_option("--valid-seconds", options->allow.valid_seconds, "how long the code is good")->capture_default_str();
+  verb->add_flag("--yes", options->allow.is_confirmed,
+                 "a device that is there already: begin a new generation, which ends what it has");
+  verb->add_option("--package", options->package, "root-key package that the device trusts first")
+      ->required()
+      ->check(CLI::ExistingFile);
+  verb->add_option("--server", options->server, "device API; by default the identity's host with port 8443");
+  verb->add_option("--server-ca", options->server_ca, "CA of the server's certificate; the identity's by default")
+      ->check(CLI::ExistingFile);
+  verb->add_option("--installer", options->installer,
+                   "trial (slots are files), image (the device has its installer.json), or a file with its members")
+      ->capture_default_str();
+  verb->add_option("--delivery", options->delivery, "form of content that the device takes")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"sealed", "clear"}));
+  verb->add_option("--profile", options->profile, "form of signed documents")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"native", "adu"}));
+  verb->add_option("--check-in-seconds", options->check_in_seconds, "greatest pause; the server's by default");
+  verb->add_option("--proxy", options->proxy, "http://host:port of a CONNECT proxy");
+  verb->add_option("-o,--output", options->output, "file to write")->required();
+}
+
 void AddDevice(CLI::App& app, Commands& commands) {
   CLI::App* noun = AddNoun(app, "device", "devices: allow, look, suspend, revoke");
   {
@@ -59,7 +94,10 @@ void AddDevice(CLI::App& app, Commands& commands) {
     verb->add_option("--valid-seconds", options->valid_seconds, "how long the code is good")->capture_default_str();
     verb->add_flag("--est-code", options->has_est_code,
                    "plain EST clients may send the code itself (identity only, no orders)");
+    verb->add_flag("--yes", options->is_confirmed,
+                   "a device that is there already: begin a new generation, which ends what it has");
   }
+  AddDeviceBundle(*noun, commands);
   AddVerb<Nothing>(*noun, commands, "list", "all devices", "fleetseal device list",
                    [](Context& context, const Nothing&) { return DeviceList(context); });
   {

@@ -6,6 +6,20 @@
 namespace fleetseal::cli {
 namespace {
 
+void AddNewLog(CLI::App& noun, Commands& commands) {
+  auto [verb, options] = AddVerb<RecoverNewLogOptions>(
+      noun, commands, "new-log", "leave a lost, forked or stolen log for a new one (security)",
+      "fleetseal recover new-log --data /var/lib/fleetseal --origin log.acme.2 --reason 'disk lost' --as security "
+      "--yes",
+      [](Context& context, const RecoverNewLogOptions& chosen) { return RecoverNewLog(context, chosen); });
+  verb->add_option("--data", options->data, "the organisation's directory; its programs are stopped")->required();
+  verb->add_option("--origin", options->origin, "name of the new log; never used before")->required();
+  verb->add_option("--reason", options->reason, "why, for the record")->required();
+  verb->add_flag("--yes", options->is_confirmed, "sign; without it the decision is only shown");
+  verb->add_option("--also-signed-by", options->also_signed_by,
+                   "folders of further security identities (quorum above 1)");
+}
+
 void AddRecover(CLI::App& app, Commands& commands) {
   CLI::App* noun = AddNoun(app, "recover", "a signer that is halted after a restore: look, and decide");
   {
@@ -25,6 +39,7 @@ void AddRecover(CLI::App& app, Commands& commands) {
   verb->add_flag("--yes", options->is_confirmed, "sign; without it the decision is only shown");
   verb->add_option("--also-signed-by", options->also_signed_by,
                    "folders of further security identities (quorum above 1)");
+  AddNewLog(*noun, commands);
 }
 
 }  // namespace

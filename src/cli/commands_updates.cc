@@ -1,3 +1,4 @@
+#include "api/admin/fleet.h"
 #include "cli/cli11/command_tree.h"
 #include "cli/rollouts.h"
 #include "cli/updates.h"
@@ -205,6 +206,8 @@ void AddAuditCommands(CLI::App& app, Commands& commands) {
     verb->add_option("--package", options->package,
                      "root-key package that names the log's key; the server's newest by default")
         ->check(CLI::ExistingFile);
+    verb->add_option("--known", options->known, "checkpoint that was seen before: the log must go on from it")
+        ->check(CLI::ExistingFile);
   }
   {
     auto [verb, options] = AddVerb<QueryOptions>(*noun, commands, "query", "records of the log",
@@ -226,22 +229,13 @@ void AddAuditCommands(CLI::App& app, Commands& commands) {
     verb->add_option("--hash", options->hash, "the update's whole id: 64 digits");
     verb->add_option("--actor", options->actor, "person or device id");
     verb->add_option("--origin", options->origin, "address the actor came from");
-    verb->add_option("--event", options->event, "ordered, offered, download-started, download-finished, receipt, …");
+    verb->add_option("--event", options->event, api::admin::EventNames());
     verb->add_option("--since", options->since, "seconds since 1970: $(date -d yesterday +%s)");
     verb->add_option("--until", options->until, "seconds since 1970");
     verb->add_option("--limit", options->limit, "how many, at most 1000")->capture_default_str();
   }
-  auto [verb, options] =
-      AddVerb<VerifyOptions>(app, commands, "verify", "judge documents offline with the code of the devices",
-                             "fleetseal verify folder --package root-package-1.json",
-                             [](Context& context, const VerifyOptions& chosen) { return Verify(context, chosen); });
-  verb->add_option("documents", options->paths, "documents or folders of documents")
-      ->required()
-      ->check(CLI::ExistingPath);
-  verb->add_option("--package", options->trusted_package,
-                   "where trust starts; by default the lowest package among the documents")
-      ->check(CLI::ExistingFile);
-  verb->add_option("--as-of", options->as_of, "judge as of this time (seconds since 1970)");
+  AddAuditPackageCommand(*noun, commands);
+  AddVerifyCommand(app, commands);
 }
 
 }  // namespace fleetseal::cli

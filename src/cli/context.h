@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cli/table.h"
 #include "codec/json.h"
 #include "sys/clock.h"
 #include "sys/random.h"
@@ -20,20 +21,16 @@ namespace fleetseal::cli {
 
 struct Context {
   bool is_json = false;               // --json: one JSON value on standard output, nothing else
-  bool is_quiet = false;              // --quiet: no progress, no advice
+  bool is_quiet = false;              // --quiet: no progress, no hints
   std::string identities;             // folder of identity folders: FLEETSEAL_IDENTITIES
   std::string identity;               // --as NAME or a path; empty: the first identity with the role that a verb needs
   std::string url;                    // --url; empty: the identity's
   mutable bool has_answered = false;  // an answer is on standard output: an error must not add another value
   mutable std::string advice;         // what to do if the verb fails, where the code's own would mislead
+  std::string version;                // of this program
   sys::SystemClock clock;
   sys::SystemRandom random;
 };
-
-// True if standard output is a terminal.
-bool IsTerminal();
-// True if colours may be used there: a terminal, and NO_COLOR is not set.
-bool HasColour();
 
 // One line on standard output (not with --json).
 void Say(const Context& context, std::string_view line);
@@ -43,30 +40,7 @@ void Note(const Context& context, std::string_view line);
 void Answer(const Context& context, const codec::Json& json, std::string_view human);
 // What went wrong, with code, what happened and what to do (`advice`, else the code's); returns the exit code. With
 // --json it is the JSON value, unless an answer is there already: a rollout that was watched and refused.
+// All of these make clean what they print (terminal.h): none of it commands the terminal, whoever wrote it.
 int PrintError(const Context& context, const Error& error, std::string_view advice = {});
-
-// Columns wide enough for their longest cell; the last column takes the rest of the line.
-std::string FormatTable(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows);
-// "1.2 MiB".
-std::string FormatBytes(uint64_t bytes);
-// "2026-11-21 10:00:00Z".
-std::string FormatTime(UnixSeconds time);
-
-// A progress line with rate and time left on a terminal; a line each 10 % otherwise; silent with --json or --quiet.
-class ProgressLine {
- public:
-  ProgressLine(const Context& context, std::string label, uint64_t total);
-  void Update(uint64_t done);
-  void Finish();
-
- private:
-  const Context& context_;
-  std::string label_;
-  uint64_t total_;
-  int64_t started_ms_;
-  int64_t printed_ms_ = -1000;
-  int printed_tenth_ = -1;
-  bool is_visible_;
-};
 
 }  // namespace fleetseal::cli

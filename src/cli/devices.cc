@@ -1,8 +1,10 @@
 #include "cli/devices.h"
 
 #include "cli/arguments.h"
+#include "cli/device_show.h"
 #include "cli/documents.h"
 #include "cli/people.h"
+#include "cli/table.h"
 #include "manifest/enrolment.h"
 #include "manifest/person_documents.h"
 #include "manifest/typ.h"
@@ -23,10 +25,28 @@ std::string PropertiesText(const codec::Json& device) {
   return text;
 }
 
+std::string SeenText(const codec::Json& device, UnixSeconds now) {
+  const int64_t seen = IntegerOr(device, "lastSeen", 0);
+  return seen == 0 ? "never" : FormatRelative({seen}, now);
+}
+
 // The generation after the one that the register knows; 1 for a new device.
-Result<int64_t> NextGeneration(AdminClient& client, const std::string& id) {
+Result<int64_t> NextGeneration(AdminClient& client, const DeviceAllowOptions& options) {
+  const std::string& id = options.id;
   const auto device = client.Get("/admin/v1/devices/" + id);
-  if (device) return IntegerOr(*device, "generation", 0) + 1;
+  if (device) {
+    const int64_t generation = IntegerOr(*device, "generation", 0);
+    const std::string state = ShownOr(*device, "state", "");
+    if (!options.is_confirmed) {
+      const std::string what = state == "allowed" ? "its code is void then"
+                                                  : "its certificate, keys and open orders are void then, and it must "
+                                                    "enrol anew";
+      return Fail(ErrorCode::kConflict, id + " is " + state + " (generation " + std::to_string(generation) +
+                                            "); allowing it again begins generation " + std::to_string(generation + 1) +
+                                            ": " + what + ". If that is meant, say --yes");
+    }
+    return generation + 1;
+  }
   if (device.error().code == ErrorCode::kNotFound || device.error().code == ErrorCode::kDeviceUnknown) return 1;
   return tl::unexpected(device.error());
 }
@@ -53,7 +73,7 @@ Result<AllowedDevice> AllowDevice(Context& context, AdminClient& client, const D
   TRY_ASSIGN(const auto environment, Argument("--environment", Environment::Parse(options.environment)));
   TRY_ASSIGN(const auto properties, ParseProperties(options.properties));
   AllowedDevice allowed{options.id, NewCode(context), 1};
-  TRY_ASSIGN(allowed.generation, NextGeneration(client, options.id));
+  TRY_ASSIGN(allowed.generation, NextGeneration(client, options));
   TRY_ASSIGN(const auto key, manifest::DeriveEnrolmentKey(allowed.code, id));
   manifest::AllowDevice change{id,
                                product,
@@ -87,12 +107,12 @@ Status DeviceList(Context& context) {
   std::vector<std::vector<std::string>> rows;
   for (const auto& device : devices) {
     rows.push_back({TextOr(device, "id", ""), TextOr(device, "state", ""),
-                    std::to_string(IntegerOr(device, "generation", 0)), TextOr(device, "product", ""),
-                    TextOr(device, "environment", ""), PropertiesText(device)});
+                    std::to_string(IntegerOr(device, "generation", 0)), SeenText(device, context.clock.Now()),
+                    TextOr(device, "product", ""), TextOr(device, "environment", ""), PropertiesText(device)});
   }
   codec::Json json = codec::Json::MakeObject();
   json.Set("devices", std::move(devices));
-  Answer(context, json, FormatTable({"DEVICE", "STATE", "GEN", "PRODUCT", "ENVIRONMENT", "PROPERTIES"}, rows));
+  Answer(context, json, FormatTable({"DEVICE", "STATE", "GEN", "SEEN", "PRODUCT", "ENVIRONMENT", "PROPERTIES"}, rows));
   return {};
 }
 
@@ -100,13 +120,15 @@ Status DeviceShow(Context& context, const std::string& id) {
   TRY(Argument("id", DeviceId::Parse(id)));
   TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
   TRY_ASSIGN(const auto device, client->Get("/admin/v1/devices/" + id));
-  std::string text;
-  for (const auto& [name, value] : device.as_object()) {
-    const bool is_time = name == "lastSeen" && value.is_integer();
-    const std::string shown = is_time ? FormatTime({value.as_integer()}) : value.Serialize();
-    text += name + ": " + (value.is_string() ? value.as_string() : shown) + "\n";
-  }
-  Answer(context, device, text);
+  TRY_ASSIGN(const auto timeline, client->Get("/admin/v1/devices/" + id + "/timeline", {{"limit", "50"}}));
+  const UnixSeconds now = context.clock.Now();
+  const auto& events = ArrayOr(timeline, "events");
+  codec::Json json = device;
+  codec::Json why = codec::Json::MakeArray();
+  for (const Diagnosis& one : DiagnoseDevice(device, events, now))
+    why.Push(codec::Json::MakeObject().Set("what", one.what).Set("do", one.act));
+  json.Set("why", std::move(why));
+  Answer(context, json, DescribeDevice(device, events, now));
   return {};
 }
 
@@ -114,16 +136,20 @@ Status DeviceTimeline(Context& context, const std::string& id) {
   TRY(Argument("id", DeviceId::Parse(id)));
   TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
   TRY_ASSIGN(const auto answer, client->Get("/admin/v1/devices/" + id + "/timeline"));
-  std::string text;
+  Rows rows;
+  const UnixSeconds now = context.clock.Now();
   for (const auto& event : ArrayOr(answer, "events")) {
-    text += FormatTime({IntegerOr(event, "time", 0)}) + "  " + TextOr(event, "event", "");
-    for (const char* name : {"outcome", "code", "planId"}) {
+    const UnixSeconds time{IntegerOr(event, "time", 0)};
+    std::string what = TextOr(event, "event", "");
+    for (const char* name : {"outcome", "code"}) {
       const std::string value = TextOr(event, name, "");
-      if (!value.empty()) text += "  " + value;
+      if (!value.empty()) what += " " + value;
     }
-    text += "\n";
+    rows.push_back({FormatTime(time), FormatRelative(time, now), what, TextOr(event, "update", "-"),
+                    TextOr(event, "actor", "-"), TextOr(event, "planId", "-")});
   }
-  Answer(context, answer, text.empty() ? "nothing has happened yet" : text);
+  const std::vector<std::string> header = {"TIME", "AGO", "EVENT", "UPDATE", "BY", "PLAN"};
+  Answer(context, answer, rows.empty() ? "nothing has happened yet" : FormatTable(header, rows, {"AGO", "PLAN", "BY"}));
   return {};
 }
 
@@ -183,7 +209,7 @@ Status GroupMembers(Context& context, const std::string& name, const std::vector
   codec::Json body = codec::Json::MakeObject();
   body.Set("members", std::move(list));
   TRY_ASSIGN(const auto answer, client->Put("/admin/v1/groups/" + name + "/members", body));
-  Answer(context, answer, "group " + name + " has " + std::to_string(members.size()) + " devices");
+  Answer(context, answer, "group " + name + " has " + FormatCount(std::ssize(members), "device"));
   return {};
 }
 

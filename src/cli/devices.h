@@ -18,6 +18,7 @@ struct DeviceAllowOptions {
   std::vector<std::string> properties;  // name=value
   int64_t valid_seconds = 7 * 86400;
   bool has_est_code = false;
+  bool is_confirmed = false;  // a device that is there begins a new generation
 };
 struct AllowedDevice {
   std::string id;

@@ -2,9 +2,16 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+
 #include "cli/admin_client.h"
+#include "cli/doctor_live.h"
 #include "cli/recover.h"
 #include "cli/supervisor.h"
+#include "cli/table.h"
+#include "cli/wrapped_table.h"
 #include "config/findings/findings.h"
 #include "sys/file.h"
 #include "sys/users.h"
@@ -54,6 +61,9 @@ void CheckPlace(const std::string& data, const Place& place, bool has_users, con
     if (place.is_required) findings.Problem(path, "it is not there", "restore it from a backup");
     return;
   }
+  // Opening anything else may wait for ever, or do something.
+  if (!S_ISREG(facts.st_mode) && !S_ISDIR(facts.st_mode) && !S_ISLNK(facts.st_mode))
+    return findings.Problem(path, "it is neither file nor directory", "move it away, restore it from a backup");
   const mode_t mode = facts.st_mode & 07777;
   if ((mode & ~place.most) != 0)
     findings.Problem(path, "mode " + Octal(mode) + " lets others in", "chmod " + Octal(mode & place.most) + " " + path);
@@ -68,34 +78,124 @@ std::string OneLine(std::string text) {
   return text;
 }
 
+// The lists of several programs, one after the other.
+struct Collected {
+  codec::Json findings = codec::Json::MakeArray();
+  codec::Json expiries = codec::Json::MakeArray();
+  codec::Json disks = codec::Json::MakeArray();
+  void Add(const codec::Json& json) {
+    for (const auto& one : ArrayOr(json, "findings")) findings.Push(one);
+    for (const auto& one : ArrayOr(json, "expiries")) expiries.Push(one);
+    for (const auto& one : ArrayOr(json, "disks")) disks.Push(one);
+  }
+};
+
 // What a program found, or that it could not even look.
-void Merge(const std::string& name, const Result<std::string>& text, codec::Json& all, config::Findings& own) {
+void Merge(const std::string& name, const Result<std::string>& text, Collected& all, config::Findings& own) {
   if (!text) return own.Failed("fleetseal-" + name, text.error());
   const auto json = codec::ParseJson(*text, {.bytes_max = 4 * 1024 * 1024});
   if (!json) return own.Failed("fleetseal-" + name, json.error());
-  for (const auto& finding : ArrayOr(*json, "findings")) all.Push(finding);
+  all.Add(*json);
   for (const auto& one : ArrayOr(*json, "checked")) {
     if (one.is_string()) own.Checked(one.as_string());
   }
 }
 
-Status CheckOrganisation(const std::string& data, codec::Json& all, config::Findings& own) {
-  if (!sys::FileExists(data + "/fleetseal.toml")) return Fail(ErrorCode::kNotFound, data + " holds no organisation");
+Status CheckOrganisation(Context& context, const std::string& data, Collected& all, config::Findings& own) {
+  if (!sys::FileExists(data + "/fleetseal.toml")) {
+    context.advice = "name the directory that `fleetseal init --data DIR` made; it holds fleetseal.toml";
+    return Fail(ErrorCode::kNotFound, data + " holds no organisation");
+  }
   struct stat facts {};
   const bool is_split = ::stat((data + "/signer").c_str(), &facts) == 0 && facts.st_uid == sys::kSignerUserId;
   const bool has_users = sys::IsRoot() && is_split;
   for (const Place& place : kPlaces) CheckPlace(data, place, has_users, own);
   own.Checked("owners and modes");
+  own.FreeSpace(data);
   for (const char* name : {"signer", "sealer", "server"}) Merge(name, AskProgram(data, name, {"--check"}), all, own);
   return {};
 }
 
+// A path that was mistyped is no damage.
+Status RequireFile(Context& context, const std::string& option, const std::string& path, const std::string& advice) {
+  struct stat facts {};
+  if (path.empty() || ::stat(path.c_str(), &facts) == 0 || (errno != ENOENT && errno != ENOTDIR)) return {};
+  context.advice = advice;
+  return Fail(ErrorCode::kNotFound, option + ": there is no " + path);
+}
+
+Status RequireFiles(Context& context, const DoctorOptions& options) {
+  TRY(RequireFile(context, "--data", options.data,
+                  "name the directory that `fleetseal init --data DIR` made; it holds fleetseal.toml"));
+  TRY(RequireFile(
+      context, "--device", options.installer_config,
+      "name the installer's configuration: /etc/fleetseal/installer/installer.json on a device; `fleetseal lab status "
+      "--json` names those of a lab"));
+  return RequireFile(
+      context, "--agent", options.agent_config,
+      "name the agent's configuration: /etc/fleetseal/agent/agent.toml on a device; `fleetseal lab status "
+      "--json` names those of a lab");
+}
+
 // Run as root, the program takes its own user.
-Status CheckDeviceProgram(const std::string& name, const std::string& path, codec::Json& all, config::Findings& own) {
+Status CheckDeviceProgram(const std::string& name, const std::string& path, Collected& all, config::Findings& own) {
   if (path.empty()) return {};
   TRY_ASSIGN(const auto program, SiblingProgram("fleetseal-" + name));
   Merge(name, CaptureProgram(program, {"--config", path, "--check"}, std::nullopt), all, own);
   return {};
+}
+
+codec::Json PortsToJson(const LiveReport& live) {
+  codec::Json ports = codec::Json::MakeArray();
+  for (const LivePort& port : live.ports)
+    ports.Push(codec::Json::MakeObject()
+                   .Set("name", port.name)
+                   .Set("url", port.url)
+                   .Set("holder", port.holder)
+                   .Set("isReachable", port.is_reachable));
+  return ports;
+}
+
+std::string FindingsText(const Collected& all) {
+  std::string text;
+  for (const auto& finding : all.findings.as_array()) {
+    text += ShownOr(finding, "level", "") + ": " + ShownOr(finding, "where", "") +
+            "\n  what:  " + OneLine(TextOr(finding, "what", "")) + "\n  do:    " + ShownOr(finding, "advice", "") +
+            "\n";
+  }
+  return text.empty() ? "all is well\n" : text;
+}
+
+// A path without its ./ and x/../; other text as it is.
+std::string Tidied(const std::string& text) {
+  return text.starts_with('/') ? std::filesystem::path(text).lexically_normal().string() : text;
+}
+
+std::string Human(const Collected& all, const LiveReport& live, const codec::Json& mine, UnixSeconds now,
+                  const std::string& version) {
+  std::string text = FindingsText(all);
+  Rows rows;
+  for (const auto& one : all.expiries.as_array()) {
+    const int64_t left = (IntegerOr(one, "ends", 0) - now.value) / 86'400;
+    rows.push_back({Tidied(TextOr(one, "what", "")), std::to_string(left),
+                    FormatTime({IntegerOr(one, "ends", 0)}).substr(0, 10), TextOr(one, "renew", "")});
+  }
+  std::sort(rows.begin(), rows.end(), [](const auto& left, const auto& right) { return left[2] < right[2]; });
+  if (!rows.empty()) text += "\n" + FormatWrappedTable({"WHAT ENDS", "DAYS", "ON", "HOW TO RENEW"}, rows);
+  rows.clear();
+  for (const LivePort& port : live.ports)
+    rows.push_back({port.name, port.url, port.holder, port.is_reachable ? "yes" : "no"});
+  if (!rows.empty()) text += "\n" + FormatTable({"PORT", "ADDRESS", "HELD BY", "ANSWERS"}, rows);
+  rows.clear();
+  for (const auto& one : all.disks.as_array())
+    rows.push_back(
+        {Tidied(TextOr(one, "directory", "")), FormatBytes(static_cast<uint64_t>(IntegerOr(one, "freeBytes", 0)))});
+  if (!rows.empty()) text += "\n" + FormatTable({"DISK", "FREE"}, rows);
+  text += "\n";
+  if (!live.clock.empty()) text += "clocks: " + live.clock + "\n";
+  text += "version: " + version + "\n";
+  for (const auto& one : ArrayOr(mine, "checked")) text += "checked: " + one.as_string() + "\n";
+  return text;
 }
 
 }  // namespace
@@ -103,25 +203,26 @@ Status CheckDeviceProgram(const std::string& name, const std::string& path, code
 Status Doctor(Context& context, const DoctorOptions& options) {
   if (options.data.empty() && options.installer_config.empty() && options.agent_config.empty())
     return Fail(ErrorCode::kInvalidArgument, "say what to look at: --data, --device, --agent");
+  TRY(RequireFiles(context, options));
   config::Findings own;
-  codec::Json all = codec::Json::MakeArray();
-  if (!options.data.empty()) TRY(CheckOrganisation(options.data, all, own));
+  Collected all;
+  LiveReport live;
+  if (!options.data.empty()) {
+    TRY(CheckOrganisation(context, options.data, all, own));
+    live = LookAtLive(context, options.data, own);
+  }
   TRY(CheckDeviceProgram("installer", options.installer_config, all, own));
   TRY(CheckDeviceProgram("agent", options.agent_config, all, own));
   const codec::Json mine = own.ToJson();
-  for (const auto& finding : ArrayOr(mine, "findings")) all.Push(finding);
-  std::vector<std::vector<std::string>> rows;
-  int problems = 0;
-  for (const auto& finding : all.as_array()) {
-    const std::string level = TextOr(finding, "level", "");
-    problems += level == "problem" ? 1 : 0;
-    rows.push_back({level, TextOr(finding, "where", ""),
-                    OneLine(TextOr(finding, "what", "") + "; do: " + TextOr(finding, "advice", ""))});
-  }
-  std::string human = rows.empty() ? "all is well" : FormatTable({"LEVEL", "WHERE", "WHAT"}, rows);
-  for (const auto& one : ArrayOr(mine, "checked")) human += "\n  checked: " + one.as_string();
-  codec::Json json = codec::Json::MakeObject().Set("problems", problems).Set("findings", std::move(all));
-  json.Set("checked", *mine.Find("checked"));
+  all.Add(mine);
+  const auto& findings = all.findings.as_array();
+  const auto problems = std::count_if(findings.begin(), findings.end(),
+                                      [](const auto& one) { return TextOr(one, "level", "") == "problem"; });
+  const std::string human = Human(all, live, mine, context.clock.Now(), context.version);
+  codec::Json json = codec::Json::MakeObject().Set("problems", static_cast<int64_t>(problems));
+  json.Set("findings", std::move(all.findings)).Set("checked", *mine.Find("checked"));
+  json.Set("expiries", std::move(all.expiries)).Set("disks", std::move(all.disks));
+  json.Set("ports", PortsToJson(live)).Set("clock", live.clock).Set("version", context.version);
   Answer(context, json, human);
   if (problems == 0) return {};
   context.advice = "as each line above says";  // a wrong mode or a full disk needs no backup

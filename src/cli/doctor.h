@@ -18,8 +18,8 @@ struct DoctorOptions {
   std::string agent_config;
 };
 
-// InvalidArgument without anything to look at. Answers with what was found. Corrupt if there is a problem; warnings
-// alone are success.
+// InvalidArgument without anything to look at; NotFound for a path that is not there. Answers with what was found.
+// Corrupt if there is a problem; warnings alone are success.
 Status Doctor(Context& context, const DoctorOptions& options);
 
 }  // namespace fleetseal::cli

@@ -1,5 +1,6 @@
 #include "cli/documents.h"
 
+#include "cli/progress.h"
 #include "manifest/typ.h"
 
 #include <fcntl.h>

@@ -6,6 +6,7 @@
 #include "cli/identity.h"
 #include "cli/organisation.h"
 #include "cli/root.h"
+#include "cli/root_known.h"
 #include "cli/supervisor.h"
 #include "codec/base64.h"
 #include "codec/json.h"
@@ -87,9 +88,10 @@ Status WriteConfigs(Organising& made) {
                 "data = \".\"\n" + UidLine(made, "server_uid", sys::kServerUserId) +
                     UidLine(made, "signer_uid", sys::kSignerUserId) + group,
                 0600));
+  const std::string readable = options.is_adu_readable ? "adu_readable = true\n" : "";
   TRY(WriteText(made.data + "/server/server.toml",
-                "organisation = \"" + options.organisation +
-                    "\"\ncheck_in_seconds = " + std::to_string(options.check_in_seconds) + "\n\n[device]\nlisten = \"" +
+                "organisation = \"" + options.organisation + "\"\ncheck_in_seconds = " +
+                    std::to_string(options.check_in_seconds) + "\n" + readable + "\n[device]\nlisten = \"" +
                     options.listen_address + ":" + std::to_string(options.device_port) + "\"\n\n[admin]\nlisten = \"" +
                     options.listen_address + ":" + std::to_string(options.admin_port) + "\"\n",
                 0600));
@@ -139,7 +141,9 @@ Result<SignerKeys> CreateSignerKeys(const Organising& made) {
     const auto thumbprint = reader.Base64UrlSha256("thumbprint");
     const codec::Json& jwk_json = reader.Object("jwk");
     TRY(reader.Finish());
-    TRY_ASSIGN(const auto jwk, jose::ParseJwk(jwk_json));
+    TRY_ASSIGN(const auto jwk,
+               jose::ParseJwk(jwk_json, made.options.is_adu_readable ? jose::ModulusForm::kStandardBase64
+                                                                     : jose::ModulusForm::kBase64Url));
     if (jwk.key.thumbprint() != thumbprint)
       return Fail(ErrorCode::kCorrupt, "thumbprint of " + kid.text() + " is not its key's");
     manifest::SigningKeyListing listing{
@@ -174,7 +178,9 @@ Status HoldCeremony(const Organising& made, const SignerKeys& created) {
   Context quiet = made.context;
   quiet.is_json = true;
   const std::string roots_folder = made.data + "/offline/roots";
-  TRY(RootCreate(quiet, {roots_folder, made.options.roots, "root", made.options.algorithm, made.passphrase}));
+  TRY(RootCreate(
+      quiet,
+      {roots_folder, made.options.roots, "root", made.options.algorithm, made.passphrase, made.options.threshold, {}}));
   TRY_ASSIGN(const auto roots, LoadRoots(roots_folder, made.passphrase, {}));
   for (const auto& [kid, key] : created.keys) {
     TRY_ASSIGN(const auto sjwk, SignSigningKey(roots.front(), kid, key, made.options.is_adu_readable));
@@ -208,6 +214,7 @@ Status HoldCeremony(const Organising& made, const SignerKeys& created) {
   TRY_ASSIGN(const auto text,
              SignPackage(manifest::BuildProtected(package), package, roots, made.options.is_adu_readable));
   TRY(WriteText(made.data + "/offline/root-package-1.json", text, 0644));
+  TRY(RememberPackage(made.data + "/offline/roots", text));
   return WriteText(made.adopt + "/package.json", text, 0644);
 }
 
@@ -297,7 +304,10 @@ Status Adopt(const Organising& made, const SignerKeys& created) {
 
 }  // namespace
 
-Status Init(Context& context, const InitOptions& options) {
+Status Init(Context& context, const InitOptions& given) {
+  InitOptions options = given;
+  // Such readers know RS256 only (trust model section 11).
+  if (options.is_adu_readable) options.algorithm = "RS256";
   Organising made{context,
                   options,
                   {},

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <functional>
 #include <optional>
@@ -17,6 +18,7 @@
 #include "cli/people.h"
 #include "cli/rollouts.h"
 #include "cli/supervisor.h"
+#include "cli/table.h"
 #include "cli/updates.h"
 #include "manifest/root_package.h"
 #include "sys/file.h"
@@ -90,7 +92,16 @@ int64_t PidIn(const std::string& file, const char* name) {
   return json ? IntegerOr(*json, name, 0) : 0;
 }
 
-bool IsAlive(int64_t pid) { return pid > 0 && kill(static_cast<pid_t>(pid), 0) == 0; }
+// It is there, if only for its parent to learn how it ended.
+bool IsAlive(int64_t pid) { return pid > 0 && (kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM); }
+
+// It does something still: proc(5), "pid (comm) state …".
+bool IsRunning(int64_t pid) {
+  if (!IsAlive(pid)) return false;
+  const auto stat = sys::ReadTextFile("/proc/" + std::to_string(pid) + "/stat", 4096);
+  const size_t end = stat ? stat->rfind(") ") : std::string::npos;
+  return end == std::string::npos || (*stat)[end + 2] != 'Z';
+}
 
 std::vector<std::string> DeviceIds(const std::string& directory) {
   auto names = sys::ListDirectory(directory + "/devices");
@@ -123,7 +134,7 @@ struct LabPorts {
   int admin = 0;
 };
 
-Status StartOrganisation(Context& context, const std::string& directory, LabPorts& ports) {
+Status StartOrganisation(Context& context, const std::string& directory, const LabOptions& lab, LabPorts& ports) {
   TRY_ASSIGN(ports.device, PickFreePort());
   do {
     TRY_ASSIGN(ports.admin, PickFreePort());
@@ -137,6 +148,7 @@ Status StartOrganisation(Context& context, const std::string& directory, LabPort
   options.admin_port = ports.admin;
   options.names = {"127.0.0.1", "localhost"};
   options.check_in_seconds = 1;
+  options.is_adu_readable = lab.is_adu_readable;
   Context quiet = QuietContext(context, directory);
   quiet.is_json = true;
   Note(context, "making the organisation " + options.organisation + " (roots, CAs, signer, sealer, server)");
@@ -182,7 +194,8 @@ Status AddDevices(Context& context, const std::string& directory, const LabOptio
     allow.properties = {std::string("manufacturer=") + kLabManufacturer, std::string("model=") + kLabModel};
     TRY_ASSIGN(auto allowed, AllowDevice(quiet, *client, allow));
     TRY(ProvisionLabDevice(context, {LabDevice(directory, allow.id), std::move(allowed),
-                                     "https://127.0.0.1:" + std::to_string(ports.device), ca, package}));
+                                     "https://127.0.0.1:" + std::to_string(ports.device), ca, package,
+                                     options.is_adu_readable ? trust::Profile::kAdu : trust::Profile::kNative}));
   }
   TRY(StartBackground({"lab", "devices", "--dir", directory}, directory + "/logs/devices.log"));
   return WaitForEnrolment(context, directory, static_cast<size_t>(options.devices));
@@ -270,10 +283,14 @@ codec::Json Describe(const std::string& directory, const codec::Json& base) {
     devices.Push(std::move(device));
   }
   codec::Json pids = codec::Json::MakeObject();
-  for (const char* name : {"server", "signer", "sealer", "supervisor"})
-    pids.Set(name, PidIn(directory + "/org/run/pids.json", name));
+  codec::Json services = codec::Json::MakeArray();
+  for (const char* name : {"server", "signer", "sealer", "supervisor"}) {
+    const int64_t pid = PidIn(directory + "/org/run/pids.json", name);
+    pids.Set(name, pid);
+    services.Push(codec::Json::MakeObject().Set("name", name).Set("pid", pid).Set("isRunning", IsRunning(pid)));
+  }
   pids.Set("devices_supervisor", PidIn(directory + "/devices/pids.json", "supervisor"));
-  json.Set("devices", std::move(devices)).Set("pids", std::move(pids));
+  json.Set("devices", std::move(devices)).Set("pids", std::move(pids)).Set("services", std::move(services));
   return json;
 }
 
@@ -303,18 +320,30 @@ Result<codec::Json> BaseDescription(const std::string& directory, const LabPorts
   return json;
 }
 
+std::string ProcessText(int64_t pid) {
+  if (IsRunning(pid)) return std::to_string(pid);
+  return pid > 0 ? "not running (was " + std::to_string(pid) + ")" : "not running";
+}
+
 std::string HumanLab(const codec::Json& lab) {
   std::string text = "lab in " + TextOr(lab, "dir", "") + "\n  admin API  " + TextOr(lab, "admin_url", "") +
                      "\n  device API " + TextOr(lab, "device_url", "") + "\n";
-  std::vector<std::vector<std::string>> rows;
-  for (const auto& device : ArrayOr(lab, "devices")) {
-    const auto state = [&](const char* name) {
-      const int64_t pid = IntegerOr(device, name, 0);
-      return std::to_string(pid) + (IsAlive(pid) ? "" : " (not running)");
-    };
-    rows.push_back({TextOr(device, "id", ""), state("agent_pid"), state("installer_pid")});
+  Rows rows;
+  bool is_whole = true;
+  for (const auto& service : ArrayOr(lab, "services")) {
+    const int64_t pid = IntegerOr(service, "pid", 0);
+    is_whole = is_whole && IsRunning(pid);
+    rows.push_back({TextOr(service, "name", ""), ProcessText(pid)});
   }
-  text += FormatTable({"DEVICE", "AGENT", "INSTALLER"}, rows);
+  text += "\n" + FormatTable({"SERVICE", "PROCESS"}, rows) + "\n";
+  rows.clear();
+  for (const auto& device : ArrayOr(lab, "devices"))
+    rows.push_back({TextOr(device, "id", ""), ProcessText(IntegerOr(device, "agent_pid", 0)),
+                    ProcessText(IntegerOr(device, "installer_pid", 0))});
+  if (!rows.empty()) text += FormatTable({"DEVICE", "AGENT", "INSTALLER"}, rows) + "\n";
+  if (!is_whole)
+    text += "a service does not run: see " + TextOr(lab, "dir", "") + "/logs/org.log; `fleetseal run --data " +
+            TextOr(lab, "dir", "") + "/org` starts them again\n";
   return text + "talk to it: export FLEETSEAL_IDENTITIES=" + TextOr(lab, "dir", "") + "/org/identities";
 }
 
@@ -325,13 +354,13 @@ Status MakeLab(Context& context, const std::string& directory, const LabOptions&
     for (const auto& path : opened) Note(context, "opened for passing through (x for others): " + path);
   }
   LabPorts ports;
-  TRY(StartOrganisation(context, directory, ports));
+  TRY(StartOrganisation(context, directory, options, ports));
   TRY_ASSIGN(auto base, BaseDescription(directory, ports));
   TRY(sys::WriteFileDurably(directory + "/lab.json", AsBytes(base.Serialize()), 0644));
   Note(context, "adding publisher, two approvers and an auditor to the register");
   TRY(AddPeople(context, directory));
   if (options.devices > 0) {
-    Note(context, "enrolling " + std::to_string(options.devices) + " devices");
+    Note(context, "enrolling " + FormatCount(options.devices, "device"));
     TRY(AddDevices(context, directory, options, ports));
   }
   if (options.is_populated) {

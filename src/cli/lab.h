@@ -16,6 +16,7 @@ struct LabOptions {
   std::string directory;
   int devices = 1;
   bool is_populated = false;
+  bool is_adu_readable = false;  // an organisation made with init --adu-readable
 };
 Status LabUp(Context& context, const LabOptions& options);
 Status LabStatus(Context& context, const std::string& directory);

@@ -1,12 +1,13 @@
-// One lab device: provisioning files, and the two processes.
+// One lab device: what `fleetseal-agent --provision` does, without the file in between.
 //
-// Source: lab.h; docs/reference/configuration.md (installer.json, agent.toml). One thread.
+// Source: lab.h; provisioning/provision.h. One thread.
 #pragma once
 
 #include <string>
 
 #include "cli/devices.h"
 #include "cli/lab_layout.h"
+#include "trust/trust_state.h"
 
 namespace fleetseal::cli {
 
@@ -16,6 +17,7 @@ struct LabDeviceOptions {
   std::string device_url;
   std::string server_ca_pem;
   std::string package;  // text of the root-key package that is built in
+  trust::Profile profile = trust::Profile::kNative;
 };
 // Writes all files of the device and gives them to its users.
 Status ProvisionLabDevice(Context& context, const LabDeviceOptions& options);

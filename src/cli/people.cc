@@ -2,6 +2,7 @@
 
 #include "cli/arguments.h"
 #include "cli/documents.h"
+#include "cli/table.h"
 #include "codec/base64.h"
 #include "manifest/person_documents.h"
 #include "manifest/typ.h"
@@ -34,7 +35,7 @@ std::string JoinStrings(const codec::Json::Array& array) {
 Result<codec::Json> PostRegisterChange(Context& context, AdminClient& client, const RegisterChangeRequest& request,
                                        const std::vector<std::string>& also_signed_by) {
   manifest::RegisterChange change;
-  change.change_id = NewIdOf<ChangeId>(context, "change");
+  change.change_id = request.change_id ? *request.change_id : NewIdOf<ChangeId>(context, "change");
   change.sequence = request.sequence;
   change.changes = request.changes;
   change.nonce = NewNonce(context);

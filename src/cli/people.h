@@ -3,6 +3,7 @@
 // Source: trust model section 2: every change is a JWS of the security quorum; the signer checks it. One thread.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ Status UserRevoke(Context& context, const std::string& name, const std::string& 
 struct RegisterChangeRequest {
   std::vector<manifest::Change> changes;
   int64_t sequence = 0;
+  std::optional<ChangeId> change_id = std::nullopt;  // a new one
 };
 Result<codec::Json> PostRegisterChange(Context& context, AdminClient& client, const RegisterChangeRequest& request,
                                        const std::vector<std::string>& also_signed_by);

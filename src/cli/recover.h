@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cli/context.h"
+#include "manifest/register_change.h"
 
 namespace fleetseal::cli {
 
@@ -20,7 +21,20 @@ struct RecoverContinueOptions {
   bool is_confirmed = false;                // without it, it only shows what would be signed
   std::vector<std::string> also_signed_by;  // folders of further security identities (quorum above 1)
 };
+// The decision that fits what `recover show --json` says. Codes: those of DeviceId::Parse.
+Result<manifest::ContinueAfterRestore> DecideContinue(const Context& context, const codec::Json& state,
+                                                      bool is_log_adopted, const std::vector<std::string>& quarantine);
 Status RecoverContinue(Context& context, const RecoverContinueOptions& options);
+
+struct RecoverNewLogOptions {
+  std::string data;
+  std::string origin;  // of the new log
+  std::string reason;
+  bool is_confirmed = false;                // without it, it only shows what would be signed
+  std::vector<std::string> also_signed_by;  // folders of further security identities (quorum above 1)
+};
+// Lets the stopped signer prepare a new log (ADR 0013), and says which package the roots must sign next.
+Status RecoverNewLog(Context& context, const RecoverNewLogOptions& options);
 
 // Runs a program of an organisation's data directory under the user that owns its folder; its standard output.
 Result<std::string> AskProgram(const std::string& data, const std::string& name,

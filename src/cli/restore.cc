@@ -5,6 +5,7 @@
 #include <set>
 
 #include "cli/backup.h"
+#include "cli/progress.h"
 #include "codec/base64.h"
 #include "crypto/digest.h"
 #include "sealing/sealed_file.h"

@@ -1,9 +1,13 @@
 #include "cli/rollouts.h"
 
+#include <algorithm>
+#include <map>
 #include <thread>
 
 #include "cli/arguments.h"
 #include "cli/documents.h"
+#include "cli/progress.h"
+#include "cli/table.h"
 #include "cli/updates.h"
 #include "codec/hex.h"
 #include "manifest/person_documents.h"
@@ -29,25 +33,15 @@ Result<std::vector<DeviceId>> DevicesOf(AdminClient& client, const RolloutPlanOp
   return devices;
 }
 
+// "2 offered, 1 installed": a state that no device is in is left out.
 std::string CountsText(const codec::Json& rollout) {
-  const codec::Json* counts = rollout.Find("counts");
-  if (counts == nullptr) return {};
-  std::string text;
-  for (const char* name : {"waiting", "offered", "installed", "refused", "failed", "cancelled"}) {
-    text += (text.empty() ? "" : ", ") + std::to_string(IntegerOr(*counts, name, 0)) + " " + name;
-  }
-  return text;
-}
-
-// For a table's cell: without the zeros.
-std::string ShortCountsText(const codec::Json& rollout) {
   const codec::Json* counts = rollout.Find("counts");
   std::string text;
   for (const char* name : {"waiting", "offered", "installed", "refused", "failed", "cancelled"}) {
     const int64_t count = counts == nullptr ? 0 : IntegerOr(*counts, name, 0);
     if (count > 0) text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + name;
   }
-  return text.empty() ? "-" : text;
+  return text.empty() ? "no device" : text;
 }
 
 std::string DevicesText(const codec::Json& rollout) {
@@ -56,6 +50,53 @@ std::string DevicesText(const codec::Json& rollout) {
     rows.push_back({TextOr(device, "id", ""), TextOr(device, "state", ""), TextOr(device, "code", "")});
   }
   return FormatTable({"DEVICE", "STATE", "CODE"}, rows);
+}
+
+constexpr size_t kNamedMax = 8;
+
+// What the watch ends with: the code that most devices of a bad end have, and which device has which.
+Status EndBadly(Context& context, AdminClient& client, const std::string& plan_id) {
+  std::map<std::string, std::vector<std::string>> devices;
+  TRY_ASSIGN(const auto all, client.List("/admin/v1/rollouts/" + plan_id, "devices"));
+  for (const auto& device : all) {
+    const std::string state = TextOr(device, "state", "");
+    if (state != "refused" && state != "failed" && state != "cancelled") continue;
+    const auto none = state == "cancelled" ? ErrorCode::kOrderCancelled : ErrorCode::kHandlerFailed;
+    devices[ShownOr(device, "code", ErrorCodeName(none))].push_back(ShownOr(device, "id", "?"));
+  }
+  const bool is_open =
+      std::any_of(all.begin(), all.end(), [](const auto& device) { return TextOr(device, "state", "") == "refused"; });
+  std::string worst;
+  std::string text;
+  for (const auto& [code, ids] : devices) {
+    if (worst.empty() || ids.size() > devices[worst].size()) worst = code;
+    text += (text.empty() ? "" : "; ") + code + " on ";
+    for (size_t i = 0; i < std::min(ids.size(), kNamedMax); ++i) text += (i == 0 ? "" : ", ") + ids[i];
+    if (ids.size() > kNamedMax) text += " and " + std::to_string(ids.size() - kNamedMax) + " more";
+  }
+  if (worst.empty()) return Fail(ErrorCode::kProtocolError, "the server names no device that did not install it");
+  const auto known = ErrorCodeFromName(worst);
+  const ErrorCode code = known.value_or(ErrorCode::kHandlerFailed);
+  context.advice =
+      std::string(InfoOf(code).advice) + "; `fleetseal device show " + devices[worst].front() + "` says more";
+  if (is_open) context.advice += "; an order that was refused stays open: it is offered again at each check-in";
+  return Fail(code, "not every device installed the update: " + text);
+}
+
+// A plan for an older release is refused by every device that has a newer one: whoever signs it should know.
+void WarnIfOlder(const Context& context, AdminClient& client, const codec::Json& update, const std::string& plan) {
+  const auto rows = client.List("/admin/v1/updates", "updates");
+  if (!rows) return;
+  const codec::Json* newest = &update;
+  for (const auto& row : *rows) {
+    if (TextOr(row, "product", "") == TextOr(update, "product", "") &&
+        IntegerOr(row, "releaseCounter", 0) > IntegerOr(*newest, "releaseCounter", 0))
+      newest = &row;
+  }
+  if (newest == &update) return;
+  Note(context,
+       "devices that have a newer release refuse this one without a permit: `fleetseal permit request --plan " + plan +
+           " --from " + ShownOr(*newest, "product", "") + "@" + ShownOr(*newest, "version", "") + "`");
 }
 
 }  // namespace
@@ -87,10 +128,18 @@ Status RolloutPlan(Context& context, const RolloutPlanOptions& options) {
   codec::Json body = codec::Json::MakeObject();
   body.Set("plan", std::move(compact));
   TRY_ASSIGN(const auto answer, client->Post("/admin/v1/plans", body));
+  WarnIfOlder(context, *client, update, plan.plan_id.text());
+  std::string warnings;
+  for (const auto& failure : ArrayOr(answer, "failed")) {
+    const std::string code = ShownOr(failure, "code", "?");
+    const auto known = ErrorCodeFromName(code);
+    warnings += "\nwarning: " + ShownOr(failure, "deviceId", "?") + " gets no order now, " + code +
+                (known ? ": " + std::string(InfoOf(*known).title) : "");
+  }
   Answer(context, answer,
-         plan.plan_id.text() + ": " + std::to_string(IntegerOr(answer, "devices", 0)) + " devices, " +
-             FormatBytes(static_cast<uint64_t>(IntegerOr(answer, "bytes", 0))) +
-             " to fetch\nnext: `fleetseal rollout start " + plan.plan_id.text() + "`");
+         plan.plan_id.text() + ": " + FormatCount(IntegerOr(answer, "devices", 0), "device") + ", " +
+             FormatBytes(static_cast<uint64_t>(IntegerOr(answer, "bytes", 0))) + " to fetch" + warnings +
+             "\nnext: `fleetseal rollout start " + plan.plan_id.text() + "`");
   return {};
 }
 
@@ -103,9 +152,9 @@ Status RolloutStart(Context& context, const std::string& plan_id) {
          "a start that was interrupted is completed by the server itself once server and signer run again; the "
          "same command again does no harm");
   TRY_ASSIGN(const auto answer, answered);
-  std::string text = std::to_string(IntegerOr(answer, "orders", 0)) + " orders signed\n";
+  std::string text = FormatCount(IntegerOr(answer, "orders", 0), "order") + " signed\n";
   for (const auto& failure : ArrayOr(answer, "failed")) {
-    text += "  no order for " + TextOr(failure, "deviceId", "") + ": " + TextOr(failure, "code", "") + "\n";
+    text += "  no order for " + ShownOr(failure, "deviceId", "") + ": " + ShownOr(failure, "code", "") + "\n";
   }
   Answer(context, answer, text + "next: `fleetseal rollout watch " + plan_id + "`");
   return {};
@@ -138,20 +187,22 @@ Status RolloutWatch(Context& context, const std::string& plan_id, int64_t timeou
   TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
   const int64_t deadline = context.clock.MonotonicMs() + timeout_seconds * 1000;
   std::string told;
+  StatusLine line(context);
+  const int64_t started = context.clock.MonotonicMs();
   while (true) {
     TRY_ASSIGN(const auto rollout, client->Get("/admin/v1/rollouts/" + plan_id));
     const std::string now = TextOr(rollout, "state", "") + ": " + CountsText(rollout);
-    if (now != told && !context.is_json) Note(context, now);
+    const auto waited = static_cast<uint64_t>(context.clock.MonotonicMs() - started) / 1000;
+    line.Show(now + "  (" + FormatSeconds(waited) + ")", now != told);
     told = now;
     const codec::Json* counts = rollout.Find("counts");
     const bool has_ended =
         counts != nullptr && IntegerOr(*counts, "waiting", 1) == 0 && IntegerOr(*counts, "offered", 1) == 0;
     if (has_ended) {
+      line.Keep();
       Answer(context, rollout, DevicesText(rollout));
-      const bool is_cancelled = IntegerOr(*counts, "cancelled", 0) > 0;
-      if (IntegerOr(*counts, "refused", 0) + IntegerOr(*counts, "failed", 0) > 0)
-        return Fail(ErrorCode::kHandlerFailed, "not every device installed the update: " + now);
-      if (is_cancelled) return Fail(ErrorCode::kOrderCancelled, "not every device installed the update: " + now);
+      for (const char* name : {"refused", "failed", "cancelled"})
+        if (IntegerOr(*counts, name, 0) > 0) return EndBadly(context, *client, plan_id);
       return {};
     }
     if (context.clock.MonotonicMs() > deadline)
@@ -163,10 +214,16 @@ Status RolloutWatch(Context& context, const std::string& plan_id, int64_t timeou
 Status RolloutList(Context& context) {
   TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
   TRY_ASSIGN(auto rollouts, client->List("/admin/v1/rollouts", "rollouts"));
+  TRY_ASSIGN(const auto updates, client->List("/admin/v1/updates", "updates"));
+  std::map<std::string, std::string> names;
+  for (const auto& update : updates)
+    names[TextOr(update, "id", "")] = TextOr(update, "product", "") + "@" + TextOr(update, "version", "");
   std::vector<std::vector<std::string>> rows;
   for (const auto& rollout : rollouts) {
+    const std::string id = TextOr(rollout, "update", "");
+    const auto name = names.find(id);
     rows.push_back({TextOr(rollout, "planId", ""), TextOr(rollout, "state", ""),
-                    TextOr(rollout, "update", "").substr(0, 16), ShortCountsText(rollout)});
+                    name == names.end() ? id.substr(0, 16) : name->second, CountsText(rollout)});
   }
   codec::Json json = codec::Json::MakeObject();
   json.Set("rollouts", std::move(rollouts));

@@ -3,101 +3,162 @@
 #include <algorithm>
 
 #include "base/limits.h"
+#include "cli/root_change.h"
+#include "cli/root_known.h"
+#include "cli/root_words.h"
 #include "codec/base64.h"
+#include "crypto/digest.h"
 #include "jose/jwk.h"
 #include "jose/sjwk.h"
 #include "sys/file.h"
+#include "trust/package.h"
 
 namespace fleetseal::cli {
 namespace {
 
-Result<std::string> ReadPassphrase(const std::string& file) {
-  if (file.empty())
-    return Fail(ErrorCode::kInvalidArgument, "name the file with the roots' passphrase: --passphrase-file FILE");
-  TRY_ASSIGN(const auto secret, sys::ReadSecretFile(file, 4096));
-  std::string text(AsText(secret.reveal()));
-  while (text.ends_with('\n')) text.pop_back();
-  if (text.size() < 8)
-    return Fail(ErrorCode::kInvalidArgument, "the passphrase in " + file + " has fewer than 8 characters");
-  return text;
+using manifest::RootPackage;
+using manifest::RootPackageDocument;
+
+constexpr size_t kFileBytesMax = 64 * 1024;
+
+// What one holder works on.
+struct Ceremony {
+  RootPackageDocument previous;
+  RootPackageDocument document;
+  manifest::CeremonyTranscript transcript;
+};
+
+// What a holder compares with must be a package that roots signed: beside a draft lies what its drafter put there.
+Result<RootPackageDocument> ReadSigned(const std::string& file) {
+  TRY_ASSIGN(auto document, ReadPackage(file));
+  if (trust::CountRootSignatures(document.package, document) < document.package.threshold)
+    return Fail(ErrorCode::kPackageStepInvalid,
+                file + " is not signed by enough of its own roots: compare with the package that devices have");
+  return document;
 }
 
-Result<std::vector<std::string>> RootNames(const std::string& folder) {
-  TRY_ASSIGN(auto entries, sys::ListDirectory(folder));
-  std::vector<std::string> names;
-  for (const auto& entry : entries) {
-    constexpr std::string_view kSuffix = ".pub.json";
-    if (entry.ends_with(kSuffix)) names.push_back(entry.substr(0, entry.size() - kSuffix.size()));
-  }
-  std::sort(names.begin(), names.end());
-  return names;
+std::string PreviousFile(const RootPackageOptions& options, const RootPackage& next) {
+  if (!options.renew.empty()) return options.renew;
+  if (!options.previous.empty()) return options.previous;
+  return sys::JoinPath(sys::ParentDirectory(options.draft),
+                       "root-package-" + std::to_string(next.version - 1) + ".json");
 }
 
-std::string RoleSentence(const manifest::SigningKeyListing& listing) {
-  std::string products;
-  for (const auto& product : listing.products) products += (products.empty() ? "" : ", ") + product.text();
-  std::string text = "  " + listing.kid.text() + " (" + std::string(manifest::KeyRoleName(listing.role)) + ") for " +
-                     (products.empty() ? "no product" : products) + ", " + FormatTime(listing.not_before) + " to " +
-                     FormatTime(listing.not_after) + "\n";
-  return text;
+Result<RootPackageDocument> ReadPrevious(const RootPackageOptions& options, const RootPackage& next) {
+  const std::string file = PreviousFile(options, next);
+  if (options.previous.empty() && !sys::FileExists(file))
+    return Fail(ErrorCode::kInvalidArgument,
+                "name the package before this one: --previous FILE (" + file + " is not there)");
+  return ReadSigned(file);
 }
 
-}  // namespace
+Result<Ceremony> ReadCeremony(const RootPackageOptions& options) {
+  Ceremony ceremony;
+  TRY_ASSIGN(ceremony.document, ReadPackage(options.draft));
+  TRY_ASSIGN(ceremony.previous, ReadPrevious(options, ceremony.document.package));
+  const std::string path = TranscriptPath(options.draft);
+  TRY_ASSIGN_CONTEXT(const auto text, sys::ReadTextFile(path, manifest::kTranscriptBytesMax),
+                     "reading the transcript, which travels with the draft");
+  TRY_ASSIGN_CONTEXT(ceremony.transcript, manifest::CeremonyTranscript::Parse(text), "reading the transcript " + path);
+  TRY(ceremony.transcript.CheckFits(ceremony.document));
+  if (ceremony.transcript.previous_version != ceremony.previous.package.version ||
+      ceremony.transcript.previous_signed_sha256 != ceremony.previous.signed_sha256)
+    return Fail(ErrorCode::kConflict, "the draft was made from another package than the one given as the previous");
+  return ceremony;
+}
 
-Status RootCreate(Context& context, const RootCreateOptions& options) {
-  if (options.count < 2 || options.count > 16) return Fail(ErrorCode::kInvalidArgument, "--count is 2 to 16");
-  if (options.algorithm != "ES256" && options.algorithm != "RS256") {
-    return Fail(ErrorCode::kAlgorithmNotAllowed, "roots are ES256 or RS256: devices accept nothing else");
-  }
-  TRY_ASSIGN(const auto passphrase, ReadPassphrase(options.passphrase_file));
-  TRY(sys::MakeDirectories(options.folder, 0700));
-  TRY_ASSIGN(const auto existing, RootNames(options.folder));
-  if (!existing.empty()) return Fail(ErrorCode::kAlreadyExists, options.folder + " holds root keys already");
-  const auto kind = options.algorithm == "RS256" ? crypto::KeyKind::kRsa3072 : crypto::KeyKind::kP256;
-  for (int i = 1; i <= options.count; ++i) {
-    const std::string kid = options.name_prefix + "-" + std::to_string(i);
-    TRY(KeyId::Parse(kid));
-    TRY_ASSIGN(const auto key, crypto::PrivateKey::Generate(kind));
-    TRY_ASSIGN(const auto pem, key.ToEncryptedPem(passphrase));
-    const codec::Json jwk = jose::BuildJwk({key.public_key(), kid, key.public_key().default_algorithm()});
-    TRY(sys::WriteFileDurably(options.folder + "/" + kid + ".key", AsBytes(pem), 0600));
-    TRY(sys::WriteFileDurably(options.folder + "/" + kid + ".pub.json", AsBytes(jwk.Serialize()), 0644));
-    Say(context, "root key " + kid + "  thumbprint " + key.public_key().key_id());
+Result<Ceremony> BeginRenewal(const Context& context, const RootPackageOptions& options) {
+  RootChangeOptions change;
+  change.package = options.renew;
+  change.by = options.by;
+  change.is_renewed = true;
+  change.days = options.days;
+  TRY_ASSIGN(auto draft, MakeRootDraft(context, change));
+  return Ceremony{std::move(draft.previous), std::move(draft.document), std::move(draft.transcript)};
+}
+
+bool IsEnabledRoot(const RootPackage& package, const RootKeyPair& root) {
+  const manifest::RootKey* known = package.FindRoot(root.kid.text());
+  return known != nullptr && known->key == root.signer->public_key() && !package.IsRootDisabled(root.kid.text());
+}
+
+// Every signature that is there is by a root of either package and good: else somebody changed the file.
+Status CheckSignatures(const Ceremony& ceremony) {
+  for (const auto& signature : ceremony.document.signatures) {
+    const std::string& kid = signature.kid.text();
+    const auto is_good = [&](const RootPackage& package) {
+      const manifest::RootKey* root = package.FindRoot(kid);
+      return root != nullptr && root->key.default_algorithm() == signature.alg &&
+             root->key.Verify(signature.alg, AsBytes(ceremony.document.signed_bytes), signature.signature).has_value();
+    };
+    if (!is_good(ceremony.previous.package) && !is_good(ceremony.document.package))
+      return Fail(ErrorCode::kSignatureInvalid,
+                  "the draft's signature of " + kid + " is not one of a root over this text");
   }
   return {};
 }
 
-Result<std::vector<manifest::RootKey>> LoadRootPublicKeys(const std::string& folder) {
-  std::vector<manifest::RootKey> keys;
-  TRY_ASSIGN(const auto names, RootNames(folder));
-  for (const auto& name : names) {
-    TRY_ASSIGN(const auto text, sys::ReadTextFile(folder + "/" + name + ".pub.json", 16 * 1024));
-    TRY_ASSIGN(const auto json, codec::ParseJson(text));
-    TRY_ASSIGN(const auto jwk, jose::ParseJwk(json));
-    TRY_ASSIGN(const auto kid, KeyId::Parse(name));
-    keys.push_back({kid, jwk.key});
+Status SignBy(const Context& context, const RootKeyPair& root, const std::string& by, Ceremony& ceremony) {
+  const std::string& kid = root.kid.text();
+  const bool is_known =
+      IsEnabledRoot(ceremony.previous.package, root) || IsEnabledRoot(ceremony.document.package, root);
+  if (!is_known) {
+    const bool is_disabled =
+        ceremony.previous.package.IsRootDisabled(kid) || ceremony.document.package.IsRootDisabled(kid);
+    return Fail(is_disabled ? ErrorCode::kDisallowedRootKid : ErrorCode::kUnknownRootKid,
+                "the signature of " + kid + " would not count: it is an enabled root of neither package");
   }
-  return keys;
+  const auto alg = root.signer->public_key().default_algorithm();
+  TRY_ASSIGN(auto bytes, root.signer->Sign(alg, AsBytes(ceremony.document.signed_bytes)));
+  auto& signatures = ceremony.document.signatures;
+  std::erase_if(signatures, [&](const auto& other) { return other.kid == root.kid; });
+  std::erase_if(ceremony.transcript.signatures, [&](const auto& other) { return other.root == root.kid; });
+  ceremony.transcript.signatures.push_back(
+      {by, context.clock.Now(), root.kid, root.signer->public_key().thumbprint(), crypto::HashSha256(bytes)});
+  signatures.push_back({root.kid, alg, std::move(bytes)});
+  return {};
 }
 
-Result<std::vector<RootKeyPair>> LoadRoots(const std::string& folder, const std::string& passphrase_file,
-                                           const std::vector<std::string>& kids) {
-  TRY_ASSIGN(const auto passphrase, ReadPassphrase(passphrase_file));
-  std::vector<std::string> wanted = kids;
-  if (wanted.empty()) {
-    TRY_ASSIGN(wanted, RootNames(folder));
+// Azure-style readers find a root's signature by its place in rootKeys (reference adu.md 3.4), so all or none.
+std::vector<Bytes> Positional(const RootPackageDocument& document) {
+  std::vector<Bytes> positional;
+  for (const auto& root : document.package.root_keys) {
+    const auto it = std::find_if(document.signatures.begin(), document.signatures.end(),
+                                 [&](const auto& signature) { return signature.kid == root.kid; });
+    if (it == document.signatures.end()) return {};
+    positional.push_back(it->signature);
   }
-  std::vector<RootKeyPair> roots;
-  for (const auto& name : wanted) {
-    TRY_ASSIGN(auto kid, KeyId::Parse(name));
-    TRY_ASSIGN(const auto pem, sys::ReadSecretFile(folder + "/" + name + ".key", 16 * 1024));
-    TRY_ASSIGN_CONTEXT(auto key, crypto::PrivateKey::FromEncryptedPem(AsText(pem.reveal()), passphrase),
-                       "unlocking root " + name);
-    roots.push_back({std::move(kid), std::make_unique<crypto::SoftwareSigner>(std::move(key))});
-  }
-  if (roots.empty()) return Fail(ErrorCode::kNotFound, "no root key in " + folder);
-  return roots;
+  return positional;
 }
+
+// What a device that has the previous package does with this one.
+Status CheckAsDevice(const RootPackageDocument& previous, std::string_view text) {
+  const auto state = trust::Provision(previous.text, {0});
+  if (!state) return Fail(state.error());
+  const auto next = trust::AcceptPackageStep(*state, text);
+  if (!next) return Fail(next.error());
+  return {};
+}
+
+std::string NextStep(const RootPackageOptions& options, const Ceremony& ceremony, bool is_complete) {
+  const auto& package = ceremony.document.package;
+  std::string text;
+  if (!package.root_keys.empty() && Positional(ceremony.document).empty())
+    text += "Azure-style readers need the signature of every RSA root; devices of ours do not.\n";
+  if (is_complete) {
+    return text + "Complete: a device that trusts version " + std::to_string(ceremony.previous.package.version) +
+           " takes this step. Publish it: fleetseal root publish " + options.output;
+  }
+  return text + "Not complete yet: pass " + options.output + " and " + TranscriptPath(options.output) + " on.";
+}
+
+codec::Json KidsJson(const RootPackageDocument& document) {
+  codec::Json kids = codec::Json::MakeArray();
+  for (const auto& signature : document.signatures) kids.Push(signature.kid.text());
+  return kids;
+}
+
+}  // namespace
 
 Result<std::string> SignSigningKey(const RootKeyPair& root, const std::string& kid, const crypto::PublicKey& key,
                                    bool is_standard_modulus) {
@@ -109,9 +170,25 @@ Result<std::string> SignSigningKey(const RootKeyPair& root, const std::string& k
 }
 
 Status RootSignKey(Context& context, const RootSignKeyOptions& options) {
-  TRY_ASSIGN(const auto text, sys::ReadTextFile(options.key_file, 16 * 1024));
-  TRY_ASSIGN(const auto json, codec::ParseJson(text));
-  TRY_ASSIGN_CONTEXT(const auto jwk, jose::ParseJwk(json), "reading the signing key in " + options.key_file);
+  TRY_ASSIGN(std::string text, sys::ReadTextFile(options.key_file, kFileBytesMax));
+  while (text.ends_with('\n')) text.pop_back();
+  std::optional<jose::UnverifiedJws> old;
+  if (!text.starts_with("{")) {
+    TRY_ASSIGN_CONTEXT(old, jose::UnverifiedJws::Parse(text), "reading the sjwk in " + options.key_file);
+    text = std::string(AsText(old->unverified_payload()));
+  }
+  TRY_ASSIGN_CONTEXT(auto json, codec::ParseJson(text), "reading the signing key in " + options.key_file);
+  if (const codec::Json* role = json.Find("role"); role != nullptr) {
+    if (*role == codec::Json("artefact"))
+      return Fail(ErrorCode::kKeyPurposeWrong, "a root never vouches for an artefact key");
+    const codec::Json* inner = json.Find("jwk");
+    if (inner == nullptr) return Fail(ErrorCode::kMemberMissing, options.key_file + ": jwk");
+    codec::Json jwk = *inner;
+    json = std::move(jwk);
+  }
+  const auto form =
+      old && options.is_standard_modulus ? jose::ModulusForm::kStandardBase64 : jose::ModulusForm::kBase64Url;
+  TRY_ASSIGN_CONTEXT(const auto jwk, jose::ParseJwk(json, form), "reading the signing key in " + options.key_file);
   if (!jwk.kid || !jwk.alg) return Fail(ErrorCode::kMemberMissing, options.key_file + " needs kid and alg");
   TRY_ASSIGN(const auto roots, LoadRoots(options.folder, options.passphrase_file, {options.kid}));
   TRY_ASSIGN(const auto sjwk, SignSigningKey(roots.front(), *jwk.kid, jwk.key, options.is_standard_modulus));
@@ -121,91 +198,88 @@ Status RootSignKey(Context& context, const RootSignKeyOptions& options) {
   return {};
 }
 
-Result<std::string> SignPackage(const std::string& protected_text, const manifest::RootPackage& package,
+Result<std::string> SignPackage(const std::string& protected_text, const RootPackage& package,
                                 const std::vector<RootKeyPair>& roots, bool is_positional) {
-  std::vector<manifest::PackageSignature> signatures;
+  RootPackageDocument document;
+  document.package = package;
   for (const auto& root : roots) {
     const auto alg = root.signer->public_key().default_algorithm();
     TRY_ASSIGN(auto signature, root.signer->Sign(alg, AsBytes(protected_text)));
-    signatures.push_back({root.kid, alg, std::move(signature)});
+    document.signatures.push_back({root.kid, alg, std::move(signature)});
   }
   std::vector<Bytes> positional;
   if (is_positional) {
-    // Azure-style readers find a root's signature by its place in rootKeys (reference adu.md 3.4), so all must be
-    // there.
-    for (const auto& root_key : package.root_keys) {
-      const auto it = std::find_if(signatures.begin(), signatures.end(),
-                                   [&](const auto& signature) { return signature.kid == root_key.kid; });
-      if (it == signatures.end()) {
-        return Fail(ErrorCode::kPackageStepInvalid,
-                    "an Azure-readable package needs the signature of every root: " + root_key.kid.text());
-      }
-      positional.push_back(it->signature);
-    }
+    positional = Positional(document);
+    if (positional.empty())
+      return Fail(ErrorCode::kPackageStepInvalid, "an Azure-readable package needs the signature of every root");
   }
-  return manifest::AssemblePackage(protected_text, positional, signatures);
-}
-
-std::string DescribePackage(const manifest::RootPackage& package) {
-  std::string text = "root-key package version " + std::to_string(package.version) + ", director epoch " +
-                     std::to_string(package.director_epoch) + "\n";
-  text += "valid " + FormatTime(package.published) + " to " + FormatTime(package.expires) + "\n";
-  text += std::to_string(package.threshold) + " of " +
-          std::to_string(package.root_keys.size() + package.root_keys_ext.size()) + " roots must sign:";
-  for (const auto* keys : {&package.root_keys, &package.root_keys_ext}) {
-    for (const auto& root : *keys)
-      text += " " + root.kid.text() + (package.IsRootDisabled(root.kid.text()) ? " (disabled)" : "");
-  }
-  text += "\nsigning keys:\n";
-  for (const auto& listing : package.signing_keys) text += RoleSentence(listing);
-  text += "disabled signing keys: " + std::to_string(package.disabled_signing_keys.size()) + "\n";
-  for (const auto& log : package.logs) {
-    text +=
-        "log " + log.origin + ", witnesses needed: " + (log.quorum == 0 ? "none" : std::to_string(log.quorum)) + "\n";
-  }
-  return text;
+  return manifest::AssemblePackage(protected_text, positional, document.signatures);
 }
 
 Status RootPackageSign(Context& context, const RootPackageOptions& options) {
-  TRY_ASSIGN(const auto text, sys::ReadTextFile(options.protected_file, limits::kPackageBytesMax));
-  TRY_ASSIGN(const auto json, codec::ParseJson(text));
-  std::vector<manifest::PackageSignature> signatures;
-  std::vector<Bytes> positional;
-  std::string protected_text;
-  if (json.Find("protected") != nullptr) {
-    TRY_ASSIGN(auto document, manifest::RootPackageDocument::Parse(text));
-    signatures = document.signatures;
-    positional = document.positional_signatures;
-    protected_text = document.signed_bytes;
-  } else {
-    protected_text = json.Serialize();
-  }
-  TRY_ASSIGN(const auto draft, manifest::RootPackageDocument::Parse(manifest::AssemblePackage(protected_text, {}, {})));
+  if (options.draft.empty() == options.renew.empty())
+    return Fail(ErrorCode::kInvalidArgument, "name --draft FILE, or --renew PRESENT-PACKAGE");
+  TRY_ASSIGN(Ceremony ceremony, options.renew.empty() ? ReadCeremony(options) : BeginRenewal(context, options));
+  const RootPackage before = ceremony.previous.package;
+  const RootPackage after = ceremony.document.package;
+  TRY(CheckKnownPackage(context, options.folder, ceremony.previous, PreviousFile(options, after)));
+  TRY(CheckDraft(ceremony.previous, after));
+  TRY(CheckSignatures(ceremony));
   TRY_ASSIGN(const auto roots, LoadRoots(options.folder, options.passphrase_file, options.kids));
-  for (const auto& root : roots) {
-    const auto alg = root.signer->public_key().default_algorithm();
-    TRY_ASSIGN(auto signature, root.signer->Sign(alg, AsBytes(protected_text)));
-    std::erase_if(signatures, [&](const auto& other) { return other.kid == root.kid; });
-    signatures.push_back({root.kid, alg, std::move(signature)});
-  }
-  const std::string package = manifest::AssemblePackage(protected_text, positional, signatures);
-  TRY(sys::WriteFileDurably(options.output, AsBytes(package), 0644));
-  Say(context, DescribePackage(draft.package));
-  Say(context, std::to_string(signatures.size()) + " signatures now; " + std::to_string(draft.package.threshold) +
-                   " are needed. Written to " + options.output);
+  for (const auto& root : roots) TRY(SignBy(context, root, PersonName(options.by), ceremony));
+  const std::string text = manifest::AssemblePackage(ceremony.document.signed_bytes, Positional(ceremony.document),
+                                                     ceremony.document.signatures);
+  TRY_ASSIGN(ceremony.document, RootPackageDocument::Parse(text));
+  TRY(ceremony.transcript.CheckFits(ceremony.document));
+  const auto old_roots = CountSignatures(before, ceremony.document);
+  const auto new_roots = CountSignatures(after, ceremony.document);
+  const bool is_complete = old_roots.is_enough() && new_roots.is_enough();
+  if (is_complete)
+    TRY_CONTEXT(CheckAsDevice(ceremony.previous, text), "checking the finished package as a device does");
+  TRY_CONTEXT(RememberPackage(options.folder, ceremony.previous.text), "remembering what these roots built on");
+  TRY(sys::WriteFileDurably(options.output, AsBytes(text), 0644));
+  TRY(sys::WriteFileDurably(TranscriptPath(options.output), AsBytes(ceremony.transcript.Build()), 0644));
+  codec::Json json = codec::Json::MakeObject();
+  json.Set("version", after.version)
+      .Set("signedSha256", codec::EncodeBase64Url(ceremony.document.signed_sha256.view()))
+      .Set("signedBy", KidsJson(ceremony.document))
+      .Set("signatures", codec::Json::Array{SignaturesJson(old_roots), SignaturesJson(new_roots)})
+      .Set("isComplete", is_complete)
+      .Set("output", options.output);
+  Answer(context, json,
+         DescribeDraft(before, after, context.clock.Now()) + "\nSIGNATURES\n  " + DescribeSignatures(old_roots) +
+             "\n  " + DescribeSignatures(new_roots) + "\n" + NextStep(options, ceremony, is_complete));
   return {};
 }
 
-Status RootShow(Context& context, const std::string& package_file) {
-  TRY_ASSIGN(const auto text, sys::ReadTextFile(package_file, limits::kPackageBytesMax));
-  TRY_ASSIGN(const auto document, manifest::RootPackageDocument::Parse(text));
+Status RootShow(Context& context, const RootShowOptions& options) {
+  TRY_ASSIGN(const auto document, ReadPackage(options.package));
+  const UnixSeconds now = context.clock.Now();
   codec::Json json = codec::Json::MakeObject();
   json.Set("version", document.package.version)
-      .Set("signedSha256", codec::EncodeBase64Url(document.signed_sha256.view()));
-  codec::Json kids = codec::Json::MakeArray();
-  for (const auto& signature : document.signatures) kids.Push(signature.kid.text());
-  json.Set("signedBy", std::move(kids)).Set("expires", document.package.expires.value);
-  Answer(context, json, DescribePackage(document.package));
+      .Set("signedSha256", codec::EncodeBase64Url(document.signed_sha256.view()))
+      .Set("signedBy", KidsJson(document))
+      .Set("expires", document.package.expires.value);
+  std::string words;
+  std::optional<RootPackageDocument> previous;
+  if (options.previous.empty()) {
+    words = DescribePackage(document.package, now);
+    for (const auto& line : DescribeDangers(nullptr, document.package, now)) words += "! " + line + "\n";
+  } else {
+    TRY_ASSIGN(previous, ReadSigned(options.previous));
+    words = DescribeDraft(previous->package, document.package, now);
+    TRY(CheckDraft(*previous, document.package));
+    const auto old_roots = CountSignatures(previous->package, document);
+    const Status step = CheckAsDevice(*previous, document.text);
+    json.Set("signatures", codec::Json::Array{SignaturesJson(old_roots),
+                                              SignaturesJson(CountSignatures(document.package, document))});
+    json.Set("isComplete", step.has_value());
+    words += "\nSIGNATURES\n  " + DescribeSignatures(old_roots) + "\n";
+  }
+  const auto own = CountSignatures(document.package, document);
+  words += (previous ? "  " : "signatures by ") + DescribeSignatures(own) + "\n";
+  words += "SHA-256 of what the roots sign: " + codec::EncodeBase64Url(document.signed_sha256.view());
+  Answer(context, json, words);
   return {};
 }
 

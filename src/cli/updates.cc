@@ -8,6 +8,8 @@
 #include "cli/arguments.h"
 #include "cli/devices.h"
 #include "cli/documents.h"
+#include "cli/progress.h"
+#include "cli/table.h"
 #include "codec/base64.h"
 #include "codec/hex.h"
 #include "crypto/digest.h"
@@ -112,6 +114,8 @@ Result<manifest::Delivery> DeliveryOf(AdminClient& client, const ProductName& pr
 Result<std::string> WaitForSignature(Context& context, AdminClient& client, const Submitted& submitted,
                                      int64_t timeout_seconds) {
   const int64_t deadline = context.clock.MonotonicMs() + timeout_seconds * 1000;
+  const int64_t started = context.clock.MonotonicMs();
+  StatusLine line(context);
   std::string told;
   while (true) {
     TRY_ASSIGN(const auto request, client.Get("/admin/v1/requests/" + submitted.request_id));
@@ -121,7 +125,8 @@ Result<std::string> WaitForSignature(Context& context, AdminClient& client, cons
     if (state == "expired") return Fail(ErrorCode::kApprovalExpired, "nobody approved in time");
     const std::string now = "waiting for approvals: " + std::to_string(ArrayOr(request, "approved").size()) + " of " +
                             std::to_string(IntegerOr(request, "needed", 0));
-    if (now != told) Note(context, now);
+    const auto waited = static_cast<uint64_t>(context.clock.MonotonicMs() - started) / 1000;
+    line.Show(now + "  (" + FormatSeconds(waited) + ")", now != told);
     told = now;
     if (context.clock.MonotonicMs() > deadline)
       return Fail(ErrorCode::kApprovalsMissing,
@@ -130,10 +135,14 @@ Result<std::string> WaitForSignature(Context& context, AdminClient& client, cons
   }
 }
 
-Result<manifest::UpdateManifest> ManifestOf(AdminClient& client, const std::string& request_id) {
+Result<Bytes> ManifestBytesOf(AdminClient& client, const std::string& request_id) {
   TRY_ASSIGN(const auto request, client.Get("/admin/v1/requests/" + request_id));
   TRY_ASSIGN(const auto text, TextOf(request, "manifest"));
-  TRY_ASSIGN(const auto bytes, codec::DecodeBase64Url(text));
+  return codec::DecodeBase64Url(text);
+}
+
+Result<manifest::UpdateManifest> ManifestOf(AdminClient& client, const std::string& request_id) {
+  TRY_ASSIGN(const auto bytes, ManifestBytesOf(client, request_id));
   return manifest::UpdateManifest::Parse(AsText(bytes));
 }
 
@@ -247,6 +256,30 @@ Result<Submitted> Submit(Context& context, const manifest::UpdateManifest& updat
   return Submitted{std::move(request_id), codec::EncodeHex(request.manifest_sha256)};
 }
 
+// A manifest bears its time, so the same command again has other bytes for the signer: people are told that it is the
+// same update, and where it stands.
+Error ExplainVersion(Context& context, const manifest::UpdateManifest& update, Error error) {
+  if (error.code != ErrorCode::kVersionExists) return error;
+  const auto client = AdminClient::OpenAs(context, manifest::PersonRole::kPublisher);
+  const auto known = client ? FindSubmitted(**client, update) : tl::unexpected(client.error());
+  if (!known || !*known) {
+    context.advice = "give the update a new version; `fleetseal update show " + update.product.text() + "@" +
+                     update.version.text() + "` shows the one that there is";
+    return error;
+  }
+  const Submitted& submitted = **known;
+  const auto request = (*client)->Get("/admin/v1/requests/" + submitted.request_id);
+  const std::string state = request ? ShownOr(*request, "state", "known") : "known";
+  error.detail = update.product.text() + " " + update.version.text() +
+                 " was requested already with these very files and options: " + submitted.request_id + ", which is " +
+                 state;
+  context.advice = state == "signed" ? "nothing is to be submitted: `fleetseal update import " + submitted.request_id +
+                                           " FILE` goes on, `fleetseal update show` tells how it stands"
+                                     : "nothing is to be submitted: approvers run `fleetseal approval approve " +
+                                           submitted.request_id + "`";
+  return error;
+}
+
 }  // namespace
 
 Result<Submitted> SubmitUpdate(Context& context, const UpdateSubmitOptions& options) {
@@ -255,7 +288,10 @@ Result<Submitted> SubmitUpdate(Context& context, const UpdateSubmitOptions& opti
 }
 
 Status UpdateSubmit(Context& context, const UpdateSubmitOptions& options) {
-  TRY_ASSIGN(const auto submitted, SubmitUpdate(context, options));
+  TRY_ASSIGN(const auto update, BuildManifest(context, options));
+  const auto submitted_now = Submit(context, update, options);
+  if (!submitted_now) return tl::unexpected(ExplainVersion(context, update, submitted_now.error()));
+  const Submitted& submitted = *submitted_now;
   codec::Json json = codec::Json::MakeObject();
   json.Set("requestId", submitted.request_id).Set("id", submitted.id);
   Answer(context, json,
@@ -265,7 +301,9 @@ Status UpdateSubmit(Context& context, const UpdateSubmitOptions& options) {
   return {};
 }
 
-Result<codec::Json> FindUpdate(AdminClient& client, const std::string& text) {
+namespace {
+
+Result<codec::Json> FindRow(AdminClient& client, const std::string& text) {
   if (text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos) {
     return client.Get("/admin/v1/updates/" + text);
   }
@@ -282,6 +320,32 @@ Result<codec::Json> FindUpdate(AdminClient& client, const std::string& text) {
   if (found.size() > 1)
     return Fail(ErrorCode::kInvalidArgument, text + " names more than one update; use the whole id");
   return *found.front();
+}
+
+}  // namespace
+
+Status CheckUpdateRow(AdminClient& client, const codec::Json& row) {
+  TRY_ASSIGN(const auto id, TextOf(row, "id"));
+  TRY_ASSIGN(const auto request_id, TextOf(row, "requestId"));
+  TRY_ASSIGN(const auto bytes, ManifestBytesOf(client, request_id));
+  const std::string name = TextOr(row, "product", "") + "@" + TextOr(row, "version", "");
+  if (codec::EncodeHex(crypto::HashSha256(bytes)) != id)
+    return Fail(ErrorCode::kManifestHashMismatch, "the server shows another manifest for the update " + id);
+  TRY_ASSIGN(const auto manifest, manifest::UpdateManifest::Parse(AsText(bytes)));
+  const std::string true_name = manifest.product.text() + "@" + manifest.version.text();
+  if (true_name != name)
+    return Fail(ErrorCode::kManifestHashMismatch,
+                "the server calls " + name + " what by its manifest is " + true_name + " (" + id + ")");
+  return {};
+}
+
+Result<codec::Json> FindUpdate(AdminClient& client, const std::string& text) {
+  TRY_ASSIGN(auto row, FindRow(client, text));
+  TRY(CheckUpdateRow(client, row));
+  const std::string name = TextOr(row, "product", "") + "@" + TextOr(row, "version", "");
+  const bool is_asked = text == name || TextOr(row, "id", "").starts_with(text) || TextOr(row, "requestId", "") == text;
+  if (!is_asked) return Fail(ErrorCode::kManifestHashMismatch, "the server answers with another update than " + text);
+  return row;
 }
 
 Status UpdateImport(Context& context, const UpdateImportOptions& options) {

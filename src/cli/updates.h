@@ -44,8 +44,11 @@ struct UpdateShowOptions {
 };
 Status UpdateShow(Context& context, const UpdateShowOptions& options);
 
-// The row of the update that `text` names. NotFound, or InvalidArgument if more than one fits.
+// The row of the update that `text` names: the manifest itself says that it is that one, not the server, because people
+// sign the id that stands in the row. NotFound, InvalidArgument if more than one fits, and the codes below.
 Result<codec::Json> FindUpdate(AdminClient& client, const std::string& text);
+// That product, version and id of a row are its manifest's. ManifestHashMismatch.
+Status CheckUpdateRow(AdminClient& client, const codec::Json& row);
 
 Status ApprovalList(Context& context, const std::string& state);
 Status ApprovalShow(Context& context, const std::string& request_id);

@@ -95,7 +95,16 @@ class StrictHandler {
   };
 
   static bool HasDuplicate(const Json::Object& members) {
-    if (members.size() < 2) return false;
+    // Most objects are so small that comparing each pair takes less than sorting, and no memory.
+    constexpr size_t kPairsMax = 16;
+    if (members.size() <= kPairsMax) {
+      for (size_t i = 1; i < members.size(); ++i) {
+        for (size_t k = 0; k < i; ++k) {
+          if (members[i].first == members[k].first) return true;
+        }
+      }
+      return false;
+    }
     std::vector<std::string_view> names;
     names.reserve(members.size());
     for (const auto& member : members) names.emplace_back(member.first);
@@ -119,13 +128,18 @@ class StrictHandler {
     if (stack_.empty()) {
       root_ = std::move(value);
     } else if (Frame& top = stack_.back(); top.value.is_object()) {
-      top.value.as_object().emplace_back(std::move(top.key), std::move(value));
+      Json::Object& members = top.value.as_object();
+      if (members.empty()) members.reserve(kFirstMembers);
+      members.emplace_back(std::move(top.key), std::move(value));
       top.key.clear();
     } else {
       top.value.as_array().push_back(std::move(value));
     }
     return true;
   }
+
+  // An object that has members at all mostly has some.
+  static constexpr size_t kFirstMembers = 4;
 
   size_t values_left_;
   std::vector<Frame> stack_;

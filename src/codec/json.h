@@ -177,9 +177,13 @@ class ObjectReader {
  private:
   const Json* Get(std::string_view name, bool is_required);
 
+  void MarkAsked(size_t position);
+  bool IsAsked(size_t position) const;
+
   const Json& json_;
   std::string what_;
-  std::vector<bool> asked_;  // by member position
+  uint64_t asked_first_ = 0;      // bits by member position, below 64
+  std::vector<bool> asked_more_;  // from 64 on
   fleetseal::Status status_;
 };
 

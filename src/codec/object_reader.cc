@@ -9,11 +9,26 @@ const Json kEmptyObject = Json::MakeObject();
 const Json kEmptyArray = Json::MakeArray();
 const Json kNull;
 
+// How many members are marked without memory of their own.
+constexpr size_t kFirstCount = 64;
+
 }  // namespace
+
+void ObjectReader::MarkAsked(size_t position) {
+  if (position < kFirstCount)
+    asked_first_ |= uint64_t{1} << position;
+  else
+    asked_more_[position - kFirstCount] = true;
+}
+
+bool ObjectReader::IsAsked(size_t position) const {
+  if (position < kFirstCount) return (asked_first_ >> position & 1) != 0;
+  return asked_more_[position - kFirstCount];
+}
 
 ObjectReader::ObjectReader(const Json& json, std::string_view what) : json_(json), what_(what) {
   if (json.is_object()) {
-    asked_.resize(json.as_object().size(), false);
+    if (const size_t count = json.as_object().size(); count > kFirstCount) asked_more_.resize(count - kFirstCount);
   } else {
     status_ = Fail(ErrorCode::kMemberTypeWrong, what_ + " is not an object");
   }
@@ -31,7 +46,7 @@ const Json* ObjectReader::Get(std::string_view name, bool is_required) {
   const auto& members = json_.as_object();
   for (size_t i = 0; i < members.size(); ++i) {
     if (members[i].first == name) {
-      asked_[i] = true;
+      MarkAsked(i);
       return &members[i].second;
     }
   }
@@ -186,8 +201,8 @@ std::vector<std::string> ObjectReader::Strings(std::string_view name, size_t cou
 
 Status ObjectReader::Finish() {
   TRY(status_);
-  for (size_t i = 0; i < asked_.size(); ++i) {
-    if (!asked_[i]) return Fail(ErrorCode::kMemberUnknown, what_ + "." + json_.as_object()[i].first);
+  for (size_t i = 0; i < json_.as_object().size(); ++i) {
+    if (!IsAsked(i)) return Fail(ErrorCode::kMemberUnknown, what_ + "." + json_.as_object()[i].first);
   }
   return {};
 }

@@ -126,6 +126,43 @@ TEST(TomlFile, RefusesSyntaxErrorsAndDuplicateKeysWithTheirLine) {
   EXPECT_FALSE(TomlFile::Parse("a = 1\na = 2\n", "x.toml").has_value());
 }
 
+TEST(TomlFile, RefusesWhatTheLibraryTakesForGranted) {
+  for (const char* header : {"\xef\xb3\xbf"
+                             "a = 1",
+                             "b = 1 \xef\xb3\xbf",
+                             "b = \"x\\\"\" \xef\xb3\xbf",
+                             "b = 'x\\' \xc3\xa9",
+                             "b = \"\"\"x",
+                             "b = '''x",
+                             "b = 1979-05-27T:00Z",
+                             "b = 1979-05-27",
+                             "b = 1.5",
+                             "b = 0x1f",
+                             "b = [",
+                             "b = \"x",
+                             "b = [1, 07:00]",
+                             "b",
+                             "b = nan",
+                             "b = {x = 1.5}",
+                             "b = \"x\" y",
+                             "[`evice]",
+                             "[]",
+                             "[[]]",
+                             "[",
+                             " \t[ \t.a]",
+                             "[=1]",
+                             "[\xc3\xa9]"}) {
+    const auto read = TomlFile::Parse(std::string("a = 1\n") + header + "\nb = 2\n", "x.toml");
+    ASSERT_FALSE(read.has_value()) << header;
+    EXPECT_TRUE(read.error().detail.starts_with("x.toml:2: ")) << read.error().detail;
+  }
+  for (const char* good : {"[a]", "[[a]]", " [ a . b ]", "['x y']", "[\"x\"]", "[-_1]", "c = [[1, 2], ['x'], []]",
+                           "c = {x = 1, y = [\"z\"]}", "c = -1_000\r", "c = \"\"",
+
+                           "b = \"\xc3\xa9\\\"\" # \xef\xb3\xbf", "b = '\xc3\xa9'"})
+    EXPECT_TRUE(TomlFile::Parse(std::string("a1 = 1\n") + good + "\n", "x.toml").has_value()) << good;
+}
+
 TEST(TomlFile, LoadsFromDiskAndSaysWhenItIsMissing) {
   const sys::TempDirectory directory;
   const std::string path = directory.File("c.toml");

@@ -37,15 +37,17 @@ Pkcs8Handle ToPkcs8(EVP_PKEY* key) {
   return info;
 }
 
-// RFC 7518 section 3.4: OpenSSL gives DER, JOSE takes r||s.
-Result<Bytes> RawFromDerSignature(const Bytes& der, size_t size) {
-  const uint8_t* at = der.data();
-  const EcdsaSigHandle parsed(d2i_ECDSA_SIG(nullptr, &at, static_cast<long>(der.size())));
-  if (!parsed) return Fail(ErrorCode::kInternal, "ECDSA signature: " + TakeOpensslError());
+// RFC 7518 section 3.4: r and s, each of the curve's full length.
+Result<Bytes> SignEcdsa(EC_KEY* key, size_t size, const EVP_MD* method, ByteView message) {
+  uint8_t digest[EVP_MAX_MD_SIZE];
+  unsigned digest_size = 0;
+  CHECK(EVP_Digest(message.data(), message.size(), digest, &digest_size, method, nullptr) == 1);
+  const EcdsaSigHandle made(ECDSA_do_sign(digest, static_cast<int>(digest_size), key));
+  if (!made) return Fail(ErrorCode::kInternal, "signing: " + TakeOpensslError());
   Bytes raw(2 * size);
   const int width = static_cast<int>(size);
-  if (BN_bn2binpad(ECDSA_SIG_get0_r(parsed.get()), raw.data(), width) != width ||
-      BN_bn2binpad(ECDSA_SIG_get0_s(parsed.get()), raw.data() + size, width) != width) {
+  if (BN_bn2binpad(ECDSA_SIG_get0_r(made.get()), raw.data(), width) != width ||
+      BN_bn2binpad(ECDSA_SIG_get0_s(made.get()), raw.data() + size, width) != width) {
     return Fail(ErrorCode::kInternal, "ECDSA signature has another length");
   }
   return raw;
@@ -87,7 +89,7 @@ Result<PrivateKey> PrivateKey::Generate(KeyKind kind) {
   }
   if (!key) return Fail(ErrorCode::kInternal, "key generation: " + TakeOpensslError());
   TRY_ASSIGN(PublicKey public_key, PublicHalf(key.get()));
-  return PrivateKey(std::unique_ptr<Impl>(new Impl{std::move(key), std::move(public_key)}));
+  return PrivateKey(std::unique_ptr<Impl>(new Impl(std::move(key), std::move(public_key))));
 }
 
 Result<PrivateKey> PrivateKey::FromPkcs8Der(ByteView der) {
@@ -98,7 +100,7 @@ Result<PrivateKey> PrivateKey::FromPkcs8Der(ByteView der) {
   PkeyHandle key(EVP_PKCS82PKEY(info.get()));
   if (!key) return Fail(ErrorCode::kKeyInvalid, "PKCS#8: " + TakeOpensslError());
   TRY_ASSIGN(PublicKey public_key, PublicHalf(key.get()));
-  PrivateKey loaded(std::unique_ptr<Impl>(new Impl{std::move(key), std::move(public_key)}));
+  PrivateKey loaded(std::unique_ptr<Impl>(new Impl(std::move(key), std::move(public_key))));
   // A file may carry a public half of another key: whoever trusted it would publish a key that nobody can sign with.
   const SignatureAlgorithm algorithm = loaded.public_key().default_algorithm();
   const auto probe = loaded.Sign(algorithm, AsBytes("probe"));
@@ -142,7 +144,7 @@ Result<PrivateKey> PrivateKey::Ed25519FromSeed(ByteView seed) {
   PkeyHandle key(EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, seed.data(), seed.size()));
   if (!key) return Fail(ErrorCode::kInternal, "Ed25519 seed: " + TakeOpensslError());
   TRY_ASSIGN(PublicKey public_key, PublicHalf(key.get()));
-  return PrivateKey(std::unique_ptr<Impl>(new Impl{std::move(key), std::move(public_key)}));
+  return PrivateKey(std::unique_ptr<Impl>(new Impl(std::move(key), std::move(public_key))));
 }
 
 const PublicKey& PrivateKey::public_key() const { return impl_->public_key; }
@@ -183,6 +185,7 @@ Result<Bytes> PrivateKey::Sign(SignatureAlgorithm algorithm, ByteView message) c
     return Fail(ErrorCode::kAlgorithmNotAllowed,
                 std::string(SignatureAlgorithmName(algorithm)) + " does not fit this kind of key");
   }
+  if (impl_->ec) return SignEcdsa(impl_->ec.get(), CoordinateSize(public_key.type()), MethodOf(algorithm), message);
   const DigestContextHandle context(EVP_MD_CTX_new());
   CHECK(context);
   EVP_PKEY_CTX* options = nullptr;  // owned by context
@@ -197,9 +200,6 @@ Result<Bytes> PrivateKey::Sign(SignatureAlgorithm algorithm, ByteView message) c
   is_good = is_good && EVP_DigestSign(context.get(), signature.data(), &size, message.data(), message.size()) == 1;
   if (!is_good) return Fail(ErrorCode::kInternal, "signing: " + TakeOpensslError());
   signature.resize(size);
-  if (algorithm == SignatureAlgorithm::kEs256 || algorithm == SignatureAlgorithm::kEs384) {
-    return RawFromDerSignature(signature, CoordinateSize(public_key.type()));
-  }
   return signature;
 }
 

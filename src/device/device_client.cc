@@ -20,6 +20,9 @@ constexpr int kHttpAccepted = 202;
 // A server that dawdles is left; what came is kept and fetched on in the next cycle.
 constexpr uint32_t kSlowestBytesPerSecond = 100;
 constexpr std::chrono::seconds kSlowestTime{30};
+// A transfer is interrupted only after it gave what the slowest gives in its time: else one that dawdles would begin
+// its time anew with each interlude, and never be left.
+constexpr uint64_t kInterludeBytesMin = kSlowestBytesPerSecond * static_cast<uint64_t>(kSlowestTime.count());
 
 template <typename T>
 Result<T> Readable(Result<T> answer) {
@@ -110,8 +113,33 @@ Result<std::vector<api::device::ReceiptResult>> DeviceClient::SendReceipts(std::
   return std::move(answer.results);
 }
 
+Status DeviceClient::FillPart(const std::string& name, PartFile& part, uint64_t size_wanted,
+                              const Interlude& interlude) {
+  while (size_wanted == 0 || part.size() < size_wanted) {
+    bool is_interrupted = false;
+    const uint64_t start = part.size();
+    const http::Client::DownloadRequest request{
+        .path = std::string(api::device::kContentPrefix) + name, .offset = start, .if_range_etag = ""};
+    const auto sink = [&](ByteView bytes) -> Status {
+      TRY(part.Append(bytes));
+      if (part.size() - start < kInterludeBytesMin || !interlude.is_due || !interlude.is_due()) return {};
+      is_interrupted = true;
+      return Fail(ErrorCode::kCancelled, "interrupted for a check-in");
+    };
+    auto downloaded = http_->Download(request, sink);
+    if (is_interrupted) {
+      TRY(interlude.run());
+      continue;
+    }
+    if (!downloaded && part.is_too_large()) TRY(part.Discard());
+    if (!downloaded) return tl::unexpected(downloaded.error());
+    break;
+  }
+  return {};
+}
+
 Result<std::string> DeviceClient::Fetch(const Content& content, const std::string& directory,
-                                        const http::Progress& progress) {
+                                        const Interlude& interlude) {
   TRY(CheckRoute(api::device::kContentPrefix));
   TRY(sys::MakeDirectories(directory, 0700));
   const std::string name = codec::EncodeHex(content.sealed_sha256);
@@ -124,14 +152,7 @@ Result<std::string> DeviceClient::Fetch(const Content& content, const std::strin
   for (int attempt = 0;; ++attempt) {
     TRY_ASSIGN(std::unique_ptr<PartFile> part, PartFile::Open(path + ".part", content.sealed_size));
     const bool was_continued = part->size() > 0;
-    if (part->size() < content.sealed_size.value || content.sealed_size.value == 0) {
-      const http::Client::DownloadRequest request{
-          .path = std::string(api::device::kContentPrefix) + name, .offset = part->size(), .if_range_etag = ""};
-      auto downloaded = http_->Download(
-          request, [&part](ByteView bytes) { return part->Append(bytes); }, progress);
-      if (!downloaded && part->is_too_large()) TRY(part->Discard());
-      if (!downloaded) return tl::unexpected(WithContext(downloaded.error(), "fetch " + name));
-    }
+    TRY_CONTEXT(FillPart(name, *part, content.sealed_size.value, interlude), "fetch " + name);
     const Status finished = part->Finish(content.sealed_sha256, path);
     if (finished) return path;
     if (finished.error().code != ErrorCode::kFileHashMismatch || !was_continued || attempt > 0)

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,6 +17,8 @@
 #include "pki/certificate.h"
 
 namespace fleetseal::device {
+
+class PartFile;
 
 struct ConnectOptions {
   std::string server_url;      // https
@@ -40,6 +43,14 @@ struct Content {
   ByteCount sealed_size;
 };
 
+// What a long download is interrupted for, on the same connection and without a second one's memory: when `is_due` says
+// so it stands still, `run` may ask the server what it likes, and it goes on from the same byte. An error of `run` ends
+// it; what is there is kept.
+struct Interlude {
+  std::function<bool()> is_due{};
+  std::function<Status()> run{};
+};
+
 class DeviceClient {
  public:
   // Codes: those of http::Client::Create. Opens no connection.
@@ -58,8 +69,8 @@ class DeviceClient {
 
   // Fetches into `directory` and returns the file's path; size and hash are those wanted. A file that is there already
   // is hashed again, a part is continued (and thrown away once if it does not lead to the hash). Also: FileTooLarge
-  // FileHashMismatch Truncated NoSpace StorageFailed.
-  Result<std::string> Fetch(const Content& content, const std::string& directory, const http::Progress& progress = {});
+  // FileHashMismatch Truncated NoSpace StorageFailed, and what `interlude` gives.
+  Result<std::string> Fetch(const Content& content, const std::string& directory, const Interlude& interlude = {});
 
   // EST simpleenroll with HTTP Basic: user is the device id, password the proof. Conflict while a person must decide
   // (202).
@@ -71,6 +82,8 @@ class DeviceClient {
   DeviceClient(std::unique_ptr<http::Client> http, bool is_to_learn_time)
       : http_(std::move(http)), is_to_learn_time_(is_to_learn_time) {}
   Status CheckRoute(std::string_view path) const;
+  // From the end of the part to its whole size.
+  Status FillPart(const std::string& name, PartFile& part, uint64_t size_wanted, const Interlude& interlude);
   Result<std::string> Ask(http::ClientRequest request);
   Result<pki::Certificate> PostRequest(std::string_view operation, ByteView csr_der,
                                        std::vector<std::pair<std::string, std::string>> headers);

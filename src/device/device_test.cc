@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 
 #include "codec/base64.h"
@@ -159,6 +160,15 @@ TEST_F(DeviceTest, EnrolsWithTheProofAsPasswordAndKeepsTheCertificate) {
             ErrorCode::kCertificateInvalid);
 }
 
+TEST_F(DeviceTest, AnIdentityKeepsNoHalfKeyOfARunThatWasCutOff) {
+  const std::string half = directory_.File("identity/key.pem.tmp-0y8b4c");
+  (void)Must(Identity::Open(directory_.File("identity")));
+  ASSERT_TRUE(sys::WriteFileDurably(half, AsBytes("-----BEGIN"), 0600));
+  const auto identity = Must(Identity::Open(directory_.File("identity")));
+  EXPECT_FALSE(sys::FileExists(half));
+  EXPECT_TRUE(sys::FileExists(identity->key_path()));
+}
+
 TEST_F(DeviceTest, ServerOfAnotherCaIsNotTrusted) {
   Start();
   const Authority rogue;
@@ -238,6 +248,51 @@ TEST_F(DeviceTest, S1_5_FullDiskKeepsThePartAndSaysSo) {
   // With room again the download goes on, and ends with the right bytes.
   const std::string path = Must(Connect(identity.get())->Fetch(Wanted(), directory_.File("work")));
   EXPECT_TRUE(FileIs(path, Wanted().sealed_sha256, Wanted().sealed_size));
+}
+
+TEST_F(DeviceTest, AnInterludeStopsADownloadWhichGoesOnFromTheSameByte) {
+  Start();
+  const auto identity = Enrolled();
+  const auto client = Connect(identity.get());
+  std::vector<uint64_t> sizes;
+  const Interlude interlude{.is_due = [] { return true; },
+                            .run = [&]() -> Status {
+                              const auto part = Must(PartFile::Open(Work(".part"), Wanted().sealed_size));
+                              sizes.push_back(part->size());
+                              TRY(client->StatusDocument(Bytes(16, 1)));
+                              return {};
+                            }};
+  const std::string path = Must(client->Fetch(Wanted(), directory_.File("work"), interlude));
+  EXPECT_TRUE(FileIs(path, Wanted().sealed_sha256, Wanted().sealed_size));
+  ASSERT_GT(sizes.size(), 2u);
+  EXPECT_TRUE(std::is_sorted(sizes.begin(), sizes.end()));
+  const bool is_last_at_the_end = sizes.back() == content_.size();
+  EXPECT_EQ(last_size_, sizes[sizes.size() - (is_last_at_the_end ? 2 : 1)]);
+  EXPECT_EQ(static_cast<size_t>(downloads_), sizes.size() + (is_last_at_the_end ? 0 : 1));
+}
+
+TEST_F(DeviceTest, AnInterludeThatFailsEndsTheDownloadAndKeepsThePart) {
+  Start();
+  const auto identity = Enrolled();
+  const Interlude interlude{.is_due = [] { return true; },
+                            .run = []() -> Status { return Fail(ErrorCode::kDeviceSuspended, "x"); }};
+  const auto fetched = Connect(identity.get())->Fetch(Wanted(), directory_.File("work"), interlude);
+  ASSERT_FALSE(fetched);
+  EXPECT_EQ(fetched.error().code, ErrorCode::kDeviceSuspended);
+  EXPECT_GE(Must(PartFile::Open(Work(".part"), Wanted().sealed_size))->size(), 3000u);
+  EXPECT_EQ(downloads_, 1);
+}
+
+// Else one that gives a byte a second would be given a new half minute by each interlude.
+TEST_F(DeviceTest, X6_ATransferBelowTheLeastRateGetsNoInterlude) {
+  content_ = served_ = std::string(2999, 'c');
+  Start();
+  const auto identity = Enrolled();
+  int asked = 0;
+  const Interlude interlude{.is_due = [&] { return ++asked > 0; },
+                            .run = []() -> Status { return Fail(ErrorCode::kInternal, "x"); }};
+  EXPECT_TRUE(Connect(identity.get())->Fetch(Wanted(), directory_.File("work"), interlude));
+  EXPECT_EQ(asked, 0);
 }
 
 TEST_F(DeviceTest, S1_5_PoisonedCacheIsNotUsed) {

@@ -5,6 +5,7 @@
 #include "pki/chain.h"
 #include "pki/csr.h"
 #include "sys/file.h"
+#include "sys/temporaries.h"
 
 namespace fleetseal::device {
 namespace {
@@ -27,6 +28,8 @@ Result<crypto::PrivateKey> LoadOrCreateKey(const std::string& path) {
 
 Result<std::unique_ptr<Identity>> Identity::Open(const std::string& directory) {
   TRY(sys::MakeDirectories(directory, 0700));
+  // Half a key perhaps, from a run that was cut off. What cannot be removed is no reason to stand still.
+  (void)sys::RemoveTemporaries(directory);
   std::string key_path = sys::JoinPath(directory, "key.pem");
   std::string certificate_path = sys::JoinPath(directory, "cert.pem");
   TRY_ASSIGN_CONTEXT(crypto::PrivateKey key, LoadOrCreateKey(key_path), "identity key");

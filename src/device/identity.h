@@ -16,8 +16,8 @@ namespace fleetseal::device {
 
 class Identity {
  public:
-  // Makes the directory (0700) and the key if they are not there. Codes: those of sys::ReadSecretFile,
-  // PrivateKey::FromPem, Certificate::FromPem, and of writing files.
+  // Makes the directory (0700) and the key if they are not there; removes what a run that was cut off left. Codes:
+  // those of sys::ReadSecretFile, PrivateKey::FromPem, Certificate::FromPem, and of writing files.
   static Result<std::unique_ptr<Identity>> Open(const std::string& directory);
   Identity(const Identity&) = delete;
   Identity& operator=(const Identity&) = delete;

@@ -8,10 +8,14 @@
 
 namespace fleetseal::http {
 
-BodyPipe::BodyPipe(uint64_t size, size_t capacity, std::function<void()> on_room)
-    : size_(size), capacity_(static_cast<size_t>(std::min<uint64_t>(size, capacity))), on_room_(std::move(on_room)) {}
+BodyPipe::BodyPipe(uint64_t size, size_t capacity, std::function<void()> on_room, std::function<void()> on_wanted)
+    : size_(size),
+      capacity_(static_cast<size_t>(std::min<uint64_t>(size, capacity))),
+      on_room_(std::move(on_room)),
+      on_wanted_(std::move(on_wanted)) {}
 
 Result<size_t> BodyPipe::Read(std::span<uint8_t> buffer) {
+  if (const auto on_wanted = std::exchange(on_wanted_, nullptr)) on_wanted();
   size_t count = 0;
   bool has_made_room = false;
   {

@@ -18,8 +18,9 @@ namespace fleetseal::http {
 
 class BodyPipe final : public BodyReader {
  public:
-  // `on_room` is called by the reader's thread after RoomOrWait answered 0 and there is room again.
-  BodyPipe(uint64_t size, size_t capacity, std::function<void()> on_room);
+  // `on_room` is called by the reader's thread after RoomOrWait answered 0 and there is room again; `on_wanted`, if not
+  // empty, before its first wait for bytes.
+  BodyPipe(uint64_t size, size_t capacity, std::function<void()> on_room, std::function<void()> on_wanted = {});
 
   uint64_t size() const override { return size_; }
   Result<size_t> Read(std::span<uint8_t> buffer) override;
@@ -35,6 +36,7 @@ class BodyPipe final : public BodyReader {
   const uint64_t size_;
   const size_t capacity_;
   const std::function<void()> on_room_;
+  std::function<void()> on_wanted_;  // the reader's thread alone
 
   std::mutex mutex_;
   std::condition_variable readable_;

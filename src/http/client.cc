@@ -20,6 +20,7 @@ constexpr size_t kResponseHeaderBytesMax = 64 * 1024;
 // A problem document that Download collects instead of content, bytes.
 constexpr size_t kProblemBytesMax = 64 * 1024;
 constexpr long kTransferBufferBytes = 64 * 1024;
+constexpr long kExpectWaitMilliseconds = 30'000;
 
 struct SlistDeleter {
   void operator()(curl_slist* list) const { curl_slist_free_all(list); }
@@ -473,6 +474,8 @@ Result<ClientResponse> Client::Impl::Upload(const UploadRequest& request, const 
     return got;
   };
   call.source = &counted;
+  // libcurl gives a server one second to say whether it wants the body, and then sends it to one that is only busy.
+  Set(CURLOPT_EXPECT_100_TIMEOUT_MS, kExpectWaitMilliseconds);
   Set(CURLOPT_UPLOAD, 1L);
   Set(CURLOPT_CUSTOMREQUEST, MethodName(request.method).data());
   Set(CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(request.size));

@@ -378,6 +378,28 @@ TEST_F(ClientTest, AnUploadThatIsTooLargeIsRefusedBeforeItsSourceIsRead) {
   EXPECT_FALSE(was_read);
 }
 
+TEST_F(ClientTest, ABusyServerThatDoesNotWantTheBodyIsNotSentIt) {
+  std::promise<void> source_read;
+  auto was_read = source_read.get_future();
+  ASSERT_TRUE(router_->OnStream(Method::kPut, "/known",
+                                [&](const Request&, BodyReader&) {
+                                  const bool came =
+                                      was_read.wait_for(std::chrono::milliseconds(1'500)) == std::future_status::ready;
+                                  return JsonResponse(200, came ? "\"sent\"" : "\"known\"");
+                                },
+                                {.body_bytes_max = 10'000'000}));
+  Start();
+  const auto client = MakeClient(ClientOptionsFor(*server_));
+  bool is_first = true;
+  const auto response =
+      client->Upload({.path = "/known", .size = 5'000'000}, [&](std::span<uint8_t> buffer) -> Result<size_t> {
+        if (std::exchange(is_first, false)) source_read.set_value();
+        return buffer.size();
+      });
+  ASSERT_TRUE(response) << response.error().ToString();
+  EXPECT_EQ(response->body, "\"known\"");
+}
+
 TEST_F(ClientTest, ASourceThatFailsEndsTheUpload) {
   Start();
   const auto client = MakeClient(ClientOptionsFor(*server_));

@@ -21,6 +21,8 @@
 #include "base/bytes.h"
 #include "base/result.h"
 
+struct x509_st;  // OpenSSL's X509
+
 namespace fleetseal::http {
 
 enum class Method : uint8_t { kGet, kHead, kPost, kPut, kPatch, kDelete, kOther };
@@ -48,6 +50,8 @@ using QueryMap = std::map<std::string, std::string, std::less<>>;
 // request (RouteOptions::peer).
 struct Peer {
   std::optional<Bytes> certificate_der{};
+  // The same as TLS has parsed it, for pki::Certificate::FromParsed.
+  std::shared_ptr<x509_st> certificate{};
   UnixSeconds certificate_not_after{};
   std::string remote_address{};
   // For the edge: what it made of the certificate, kept as long as the connection.

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "installer/keys.h"
+#include "installer/service.h"
 #include "installer/state/state_file.h"
 #include "sys/file.h"
 #include "sys/permissions.h"
@@ -21,7 +22,7 @@ Status CheckState(const Config& config, UnixSeconds now, config::Findings& findi
   TRY_ASSIGN(const PersistedState state, StateFile(config.state_directory, keys->seal_key()).Load());
   const auto& package = state.trust.root_package();
   findings.EndsAt("root-key package " + std::to_string(package.version), package.expires, now,
-                  "let the agent check in: the server has a newer one");
+                  "let the agent check in when the next one is published");
   if (state.receipts.is_full()) {
     findings.Problem(config.state_directory, "so many receipts wait for the server that no order is taken",
                      "let the agent check in");
@@ -54,8 +55,13 @@ void CheckSlots(const Config& config, config::Findings& findings) {
   const auto a = CheckSlot(config.slots->a, config.slots->bytes_max, findings);
   const auto b = CheckSlot(config.slots->b, config.slots->bytes_max, findings);
   if (a && b && *a != *b) findings.Problem(config.slots->b, "is of another size than the other slot", kSlotAdvice);
-  const Status boot = FilesBootControl::Check(config.boot_directory);
-  if (!boot) findings.Failed(config.boot_directory, boot.error());
+  if (config.boot_command) {
+    const auto boot = OpenBootControl(config);
+    if (!boot) findings.Failed(config.boot_command->run.command.front(), boot.error());
+  } else {
+    const Status boot = FilesBootControl::Check(config.boot_directory);
+    if (!boot) findings.Failed(config.boot_directory, boot.error());
+  }
   findings.Checked("slots and boot files");
 }
 

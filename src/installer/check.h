@@ -6,7 +6,7 @@
 #pragma once
 
 #include "config/findings/findings.h"
-#include "installer/config.h"
+#include "installer/config/config.h"
 #include "sys/clock.h"
 
 namespace fleetseal::installer {

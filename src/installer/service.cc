@@ -115,6 +115,12 @@ void Service::Run() {
   }
 }
 
+Result<std::unique_ptr<BootControl>> OpenBootControl(const Config& config) {
+  if (!config.boot_command) return FilesBootControl::Open(config.boot_directory);
+  const CommandConfig& run = config.boot_command->run;
+  return CommandBootControl::Open({.command = run.command, .timeout_ms = run.timeout_ms});
+}
+
 Result<std::unique_ptr<Machine>> OpenMachine(const Wiring& wiring) {
   const Config& config = wiring.config;
   TRY(sys::MakeDirectories(config.state_directory, 0700));
@@ -123,7 +129,7 @@ Result<std::unique_ptr<Machine>> OpenMachine(const Wiring& wiring) {
   std::unique_ptr<BootControl> boot;
   HandlerMap handlers;
   if (config.slots) {
-    TRY_ASSIGN_CONTEXT(boot, FilesBootControl::Open(config.boot_directory), "boot control");
+    TRY_ASSIGN_CONTEXT(boot, OpenBootControl(config), "boot control");
     TRY_ASSIGN(
         std::unique_ptr<SlotHandler> slots,
         SlotHandler::Open({.a = config.slots->a, .b = config.slots->b, .bytes_max = config.slots->bytes_max}, *boot));

@@ -37,6 +37,9 @@ class Service {
   std::thread runner_;
 };
 
+// As the configuration says: small files or an executable. Asks it once.
+Result<std::unique_ptr<BootControl>> OpenBootControl(const Config& config);
+
 // Everything that main() wires: keys, boot control, handlers, machine. The log and config outlive it.
 struct Wiring {
   const Config& config;

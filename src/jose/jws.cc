@@ -14,6 +14,8 @@ namespace {
 
 using codec::Json;
 
+// A header has four members; some more, so that one with members of others is refused for what it holds.
+constexpr size_t kHeaderValuesMax = 64;
 // Longest header member other than sjwk.
 constexpr size_t kHeaderTextMax = 256;
 
@@ -38,7 +40,9 @@ Status CheckHeader(const JwsHeader& header, HeaderPolicy policy) {
 
 Result<JwsHeader> ParseHeader(std::string_view text, HeaderPolicy policy) {
   static constexpr std::array<std::string_view, 4> kAllowed = {"alg", "typ", "kid", "sjwk"};
-  TRY_ASSIGN_CONTEXT(const Json json, codec::ParseJson(text), "JWS header");
+  codec::JsonLimits json_limits;
+  json_limits.members_max = kHeaderValuesMax;
+  TRY_ASSIGN_CONTEXT(const Json json, codec::ParseJson(text, json_limits), "JWS header");
   if (!json.is_object()) return Fail(ErrorCode::kJwsMalformed, "the JWS header is no object");
   for (const auto& [name, value] : json.as_object()) {
     // RFC 7515 section 4.1: whatever picks a key or changes the reading (jwk, jku, x5u, x5c, crit, b64, zip) is not

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/limits.h"
@@ -40,6 +41,7 @@ class UnverifiedJws {
   const JwsHeader& header() const { return header_; }
   // Bytes that nobody has vouched for yet: for choosing a key or for display, never for acting on.
   ByteView unverified_payload() const { return payload_; }
+  Bytes TakePayload() && { return std::move(payload_); }
   ByteView signature() const { return signature_; }
   // "<header>.<payload>" as received.
   std::string_view signing_input() const { return std::string_view(compact_).substr(0, signing_input_size_); }

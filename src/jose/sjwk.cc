@@ -3,6 +3,12 @@
 #include "base/ids.h"
 
 namespace fleetseal::jose {
+namespace {
+
+// A JWK has six members; some more, so that one with members of others is refused for what it holds.
+constexpr size_t kJwkValuesMax = 64;
+
+}  // namespace
 
 Result<std::string> SignSjwk(const crypto::Signer& root, const SjwkOptions& options, const SigningKey& key) {
   if (!IsIdText(key.kid)) return Fail(ErrorCode::kIdInvalid, "the signing key's kid is no id");
@@ -20,10 +26,33 @@ Result<SigningKey> VerifySjwk(const UnverifiedJws& sjwk, const crypto::PublicKey
     return Fail(ErrorCode::kTypMismatch, "the signed JWK is of another type");
   }
   TRY_CONTEXT(sjwk.Verify(root, root_alg), "sjwk");
-  TRY_ASSIGN_CONTEXT(const codec::Json json, codec::ParseJson(AsText(sjwk.unverified_payload())), "sjwk");
+  codec::JsonLimits json_limits;
+  json_limits.members_max = kJwkValuesMax;
+  TRY_ASSIGN_CONTEXT(const codec::Json json, codec::ParseJson(AsText(sjwk.unverified_payload()), json_limits), "sjwk");
   TRY_ASSIGN_CONTEXT(Jwk jwk, ParseJwk(json, form), "sjwk");
   if (!jwk.kid || !jwk.alg) return Fail(ErrorCode::kMemberMissing, "sjwk: the JWK has no kid or no alg");
   return SigningKey{.key = std::move(jwk.key), .kid = *std::move(jwk.kid), .alg = *jwk.alg};
+}
+
+Result<SigningKey> VerifiedSjwks::Verify(const UnverifiedJws& sjwk, const crypto::PublicKey& root,
+                                         crypto::SignatureAlgorithm root_alg, ModulusForm form) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = by_compact_.find(sjwk.compact());
+    if (found != by_compact_.end() && found->second.root == root && found->second.root_alg == root_alg &&
+        found->second.form == form)
+      return found->second.key;
+  }
+  TRY_ASSIGN(SigningKey key, VerifySjwk(sjwk, root, root_alg, form));
+  const std::lock_guard lock(mutex_);
+  if (by_compact_.size() >= kVerifiedSjwksMax) by_compact_.clear();
+  by_compact_.insert_or_assign(sjwk.compact(), Entry{root, root_alg, form, key});
+  return key;
+}
+
+size_t VerifiedSjwks::size() const {
+  const std::lock_guard lock(mutex_);
+  return by_compact_.size();
 }
 
 }  // namespace fleetseal::jose

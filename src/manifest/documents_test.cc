@@ -59,6 +59,20 @@ Permit GoodPermit() {
   return {Id<PermitId>("pe1"), kProduct, {6, kHash}, {5, kHash}, std::vector{Id<DeviceId>("d1")},
           std::nullopt,        {100},    {200}};
 }
+PermitRequest GoodPermitRequest() {
+  return {Id<RequestId>("r1"),
+          kProduct,
+          {6, kHash},
+          {5, kHash},
+          std::vector{Id<DeviceId>("d1")},
+          std::nullopt,
+          {300},
+          "urn:fleetseal:acme",
+          Id<PersonId>("ann"),
+          kNonce,
+          {100},
+          {200}};
+}
 SignRequest GoodRequest() {
   return {Id<RequestId>("r1"),
           kProduct,
@@ -163,6 +177,7 @@ std::vector<Kind> AllKinds() {
       MakeKind("order", GoodOrder(), {"contentKey", "window", "deadline", "permit"}),
       MakeKind("permit", GoodPermit(), {}),
       MakeKind("request", GoodRequest(), {}),
+      MakeKind("permit request", GoodPermitRequest(), {}),
       MakeKind("approval", GoodApproval(), {"reason"}),
       MakeKind("plan", GoodPlan(), {"window", "deadline", "bytesMax"}),
       MakeKind("revocation", GoodRevocation(), {}),
@@ -288,6 +303,23 @@ TEST(Permit, NamesDevicesOrAPlanAndNotBoth) {
   EXPECT_EQ(Permit::Parse(permit.Build()).error().code, ErrorCode::kMemberMissing);
   permit.device_ids = {{Id<DeviceId>("d1"), Id<DeviceId>("d1")}};
   EXPECT_EQ(Permit::Parse(permit.Build()).error().code, ErrorCode::kValueOutOfRange);
+}
+
+TEST(PermitRequest, NamesDevicesOrAPlanAndNotBoth) {
+  auto request = GoodPermitRequest();
+  request.plan_id = Id<PlanId>("p1");
+  EXPECT_EQ(PermitRequest::Parse(request.Build()).error().code, ErrorCode::kMemberMissing);
+  request.device_ids.reset();
+  EXPECT_EQ(PermitRequest::Parse(request.Build()).value().plan_id->text(), "p1");
+  request.plan_id.reset();
+  EXPECT_EQ(PermitRequest::Parse(request.Build()).error().code, ErrorCode::kMemberMissing);
+  request.device_ids.emplace();
+  EXPECT_EQ(PermitRequest::Parse(request.Build()).error().code, ErrorCode::kValueOutOfRange);
+  for (size_t i = 0; i < kPermitRequestDevicesMax; ++i)
+    request.device_ids->push_back(Id<DeviceId>("d" + std::to_string(i)));
+  EXPECT_EQ(PermitRequest::Parse(request.Build()).value().device_ids->size(), kPermitRequestDevicesMax);
+  request.device_ids->push_back(Id<DeviceId>("one-more"));
+  EXPECT_FALSE(PermitRequest::Parse(request.Build()).has_value());
 }
 
 TEST(Plan, NamesDevicesOrACountAndNotBoth) {

@@ -102,6 +102,8 @@ Result<ImportManifest> ImportManifest::Parse(std::string_view text) {
   ReadImportSteps(reader, manifest);
   manifest.created = ReadDateTime(reader, "createdDateTime");
   TRY(reader.Finish());
+  // What a handler demands of its step is known there, and nobody shall hash and submit what no device takes.
+  TRY(UpdateManifest::Parse(manifest.ToUpdateManifest().Build()));
   return manifest;
 }
 

@@ -14,7 +14,7 @@ codec::Json Begin(std::string_view type, UnixSeconds time) {
 // Name of the id member of a person's document.
 std::string_view IdMember(std::string_view type) {
   if (type == "plan") return "planId";
-  if (type == "register-change") return "changeId";
+  if (type == "register-change" || type == "security-replacement") return "changeId";
   if (type == "revocation") return "revocationId";
   return "requestId";
 }
@@ -54,6 +54,19 @@ std::string ManifestSignatureLeaf::Build() const {
   return json.Serialize();
 }
 
+std::string PermitLeaf::Build() const {
+  codec::Json json = Begin("permit", time);
+  json.Set("jwsSha256", HashJson(jws_sha256))
+      .Set("permitId", permit_id.text())
+      .Set("product", product.text())
+      .Set("fromSha256", HashJson(from_sha256))
+      .Set("manifestSha256", HashJson(manifest_sha256))
+      .Set("keyThumbprint", HashJson(key_thumbprint))
+      .Set("policySha256", HashJson(policy_sha256))
+      .Set("evidence", HashJson(evidence));
+  return json.Serialize();
+}
+
 std::string OrderLeaf::Build() const {
   codec::Json json = Begin("order", time);
   json.Set("jwsSha256", HashJson(jws_sha256))
@@ -66,12 +79,23 @@ std::string OrderLeaf::Build() const {
 std::string PackageLeaf::Build() const {
   codec::Json json = Begin("package", time);
   json.Set("version", version).Set("signedBytesSha256", HashJson(signed_bytes_sha256));
+  if (transcript_sha256) json.Set("transcriptSha256", HashJson(*transcript_sha256));
   return json.Serialize();
 }
 
 std::string PersonDocumentLeaf::Build() const {
   codec::Json json = Begin(type, time);
   json.Set("jwsSha256", HashJson(jws_sha256)).Set(IdMember(type), id);
+  return json.Serialize();
+}
+
+std::string SigningKeyLeaf::Build() const {
+  codec::Json json = Begin("signing-key", time);
+  json.Set("action", action)
+      .Set("kid", kid.text())
+      .Set("role", role)
+      .Set("thumbprint", HashJson(thumbprint))
+      .Set("changeId", change_id.text());
   return json.Serialize();
 }
 

@@ -4,6 +4,7 @@
 // Thread rule: plain values.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -29,6 +30,19 @@ struct ManifestSignatureLeaf {
   std::string Build() const;
 };
 
+// A downgrade permit was signed; its id is that of the request. Which devices it is for is not told.
+struct PermitLeaf {
+  UnixSeconds time;
+  Sha256 jws_sha256;
+  PermitId permit_id;
+  ProductName product;
+  Sha256 from_sha256;      // manifest that devices leave
+  Sha256 manifest_sha256;  // manifest that they go back to
+  Sha256 key_thumbprint;
+  Sha256 policy_sha256;
+  Sha256 evidence;  // SHA-256(salt, request, approvals)
+  std::string Build() const;
+};
 struct OrderLeaf {
   UnixSeconds time;
   Sha256 jws_sha256;
@@ -41,6 +55,7 @@ struct PackageLeaf {
   UnixSeconds time;
   int64_t version = 1;
   Sha256 signed_bytes_sha256;
+  std::optional<Sha256> transcript_sha256 = std::nullopt;  // of the ceremony, if one came with the package
   std::string Build() const;
 };
 // plan, request, approval, register-change, revocation: the document's hash and id. `type` is the typ's middle part.
@@ -49,6 +64,16 @@ struct PersonDocumentLeaf {
   UnixSeconds time;
   Sha256 jws_sha256;
   std::string id;
+  std::string Build() const;
+};
+// The signer made a key or destroyed one: whoever signs its JWK compares the thumbprint.
+struct SigningKeyLeaf {
+  UnixSeconds time;
+  std::string action;  // "create", "retire"
+  KeyId kid;
+  std::string role;
+  Sha256 thumbprint;
+  ChangeId change_id;
   std::string Build() const;
 };
 struct CertificateLeaf {

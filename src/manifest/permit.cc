@@ -18,6 +18,19 @@ ReleasePoint ReadPoint(codec::ObjectReader& outer, std::string_view name) {
   return point;
 }
 
+// Exactly one of the two.
+void ReadScope(codec::ObjectReader& reader, size_t devices_max, std::optional<std::vector<DeviceId>>& device_ids,
+               std::optional<PlanId>& plan_id) {
+  if (reader.Has("deviceIds") == reader.Has("planId")) {
+    reader.Stop(ErrorCode::kMemberMissing, "deviceIds", "exactly one of deviceIds and planId is needed");
+  }
+  if (reader.Has("deviceIds")) {
+    device_ids = ParsedList<DeviceId>(reader, "deviceIds", devices_max);
+  } else {
+    plan_id = reader.OptionalParsed<PlanId>("planId");
+  }
+}
+
 codec::Json PointJson(const ReleasePoint& point) {
   codec::Json json = codec::Json::MakeObject();
   json.Set("releaseCounter", point.release_counter).Set("manifestSha256", HashJson(point.manifest_sha256));
@@ -34,14 +47,7 @@ Result<Permit> Permit::Parse(std::string_view payload) {
   permit.product = reader.Parsed<ProductName>("product");
   permit.from = ReadPoint(reader, "from");
   permit.to = ReadPoint(reader, "to");
-  if (reader.Has("deviceIds") == reader.Has("planId")) {
-    reader.Stop(ErrorCode::kMemberMissing, "deviceIds", "exactly one of deviceIds and planId is needed");
-  }
-  if (reader.Has("deviceIds")) {
-    permit.device_ids = ParsedList<DeviceId>(reader, "deviceIds", kPermitDevicesMax);
-  } else {
-    permit.plan_id = reader.OptionalParsed<PlanId>("planId");
-  }
+  ReadScope(reader, kPermitDevicesMax, permit.device_ids, permit.plan_id);
   Dates(reader, permit.issued, permit.expires);
   TRY(reader.Finish());
   return permit;
@@ -56,6 +62,45 @@ std::string Permit::Build() const {
   if (device_ids) json.Set("deviceIds", ListJson(*device_ids));
   if (plan_id) json.Set("planId", plan_id->text());
   json.Set("issued", TimeJson(issued)).Set("expires", TimeJson(expires));
+  return json.Serialize();
+}
+
+Result<PermitRequest> PermitRequest::Parse(std::string_view payload) {
+  TRY_ASSIGN(const codec::Json json, ParsePayload(payload));
+  codec::ObjectReader reader(json, "request");
+  PermitRequest request;
+  request.request_id = reader.Parsed<RequestId>("requestId");
+  if (reader.String("kind") != "permit") reader.Stop(ErrorCode::kValueOutOfRange, "kind", "is not permit");
+  request.product = reader.Parsed<ProductName>("product");
+  request.from = ReadPoint(reader, "from");
+  request.to = ReadPoint(reader, "to");
+  ReadScope(reader, kPermitRequestDevicesMax, request.device_ids, request.plan_id);
+  if (request.device_ids && request.device_ids->empty())
+    reader.Stop(ErrorCode::kValueOutOfRange, "deviceIds", "names no device");
+  request.permit_expires = reader.Time("permitExpires");
+  request.audience = Text(reader, "audience");
+  request.requester = reader.Parsed<PersonId>("requester");
+  request.nonce = Nonce(reader);
+  Dates(reader, request.issued, request.expires);
+  TRY(reader.Finish());
+  return request;
+}
+
+std::string PermitRequest::Build() const {
+  codec::Json json = codec::Json::MakeObject();
+  json.Set("requestId", request_id.text())
+      .Set("kind", "permit")
+      .Set("product", product.text())
+      .Set("from", PointJson(from))
+      .Set("to", PointJson(to));
+  if (device_ids) json.Set("deviceIds", ListJson(*device_ids));
+  if (plan_id) json.Set("planId", plan_id->text());
+  json.Set("permitExpires", TimeJson(permit_expires))
+      .Set("audience", audience)
+      .Set("requester", requester.text())
+      .Set("nonce", BytesJson(nonce))
+      .Set("issued", TimeJson(issued))
+      .Set("expires", TimeJson(expires));
   return json.Serialize();
 }
 

@@ -86,6 +86,36 @@ std::string SignRequest::Build() const {
   return json.Serialize();
 }
 
+Result<ResignRequest> ResignRequest::Parse(std::string_view payload) {
+  TRY_ASSIGN(const codec::Json json, ParsePayload(payload));
+  codec::ObjectReader reader(json, "request");
+  ResignRequest request;
+  request.request_id = reader.Parsed<RequestId>("requestId");
+  if (reader.String("kind") != "resign") reader.Stop(ErrorCode::kValueOutOfRange, "kind", "is not resign");
+  request.product = reader.Parsed<ProductName>("product");
+  request.manifest_sha256 = reader.Base64UrlSha256("manifestSha256");
+  request.audience = Text(reader, "audience");
+  request.requester = reader.Parsed<PersonId>("requester");
+  request.nonce = Nonce(reader);
+  Dates(reader, request.issued, request.expires);
+  TRY(reader.Finish());
+  return request;
+}
+
+std::string ResignRequest::Build() const {
+  codec::Json json = codec::Json::MakeObject();
+  json.Set("requestId", request_id.text())
+      .Set("kind", "resign")
+      .Set("product", product.text())
+      .Set("manifestSha256", HashJson(manifest_sha256))
+      .Set("audience", audience)
+      .Set("requester", requester.text())
+      .Set("nonce", BytesJson(nonce))
+      .Set("issued", TimeJson(issued))
+      .Set("expires", TimeJson(expires));
+  return json.Serialize();
+}
+
 Result<Approval> Approval::Parse(std::string_view payload) {
   TRY_ASSIGN(const codec::Json json, ParsePayload(payload));
   codec::ObjectReader reader(json, "approval");

@@ -15,7 +15,7 @@ namespace fleetseal::manifest {
 // Bytes of the nonce of a person's document.
 inline constexpr size_t kNonceBytes = 16;
 
-// Asks for a signature (typ kTypRequest). kind is "manifest", the only one there is.
+// Asks for a signature (typ kTypRequest). kind is "manifest".
 struct SignRequest {
   RequestId request_id;
   ProductName product;
@@ -28,6 +28,21 @@ struct SignRequest {
   UnixSeconds expires;
 
   static Result<SignRequest> Parse(std::string_view payload);
+  std::string Build() const;
+};
+
+// Asks for an update that was signed before to be signed again by the key of today (typ kTypRequest). kind is "resign".
+struct ResignRequest {
+  RequestId request_id;
+  ProductName product;
+  Sha256 manifest_sha256;
+  std::string audience;
+  PersonId requester;
+  Bytes nonce;
+  UnixSeconds issued;
+  UnixSeconds expires;
+
+  static Result<ResignRequest> Parse(std::string_view payload);
   std::string Build() const;
 };
 

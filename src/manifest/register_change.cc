@@ -85,7 +85,7 @@ Result<Change> ParseAllowDevice(codec::ObjectReader& reader) {
   return AllowDevice{id, product, environment, std::move(properties), generation, key, has_est_code, expires};
 }
 
-Result<Change> ParseContinue(codec::ObjectReader& reader) {
+Result<ContinueAfterRestore> ReadContinue(codec::ObjectReader& reader) {
   ContinueAfterRestore change;
   change.halt_id = reader.Base64Url("haltId", kHaltIdBytes);
   if (reader.is_good() && change.halt_id.size() != kHaltIdBytes) {
@@ -101,6 +101,72 @@ Result<Change> ParseContinue(codec::ObjectReader& reader) {
       reader.Stop(ErrorCode::kValueOutOfRange, "quarantine", "a device is there twice");
     }
     change.quarantine.push_back(*id);
+  }
+  TRY(reader.Finish());
+  return change;
+}
+
+Result<Change> ParseContinue(codec::ObjectReader& reader) {
+  TRY_ASSIGN(auto change, ReadContinue(reader));
+  return change;
+}
+
+// It becomes the name of a folder and of a key.
+bool IsNewOrigin(std::string_view origin) {
+  constexpr size_t kOriginLengthMax = 63;
+  const auto is_plain = [](char letter) {
+    return (letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9');
+  };
+  return !origin.empty() && origin.size() <= kOriginLengthMax && is_plain(origin.front()) &&
+         std::ranges::all_of(origin, [&](char letter) { return is_plain(letter) || letter == '.' || letter == '-'; });
+}
+
+Result<Change> ParseNewLog(codec::ObjectReader& reader) {
+  constexpr size_t kOriginBytesMax = 255;
+  constexpr size_t kReasonBytesMax = 200;
+  NewLog change;
+  change.origin = reader.String("origin", kOriginBytesMax);
+  if (reader.is_good() && !IsNewOrigin(change.origin))
+    reader.Stop(ErrorCode::kValueOutOfRange, "origin", "small letters, digits, dots and dashes, at most 63");
+  change.previous_origin = reader.String("previousOrigin", kOriginBytesMax);
+  change.previous_size = reader.Integer("previousSize");
+  change.is_lost = reader.Bool("lost");
+  if (reader.Has("haltId")) {
+    change.halt_id = reader.Base64Url("haltId", kHaltIdBytes);
+    if (reader.is_good() && change.halt_id->size() != kHaltIdBytes)
+      reader.Stop(ErrorCode::kValueOutOfRange, "haltId", "not 16 bytes");
+  }
+  change.sequence_floor = reader.Integer("sequenceFloor");
+  change.reason = reader.String("reason", kReasonBytesMax);
+  if (reader.is_good() && change.reason.empty()) reader.Stop(ErrorCode::kValueOutOfRange, "reason", "empty");
+  TRY(reader.Finish());
+  return change;
+}
+
+Result<Change> ParseCreateKey(codec::ObjectReader& reader) {
+  CreateKey change;
+  const std::string role = reader.String("role", 32);
+  bool is_known = false;
+  for (const KeyRole one : {KeyRole::kPublisher, KeyRole::kAgentRelease, KeyRole::kDirector}) {
+    if (KeyRoleName(one) != role) continue;
+    change.role = one;
+    is_known = true;
+  }
+  if (reader.is_good() && !is_known) reader.Stop(ErrorCode::kValueOutOfRange, "role", "not known");
+  for (const std::string& name : reader.Strings("products", kScopeProductsMax)) {
+    const auto product = ProductName::Parse(name);
+    if (!reader.Take(product, "products")) break;
+    if (std::find(change.products.begin(), change.products.end(), *product) != change.products.end())
+      reader.Stop(ErrorCode::kValueOutOfRange, "products", "a product is there twice");
+    change.products.push_back(*product);
+  }
+  if (reader.is_good() && change.products.empty() != (change.role == KeyRole::kDirector))
+    reader.Stop(ErrorCode::kValueOutOfRange, "products", "none for a director, else at least one");
+  const auto alg = crypto::SignatureAlgorithmFromName(reader.String("alg", 16));
+  if (reader.Take(alg, "alg")) change.alg = *alg;
+  if (reader.is_good() && change.alg != crypto::SignatureAlgorithm::kEs256 &&
+      change.alg != crypto::SignatureAlgorithm::kRs256) {
+    reader.Stop(ErrorCode::kAlgorithmNotAllowed, "alg", "signing keys are ES256 or RS256");
   }
   TRY(reader.Finish());
   return change;
@@ -124,9 +190,34 @@ Result<Change> ParseChange(const codec::Json& json) {
   if (action == "set-security") return ParseSetSecurity(reader);
   if (action == "allow-device") return ParseAllowDevice(reader);
   if (action == "continue-after-restore") return ParseContinue(reader);
+  if (action == "create-key") return ParseCreateKey(reader);
+  if (action == "new-log") return ParseNewLog(reader);
+  if (action == "retire-key") {
+    const KeyId kid = reader.Parsed<KeyId>("kid");
+    TRY(reader.Finish());
+    return RetireKey{kid};
+  }
   reader.Stop(ErrorCode::kValueOutOfRange, "action", "not known");
   TRY(reader.Finish());
   return Fail(ErrorCode::kInternal, "unreachable");
+}
+
+bool IsAboutKeys(const Change& change) {
+  return std::holds_alternative<CreateKey>(change) || std::holds_alternative<RetireKey>(change);
+}
+bool StandsAlone(const Change& change) {
+  return IsAboutKeys(change) || std::holds_alternative<ContinueAfterRestore>(change) ||
+         std::holds_alternative<NewLog>(change);
+}
+
+void SetContinue(const ContinueAfterRestore& decision, codec::Json& json) {
+  codec::Json quarantine = codec::Json::MakeArray();
+  for (const DeviceId& id : decision.quarantine) quarantine.Push(id.text());
+  json.Set("haltId", BytesJson(decision.halt_id))
+      .Set("logSize", decision.log_size)
+      .Set("sequenceFloor", decision.sequence_floor)
+      .Set("adoptLog", decision.is_log_adopted)
+      .Set("quarantine", std::move(quarantine));
 }
 
 struct ChangeBuilder {
@@ -172,14 +263,30 @@ struct ChangeBuilder {
     return json;
   }
   codec::Json operator()(const ContinueAfterRestore& change) const {
-    codec::Json quarantine = codec::Json::MakeArray();
-    for (const DeviceId& id : change.quarantine) quarantine.Push(id.text());
     codec::Json json = Begin("continue-after-restore");
-    json.Set("haltId", BytesJson(change.halt_id))
-        .Set("logSize", change.log_size)
-        .Set("sequenceFloor", change.sequence_floor)
-        .Set("adoptLog", change.is_log_adopted)
-        .Set("quarantine", std::move(quarantine));
+    SetContinue(change, json);
+    return json;
+  }
+  codec::Json operator()(const CreateKey& change) const {
+    codec::Json json = Begin("create-key");
+    json.Set("role", KeyRoleName(change.role))
+        .Set("products", ListJson(change.products))
+        .Set("alg", crypto::SignatureAlgorithmName(change.alg));
+    return json;
+  }
+  codec::Json operator()(const RetireKey& change) const {
+    codec::Json json = Begin("retire-key");
+    json.Set("kid", change.kid.text());
+    return json;
+  }
+  codec::Json operator()(const NewLog& change) const {
+    codec::Json json = Begin("new-log");
+    json.Set("origin", change.origin)
+        .Set("previousOrigin", change.previous_origin)
+        .Set("previousSize", change.previous_size)
+        .Set("lost", change.is_lost);
+    if (change.halt_id) json.Set("haltId", BytesJson(*change.halt_id));
+    json.Set("sequenceFloor", change.sequence_floor).Set("reason", change.reason);
     return json;
   }
   static codec::Json Begin(std::string_view action) {
@@ -221,11 +328,10 @@ Result<RegisterChange> RegisterChange::Parse(std::string_view payload) {
     change.changes.push_back(*parsed);
   }
   if (reader.is_good() && change.changes.empty()) reader.Stop(ErrorCode::kValueOutOfRange, "changes", "empty");
-  const bool has_decision = std::any_of(change.changes.begin(), change.changes.end(), [](const Change& one) {
-    return std::holds_alternative<ContinueAfterRestore>(one);
-  });
-  if (reader.is_good() && has_decision && change.changes.size() != 1) {
-    reader.Stop(ErrorCode::kValueOutOfRange, "changes", "continue-after-restore stands alone");
+  if (reader.is_good() && change.changes.size() != 1 &&
+      std::any_of(change.changes.begin(), change.changes.end(), StandsAlone)) {
+    reader.Stop(ErrorCode::kValueOutOfRange, "changes",
+                "continue-after-restore, create-key, retire-key and new-log stand alone");
   }
   change.nonce = Nonce(reader);
   change.issued = reader.Time("issued");
@@ -251,8 +357,25 @@ bool RegisterChange::is_devices_only() const {
   });
 }
 
+Result<ContinueAfterRestore> ParseContinueAfterRestore(const codec::Json& json) {
+  codec::ObjectReader reader(json, "continueAfterRestore");
+  return ReadContinue(reader);
+}
+
+codec::Json ContinueAfterRestoreJson(const ContinueAfterRestore& decision) {
+  codec::Json json = codec::Json::MakeObject();
+  SetContinue(decision, json);
+  return json;
+}
+
 const ContinueAfterRestore* RegisterChange::decision() const {
   return changes.size() == 1 ? std::get_if<ContinueAfterRestore>(&changes.front()) : nullptr;
 }
+
+const NewLog* RegisterChange::new_log() const {
+  return changes.size() == 1 ? std::get_if<NewLog>(&changes.front()) : nullptr;
+}
+
+bool RegisterChange::is_about_keys() const { return std::any_of(changes.begin(), changes.end(), IsAboutKeys); }
 
 }  // namespace fleetseal::manifest

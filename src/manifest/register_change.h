@@ -1,18 +1,21 @@
-// A change of the signer's register (typ kTypRegisterChange): people, policies, security keys, allowed devices.
+// A change of the signer's register (typ kTypRegisterChange): people, policies, security keys, allowed devices, keys.
 //
 // Source: trust model section 2; docs/protocol/documents.md sections 4 and 5; ADR 0004 and 0005.
 // Thread rule: plain values.
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
+#include "codec/json.h"
 #include "crypto/key.h"
 #include "manifest/common.h"
 #include "manifest/policy.h"
+#include "manifest/root_package.h"
 
 namespace fleetseal::manifest {
 
@@ -61,7 +64,31 @@ struct ContinueAfterRestore {
   bool is_log_adopted = false;       // the log's newer files are taken over first
   std::vector<DeviceId> quarantine;  // whose numbers are not believed; at most 64
 };
-using Change = std::variant<AddPerson, RevokePerson, SetPolicy, SetSecurity, AllowDevice, ContinueAfterRestore>;
+// As a member of a security replacement: the roots decide what the quorum of a halted signer no longer can.
+Result<ContinueAfterRestore> ParseContinueAfterRestore(const codec::Json& json);
+codec::Json ContinueAfterRestoreJson(const ContinueAfterRestore& decision);
+// The signer makes a key; nothing trusts it before the roots list it. It stands alone in its register-change.
+struct CreateKey {
+  KeyRole role = KeyRole::kDirector;
+  std::vector<ProductName> products;                                    // none for a director, else 1 to 64
+  crypto::SignatureAlgorithm alg = crypto::SignatureAlgorithm::kEs256;  // kEs256 or kRs256
+};
+// The key signs nothing any more and is destroyed. It stands alone in its register-change.
+struct RetireKey {
+  KeyId kid;
+};
+// The signer leaves its log for a new one (ADR 0013). It stands alone in its register-change.
+struct NewLog {
+  std::string origin;           // [a-z0-9][a-z0-9.-]{0,62}; never used before
+  std::string previous_origin;  // of the log that is left
+  int64_t previous_size = 0;    // as the signer knows it
+  bool is_lost = false;         // the log that is left cannot be written any more, or the signer is halted
+  std::optional<Bytes> halt_id = std::nullopt;  // 16 bytes; of the halt there is
+  int64_t sequence_floor = 0;                   // every later order is above it
+  std::string reason;                           // 1 to 200 characters
+};
+using Change = std::variant<AddPerson, RevokePerson, SetPolicy, SetSecurity, AllowDevice, ContinueAfterRestore,
+                            CreateKey, RetireKey, NewLog>;
 
 struct RegisterChange {
   ChangeId change_id;
@@ -76,6 +103,10 @@ struct RegisterChange {
   bool is_devices_only() const;
   // The decision, if this is one.
   const ContinueAfterRestore* decision() const;
+  // The decision on a new log, if this is one.
+  const NewLog* new_log() const;
+  // Whether it makes or retires a key of the signer.
+  bool is_about_keys() const;
 };
 
 }  // namespace fleetseal::manifest

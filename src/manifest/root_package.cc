@@ -27,6 +27,8 @@ constexpr size_t kWitnessesMax = 16;
 constexpr size_t kCertificatesMax = 16;
 constexpr size_t kCertificateBytesMax = 8192;
 constexpr size_t kProductsMax = 256;
+// JSON values of a package whose every list is full: 64 listings of 64 products are the largest part.
+constexpr size_t kPackageValuesMax = 8'000;
 
 Result<KeyRole> KeyRoleFromName(std::string_view name) {
   for (const KeyRole role : {KeyRole::kPublisher, KeyRole::kAgentRelease, KeyRole::kDirector}) {
@@ -70,10 +72,10 @@ void ReadRoots(ObjectReader& reader, RootPackage& package) {
   const auto read = [&](std::string_view name, auto parse, std::vector<RootKey>& roots) {
     const Json& json = reader.Object(name);
     for (const auto& [kid, value] : json.as_object()) {
-      const auto root = parse(kid, value);
+      auto root = parse(kid, value);
       if (!reader.Take(root, name)) return;
       if (!kids.insert(kid).second) reader.Stop(ErrorCode::kAlreadyExists, name, "a kid is there twice");
-      roots.push_back(*root);
+      roots.push_back(*std::move(root));
     }
     if (roots.size() > kRootsMax) reader.Stop(ErrorCode::kValueOutOfRange, name, "too many");
   };
@@ -115,9 +117,9 @@ void ReadListings(ObjectReader& reader, RootPackage& package) {
   const Json& json = reader.Object("signingKeys");
   if (json.as_object().size() > kListingsMax) reader.Stop(ErrorCode::kValueOutOfRange, "signingKeys", "too many");
   for (const auto& [kid, value] : json.as_object()) {
-    const auto listing = ParseListing(kid, value);
+    auto listing = ParseListing(kid, value);
     if (!reader.Take(listing, "signingKeys")) return;
-    package.signing_keys.push_back(*listing);
+    package.signing_keys.push_back(*std::move(listing));
   }
 }
 
@@ -144,10 +146,10 @@ Result<PackageLog> ParseLog(const Json& json) {
 void ReadLogs(ObjectReader& reader, RootPackage& package) {
   std::set<std::string> origins;
   for (const Json& json : reader.Array("logs", kLogsMax)) {
-    const auto log = ParseLog(json);
+    auto log = ParseLog(json);
     if (!reader.Take(log, "logs")) return;
     if (!origins.insert(log->origin).second) reader.Stop(ErrorCode::kAlreadyExists, "logs", "an origin is there twice");
-    package.logs.push_back(*log);
+    package.logs.push_back(*std::move(log));
   }
 }
 
@@ -334,6 +336,7 @@ const SigningKeyListing* RootPackage::FindListing(std::string_view kid) const {
 Result<RootPackageDocument> RootPackageDocument::Parse(std::string_view text) {
   codec::JsonLimits json_limits;
   json_limits.bytes_max = limits::kPackageBytesMax;
+  json_limits.members_max = kPackageValuesMax;
   TRY_ASSIGN(const Json json, codec::ParseJson(text, json_limits));
   ObjectReader reader(json, "package");
   const Json& protected_json = reader.Object("protected");

@@ -57,7 +57,8 @@ Result<StatusDocument> StatusDocument::Parse(std::string_view payload) {
     const auto digest = codec::DecodeBase64UrlSha256(text);
     if (reader.Take(digest, "withdrawn")) status.withdrawn.push_back(*digest);
   }
-  if (auto newest = ParseNewest(reader.Object("newest")); reader.Take(newest, "newest")) status.newest = *newest;
+  if (auto newest = ParseNewest(reader.Object("newest")); reader.Take(newest, "newest"))
+    status.newest = *std::move(newest);
   if (reader.Has("nonce")) {
     status.nonce = reader.Base64Url("nonce", kNonceBytesMax);
     if (status.nonce->empty()) reader.Stop(ErrorCode::kValueOutOfRange, "nonce", "empty");

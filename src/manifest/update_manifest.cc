@@ -17,6 +17,9 @@ using codec::ObjectReader;
 
 namespace {
 
+// JSON values of a manifest whose every list is full: 10 steps of 16 properties, 20 files of three hashes.
+constexpr size_t kManifestValuesMax = 2'000;
+
 bool IsFileId(std::string_view text) {
   return text.size() == 17 && text[0] == 'f' && std::all_of(text.begin() + 1, text.end(), [](char c) {
            return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
@@ -114,6 +117,7 @@ Json StepJson(const UpdateStep& step) {
 Result<UpdateManifest> UpdateManifest::Parse(std::string_view text) {
   codec::JsonLimits json_limits;
   json_limits.bytes_max = limits::kManifestBytesMax;
+  json_limits.members_max = kManifestValuesMax;
   TRY_ASSIGN(const Json json, codec::ParseJson(text, json_limits));
   ObjectReader reader(json, "manifest");
   UpdateManifest manifest;

@@ -209,5 +209,12 @@ TEST(ImportManifest, RefusesWhatItDoesNotKnowOrCannotDo) {
             ErrorCode::kIdInvalid);
 }
 
+TEST(ImportManifest, RefusesAStepThatNoDeviceWouldTake) {
+  const std::string text(kImport);
+  EXPECT_EQ(ImportCode(Replaced(text, "fleetseal/slot:1", "fleetseal/file:1")), ErrorCode::kMemberMissing);
+  EXPECT_EQ(ImportCode(Replaced(text, "[\"rootfs.img\"]}]", "[\"rootfs.img\", \"rootfs.img\"]}]")),
+            ErrorCode::kValueOutOfRange);
+}
+
 }  // namespace
 }  // namespace fleetseal::manifest

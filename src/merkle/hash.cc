@@ -9,11 +9,11 @@
 namespace fleetseal::merkle {
 
 Sha256 LeafHash(ByteView data) {
-  Bytes message;
-  message.reserve(data.size() + 1);
-  message.push_back(0x00);
-  message.insert(message.end(), data.begin(), data.end());
-  return crypto::HashSha256(ByteView(message));
+  constexpr uint8_t kLeaf[] = {0x00};
+  crypto::Sha256Hasher hasher;
+  hasher.Update(ByteView(kLeaf));
+  hasher.Update(data);
+  return hasher.Finish();
 }
 
 Sha256 NodeHash(const Sha256& left, const Sha256& right) {

@@ -85,14 +85,18 @@ bool HasUnknownCritical(const STACK_OF(X509_EXTENSION) * extensions) {
   return false;
 }
 
-Result<X509Handle> ParseX509(ByteView der) {
+Status CheckBytes(ByteView der) {
   if (der.size() > limits::kEstBodyBytesMax) return Fail(ErrorCode::kDocumentTooLarge, "certificate");
   if (!crypto::der::IsCanonicalDer(der)) return Fail(ErrorCode::kDerInvalid, "certificate: not canonical DER");
+  return {};
+}
+
+Result<X509Handle> ParseX509(ByteView der) {
+  TRY(CheckBytes(der));
   const uint8_t* at = der.data();
   X509Handle x509(d2i_X509(nullptr, &at, static_cast<long>(der.size())));
   if (!x509) return Fail(ErrorCode::kDerInvalid, "certificate: " + crypto::TakeOpensslError());
   if (at != der.data() + der.size()) return Fail(ErrorCode::kDerInvalid, "certificate: there are trailing bytes");
-  if (X509_get_version(x509.get()) != X509_VERSION_3) return Fail(ErrorCode::kDerInvalid, "certificate: not version 3");
   return x509;
 }
 
@@ -100,7 +104,24 @@ Result<X509Handle> ParseX509(ByteView der) {
 
 Result<Certificate> Certificate::FromDer(ByteView der) {
   TRY_ASSIGN(X509Handle x509, ParseX509(der));
+  return Read({x509.release(), X509_free}, ToBytes(der));
+}
+
+Result<Certificate> Certificate::FromParsed(x509_st& parsed) {
+  const int size = i2d_X509(&parsed, nullptr);
+  if (size <= 0) return Fail(ErrorCode::kDerInvalid, "certificate: " + crypto::TakeOpensslError());
+  Bytes der(static_cast<size_t>(size));
+  uint8_t* out = der.data();
+  i2d_X509(&parsed, &out);
+  TRY(CheckBytes(der));
+  X509_up_ref(&parsed);
+  return Read({&parsed, X509_free}, std::move(der));
+}
+
+Result<Certificate> Certificate::Read(std::unique_ptr<x509_st, void (*)(x509_st*)> parsed, Bytes der) {
+  X509Handle x509(parsed.release());
   X509* x = x509.get();
+  if (X509_get_version(x) != X509_VERSION_3) return Fail(ErrorCode::kDerInvalid, "certificate: not version 3");
   const auto* extensions = X509_get0_extensions(x);
   TRY_CONTEXT(CheckExtensions(extensions), "certificate");
   TRY_ASSIGN_CONTEXT(crypto::PublicKey key, ReadPublicKey(X509_get_X509_PUBKEY(x)), "certificate");
@@ -118,7 +139,7 @@ Result<Certificate> Certificate::FromDer(ByteView der) {
   std::optional<int> path_length;
   if (const long length = X509_get_pathlen(x); length >= 0) path_length = static_cast<int>(std::min(length, 1000L));
   auto impl = std::make_shared<Impl>(Impl{.x509 = nullptr,
-                                          .der = ToBytes(der),
+                                          .der = {},
                                           .fingerprint = crypto::HashSha256(der),
                                           .public_key = std::move(key),
                                           .serial_hex = SerialHex(X509_get0_serialNumber(x)),
@@ -137,6 +158,7 @@ Result<Certificate> Certificate::FromDer(ByteView der) {
                                           .purposes = X509_get_extended_key_usage(x),
                                           .has_unknown_critical = HasUnknownCritical(extensions)});
   impl->x509 = std::move(x509);
+  impl->der = std::move(der);
   return Certificate(std::move(impl));
 }
 

@@ -15,6 +15,8 @@
 #include "base/result.h"
 #include "crypto/key.h"
 
+struct x509_st;  // OpenSSL's X509
+
 namespace fleetseal::pki {
 
 enum class Purpose : uint8_t { kClient, kServer };
@@ -24,6 +26,9 @@ class Certificate {
   // One certificate, no trailing bytes. Codes: DocumentTooLarge DerInvalid (also: no v3, unreadable or repeated
   // extension, NUL or other than ASCII in a SAN) KeyInvalid KeyWeak.
   static Result<Certificate> FromDer(ByteView der);
+  // As FromDer of its bytes, for what TLS has parsed already: OpenSSL 3.0 parses a certificate slower than it verifies
+  // a signature. Shares `parsed`, which nobody may change.
+  static Result<Certificate> FromParsed(x509_st& parsed);
   // One "CERTIFICATE" block. Codes: PemInvalid and those of FromDer.
   static Result<Certificate> FromPem(std::string_view pem);
   // One or more blocks, in order.
@@ -69,6 +74,7 @@ class Certificate {
   struct Impl;
 
  private:
+  static Result<Certificate> Read(std::unique_ptr<x509_st, void (*)(x509_st*)> parsed, Bytes der);
   explicit Certificate(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
   std::shared_ptr<const Impl> impl_;
 };

@@ -2,7 +2,9 @@
 #include "pki/certificate.h"
 
 #include <gtest/gtest.h>
+#include <openssl/x509.h>
 
+#include <memory>
 #include <set>
 
 #include "codec/hex.h"
@@ -138,6 +140,35 @@ TEST(Certificate, RefusesTruncationTrailingBytesAndSize) {
   EXPECT_EQ(CodeOf(Certificate::FromDer(longer)), ErrorCode::kDerInvalid);
   EXPECT_EQ(CodeOf(Certificate::FromDer(Bytes(65 * 1024, 0x30))), ErrorCode::kDocumentTooLarge);
   EXPECT_EQ(CodeOf(Certificate::FromDer(der::Sequence({}))), ErrorCode::kDerInvalid);
+}
+
+// As TLS holds a certificate: parsed by OpenSSL, whatever we think of its form.
+std::unique_ptr<X509, void (*)(X509*)> Parsed(const Bytes& der) {
+  const uint8_t* at = der.data();
+  return {d2i_X509(nullptr, &at, static_cast<long>(der.size())), X509_free};
+}
+
+TEST(Certificate, WhatTlsHasParsedIsReadAsItsBytesAre) {
+  const Ca ca = MakeCa();
+  const auto key = MakeSigner();
+  const auto leaf = Issue(ca.certificate, ca.key, DeviceOptions(key.public_key())).value();
+  auto parsed = Parsed(leaf.der());
+  const auto read = Certificate::FromParsed(*parsed);
+  ASSERT_TRUE(read) << read.error().ToString();
+  parsed.reset();  // the certificate holds its own share
+  EXPECT_TRUE(*read == leaf && read->der() == leaf.der() && read->san_uris() == leaf.san_uris());
+  EXPECT_EQ(read->fingerprint(), leaf.fingerprint());
+  EXPECT_TRUE(read->VerifySignedBy(ca.key.public_key()));
+}
+
+TEST(Certificate, WhatTlsHasParsedIsRefusedForTheSameReasons) {
+  const Ca ca = MakeCa();
+  const auto key = MakeSigner();
+  Bytes twice = LeafExtensions();
+  der::Append(twice, LeafExtensions());
+  auto parsed = Parsed(Craft(ca.key, ca.certificate.subject_der(), key.public_key(), twice));
+  ASSERT_NE(parsed, nullptr);
+  EXPECT_EQ(CodeOf(Certificate::FromParsed(*parsed)), ErrorCode::kDerInvalid);
 }
 
 TEST(Certificate, RefusesCraftedExtensions) {

@@ -86,7 +86,7 @@ Result<UpdateRecord> UpdateStore::ReadRecord(const Sha256& manifest_sha256) cons
 }
 
 Result<UpdateRecord> UpdateStore::Read(const Sha256& manifest_sha256) const {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(MutexOf(manifest_sha256));
   return ReadRecord(manifest_sha256);
 }
 
@@ -108,7 +108,7 @@ Status UpdateStore::Expect(const Sha256& manifest_sha256, std::vector<ExpectedFi
     if (files[i - 1].file_id == files[i].file_id) return Fail(ErrorCode::kInvalidArgument, "a file id is there twice");
   }
   if (files.empty()) return Fail(ErrorCode::kInvalidArgument, "a manifest without files");
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(MutexOf(manifest_sha256));
   const auto known = ReadRecord(manifest_sha256);
   if (known) {
     if (known->files == files) return {};
@@ -137,7 +137,7 @@ Result<SecretBytes> UpdateStore::UpdateKey(const UpdateRecord& record) const {
 }
 
 Status UpdateStore::RecordSealed(const Sha256& manifest_sha256, const SealedFile& file) {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(MutexOf(manifest_sha256));
   TRY_ASSIGN(UpdateRecord record, ReadRecord(manifest_sha256));
   std::erase_if(record.sealed, [&](const SealedFile& old) { return old.file_id == file.file_id; });
   record.sealed.push_back(file);

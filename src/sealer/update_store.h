@@ -3,10 +3,11 @@
 // Source: trust model sections 1 and 7; docs/protocol/processes.md section 1. `sealing-key.json` (0400) opens each
 // update key; an update key is made when the manifest is first expected and is durable before anything is sealed under
 // it. Nothing but this process reads the directory (0700); a lock file keeps a second process out. Thread rule: any
-// thread; one mutex over each short read or write of a record, so that two writers never mix (streams and wrapping run
-// outside of it).
+// thread; a mutex over each short read or write of a record, so that two writers of one never mix (streams and wrapping
+// run outside of it). Records are files of their own, so those of different manifests wait for the disk at once.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -48,7 +49,10 @@ class UpdateStore {
   const std::string data_;
   const SecretBytes sealing_key_;
   const std::unique_ptr<sys::FileLock> lock_;
-  mutable std::mutex mutex_;  // the records on disk
+  // Of the records on disk whose manifest's hash begins so.
+  std::mutex& MutexOf(const Sha256& manifest_sha256) const { return mutexes_[manifest_sha256.bytes[0] % kMutexes]; }
+  static constexpr size_t kMutexes = 64;
+  mutable std::array<std::mutex, kMutexes> mutexes_;
 };
 
 }  // namespace fleetseal::sealer

@@ -52,6 +52,8 @@ class Server::Impl {
 
   uint16_t device_port() const { return device_listener_->port(); }
   uint16_t admin_port() const { return admin_listener_->port(); }
+  const http::Router& device_routes() const { return *device_routes_; }
+  const http::Router& admin_routes() const { return *admin_routes_; }
 
  private:
   Status StartDeviceListener();
@@ -60,6 +62,7 @@ class Server::Impl {
   Status CheckOrganisation();
   Status FirstContact();
   void MakeUpCancels();
+  void RefreshStatus(bool is_forced);
   void RunRefresh();
   void RefreshOnce(int64_t now_ms);
   std::function<void(const http::RequestRecord&)> Counter(std::atomic<uint64_t>& requests);
@@ -72,6 +75,8 @@ class Server::Impl {
   OfferService offers_;
   ReceiptService receipts_;
   DeviceService devices_;
+  std::shared_ptr<const http::Router> device_routes_;
+  std::shared_ptr<const http::Router> admin_routes_;
   std::unique_ptr<http::Server> device_listener_;
   std::unique_ptr<http::Server> admin_listener_;
 
@@ -95,7 +100,8 @@ Status Server::Impl::CheckOrganisation() {
 Status Server::Impl::FirstContact() {
   TRY(CheckOrganisation());
   TRY(core_->RefreshPackages());
-  TRY(core_->RefreshStatus(true));
+  TRY(signing_.FollowLog());
+  RefreshStatus(true);
   TRY(core_->RefreshPeople());
   TRY(core_->RefreshDevices());
   TRY(core_->device_store.ForEachSeen([this](const SeenDevice& seen) -> Status {
@@ -114,7 +120,8 @@ Status Server::Impl::FirstContact() {
 Status Server::Impl::Refresh() {
   if (is_contacted_) {
     TRY(core_->RefreshPackages());
-    TRY(core_->RefreshStatus(false));
+    TRY(signing_.FollowLog());
+    RefreshStatus(false);
     TRY(core_->RefreshPeople());
     MakeUpCancels();
     TRY(signing_.SyncUpdates());
@@ -122,6 +129,13 @@ Status Server::Impl::Refresh() {
     TRY(FirstContact());
   }
   return rollouts_.ResumeStarts();
+}
+
+// A status that the signer will not sign now (its package or its director's listing has ended, it is halted) keeps
+// nobody out: whoever puts that right comes through here, and devices get packages.
+void Server::Impl::RefreshStatus(bool is_forced) {
+  const Status refreshed = core_->RefreshStatus(is_forced);
+  if (!refreshed) LogFailure("status.refresh-failed", refreshed.error());
 }
 
 // Cancel orders that an interruption, or a suspended device, has left to be signed.
@@ -187,6 +201,7 @@ Status Server::Impl::StartDeviceListener() {
   TRY(AddDeviceRoutes(*router, {*core_, offers_, receipts_}));
   TRY_ASSIGN(const std::string server_ca, sys::ReadTextFile(config.server_ca, kPemBytesMax));
   TRY(AddEstRoutes(*router, {*core_, devices_, server_ca, options.tls.client_ca_pem}));
+  device_routes_ = router;
   options.router = std::move(router);
   options.on_request = Counter(core_->metrics.device_requests);
   options.on_fault = [this](const http::ConnectionFault&) {
@@ -207,6 +222,7 @@ Status Server::Impl::StartAdminListener() {
   options.limits.connections_max = config.admin.connections_max;
   auto router = std::make_shared<http::Router>();
   TRY(AddAdminRoutes(*router, {*core_, signing_, imports_, rollouts_, devices_}));
+  admin_routes_ = router;
   options.router = std::move(router);
   options.on_request = Counter(core_->metrics.admin_requests);
   options.on_fault = [this](const http::ConnectionFault&) {
@@ -267,6 +283,8 @@ Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() = default;
 uint16_t Server::device_port() const { return impl_->device_port(); }
 uint16_t Server::admin_port() const { return impl_->admin_port(); }
+const http::Router& Server::device_routes() const { return impl_->device_routes(); }
+const http::Router& Server::admin_routes() const { return impl_->admin_routes(); }
 Status Server::Refresh() { return impl_->Refresh(); }
 void Server::Stop() { impl_->Stop(); }
 

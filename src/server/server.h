@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "http/router.h"
 #include "server/core/config.h"
 #include "sys/clock.h"
 
@@ -30,6 +31,9 @@ class Server {
 
   uint16_t device_port() const;
   uint16_t admin_port() const;
+  // What each listener answers, so that docs/openapi can be compared with it.
+  const http::Router& device_routes() const;
+  const http::Router& admin_routes() const;
   // Asks the signer for everything at once, as the refresh thread does in turn. Codes: those of SigningClient.
   Status Refresh();
   // Ends both listeners in order and writes what is in memory only. Idempotent.

@@ -7,6 +7,7 @@
 #include <future>
 #include <thread>
 
+#include "server/core/device_register.h"
 #include "server/testing/server_fixture.h"
 #include "sys/process.h"
 
@@ -24,6 +25,16 @@ TEST_F(ServerTest, S0_3_OnlyActiveDevicesAreAnswered) {
   const auto nobody = lab.Client(lab.server->device_port(), nullptr);
   const std::string body = lab.CheckInOf("device-1").Build();
   EXPECT_EQ(ServerLab::CodeOf(ServerLab::Post(*nobody, api::device::kCheckInPath, body)), "NotAuthenticated");
+}
+
+TEST(DeviceRegister, UntilTheSignerHasToldAllDevicesNoneIsUnknown) {
+  DeviceRegister devices;
+  const DeviceId id = Must(DeviceId::Parse("device-1"));
+  EXPECT_EQ(devices.CheckState(id).error().code, ErrorCode::kUnreachable);
+  EXPECT_EQ(devices.Authenticate(id, {}, {}).error().code, ErrorCode::kUnreachable);
+  devices.EndSync();
+  EXPECT_EQ(devices.CheckState(id).error().code, ErrorCode::kDeviceUnknown);
+  EXPECT_EQ(devices.Authenticate(id, {}, {}).error().code, ErrorCode::kDeviceUnknown);
 }
 
 TEST_F(ServerTest, S0_3_ADeviceUnknownToTheSignerIsRefused) {
@@ -200,6 +211,22 @@ TEST_F(ServerTest, AWithdrawnManifestTakesNoContent) {
   EXPECT_EQ(lab.Upload(*lab.Person("paula"), release, "contents"), "Withdrawn");
 }
 
+TEST_F(ServerTest, ASignerThatWaitsForThePackageOfItsNewLogKeepsNobodyOut) {
+  StartRollout();
+  const auto signer_writes = [this](const std::string& origin) {
+    const api::signing::HelloAnswer hello{lab.world.organisation, "", "", "", "", origin, 1, "1", ""};
+    lab.signer.On("hello", [hello](const codec::Json&) -> Result<codec::Json> { return hello.ToJson(); });
+  };
+  lab.signer.Refuse("log-index", ErrorCode::kLogProofMissing);  // the new log has no record of it yet
+  signer_writes("log.acme.2");
+  ASSERT_TRUE(lab.server->Refresh().has_value()) << "people and packages are refreshed";
+  EXPECT_EQ(lab.signer.calls("log-index"), 0);
+  EXPECT_FALSE(IsOffered());
+  signer_writes(lab.world.package.logs.front().origin);
+  ASSERT_TRUE(lab.server->Refresh().has_value());
+  EXPECT_TRUE(IsOffered());
+}
+
 TEST_F(ServerTest, AnOrderIsOfferedWithItsProofsUntilItIsInstalled) {
   StartRollout();
   const auto answer = Must(api::device::CheckInAnswer::Parse(CheckIn("device-1").body));
@@ -220,6 +247,8 @@ TEST_F(ServerTest, AnOrderIsOfferedWithItsProofsUntilItIsInstalled) {
                          })).order_id;
   EXPECT_EQ(SendReceipt("device-1", ReceiptOf("device-1", manifest::Outcome::kInstalled)), "200");
   EXPECT_EQ(RolloutState(), "running device-1 installed");
+  const auto shown = ServerLab::Get(*lab.Person("anna"), "/admin/v1/devices/device-1");
+  EXPECT_NE(shown.body.find(R"("releaseCounter":77,)"), std::string::npos) << "before its next check-in";
   EXPECT_FALSE(Must(api::device::CheckInAnswer::Parse(CheckIn("device-1").body)).order.has_value());
 }
 
@@ -343,6 +372,22 @@ TEST_F(ServerTest, AReceiptRefusedForGoodIsFinalAndOneThatFailsHereIsNot) {
   lab.signer.Refuse("receipts", ErrorCode::kLogNotWritable);
   EXPECT_EQ(SendReceipt("device-1", ReceiptOf("device-1", manifest::Outcome::kInstalled)), "LogNotWritable")
       << "nothing is acknowledged while the signer cannot record";
+}
+
+TEST_F(ServerTest, ADeviceThatSendsReceiptsWithoutEndIsHeldBack) {
+  StartRollout();
+  const std::string receipt = ReceiptOf("device-1", manifest::Outcome::kInstalled);
+  const std::string many =
+      api::device::ReceiptsRequest{std::vector<std::string>(api::device::kReceiptsMax, receipt)}.Build();
+  const auto send = [&] {
+    return ServerLab::CodeOf(ServerLab::Post(*lab.Device("device-1"), api::device::kReceiptsPath, many));
+  };
+  EXPECT_EQ(send(), "200");
+  EXPECT_EQ(send(), "200");
+  const int asked = lab.signer.calls("receipts");
+  EXPECT_EQ(send(), "LimitExceeded");
+  EXPECT_EQ(lab.signer.calls("receipts"), asked);
+  EXPECT_EQ(ServerLab::CodeOf(CheckIn("device-1")), "200") << "of receipts only";
 }
 
 TEST_F(ServerTest, S0_22_DownloadsAreEventsWithActorOriginUpdateAndHash) {

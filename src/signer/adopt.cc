@@ -47,16 +47,10 @@ Result<std::string> AdoptSjwk(const std::string& folder, const trust::TrustState
                               jose::ModulusForm form) {
   TRY_ASSIGN(const std::string text, ReadIn(folder, "sjwk/" + facts.kid + ".jws"));
   const std::string compact(Trimmed(text));
-  TRY_ASSIGN_CONTEXT(const jose::UnverifiedJws sjwk, jose::UnverifiedJws::Parse(compact), facts.kid);
   const auto& package = trust.root_package();
-  const manifest::RootKey* root = package.FindRoot(sjwk.header().kid.value_or(""));
-  if (root == nullptr) return Fail(ErrorCode::kUnknownRootKid, "sjwk of " + facts.kid);
-  if (package.IsRootDisabled(root->kid.text())) return Fail(ErrorCode::kDisallowedRootKid, root->kid.text());
-  TRY_ASSIGN_CONTEXT(const jose::SigningKey key, jose::VerifySjwk(sjwk, root->key, root->key.default_algorithm(), form),
-                     facts.kid);
+  TRY(CheckSjwk(package, compact, facts, form));
   const manifest::SigningKeyListing* listing = package.FindListing(facts.kid);
-  if (!(key.key == facts.key) || key.kid != facts.kid || key.alg != facts.alg || listing == nullptr ||
-      listing->thumbprint != facts.key.thumbprint() ||
+  if (listing == nullptr || listing->thumbprint != facts.key.thumbprint() ||
       manifest::KeyRoleName(listing->role) != PurposeText(facts.purpose)) {
     return Fail(ErrorCode::kSigningKeyNotListed, facts.kid + " is not what the roots signed and the package lists");
   }
@@ -71,10 +65,8 @@ Status ReadTrust(const Core& core, const std::string& folder, Adoption& adoption
   if (const auto fresh = trust::JudgePackageFresh(*trust, core.Now()); !fresh) return Fail(fresh.error());
   adoption.trust = *std::move(trust);
   const auto form = core.config().is_adu_readable ? jose::ModulusForm::kStandardBase64 : jose::ModulusForm::kBase64Url;
-  std::vector<const KeyFacts*> keys = core.publishers().All();
-  keys.push_back(&core.director().facts());
-  for (const KeyFacts* facts : keys) {
-    TRY_ASSIGN(adoption.sjwks[facts->kid], AdoptSjwk(folder, *adoption.trust, *facts, form));
+  for (const auto& key : core.keys().All()) {
+    TRY_ASSIGN(adoption.sjwks[key->facts.kid], AdoptSjwk(folder, *adoption.trust, key->facts, form));
   }
   return {};
 }
@@ -103,6 +95,10 @@ Status ReadChange(const Core& core, const std::string& folder, Adoption& adoptio
   }
   TRY(reader.Finish());
   TRY_ASSIGN(adoption.change, VerifyChange(core, adoption.security, jws));
+  if (adoption.change->change.is_about_keys())
+    return Fail(ErrorCode::kInvalidArgument, "the first register-change makes and retires no keys");
+  if (adoption.change->change.new_log() != nullptr)
+    return Fail(ErrorCode::kInvalidArgument, "the first register-change makes no log");
   return {};
 }
 

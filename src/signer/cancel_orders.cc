@@ -18,7 +18,7 @@ using api::signing::OrdersAnswer;
 struct Batch {
   store::PlanRow plan;
   std::shared_ptr<const trust::TrustState> trust;
-  std::string sjwk;
+  KeyInUse director;
 };
 
 // Neither the plan's dates nor its operator matter any more: what takes software back is never too late.
@@ -36,7 +36,7 @@ Result<Batch> ReadBatch(const Core& core, const PlanId& id) {
   TRY(read);
   TRY_ASSIGN(batch.trust, core.Trust());
   if (const auto fresh = trust::JudgePackageFresh(*batch.trust, core.Now()); !fresh) return Fail(fresh.error());
-  TRY_ASSIGN(batch.sjwk, core.Sjwk(core.director().facts().kid));
+  TRY_ASSIGN(batch.director, core.KeyFor(Purpose::kDirector));
   return batch;
 }
 
@@ -66,7 +66,7 @@ Result<DirectedOrder> Build(const Core& core, const Batch& batch, const DeviceId
   TRY_ASSIGN(order.plan_id, PlanId::Parse(batch.plan.id));
   TRY_ASSIGN(order.manifest_sha256, codec::DecodeBase64UrlSha256(batch.plan.manifest_sha256));
   order.reboot = manifest::Reboot::kLater;
-  TRY_ASSIGN(directed.compact, core.director().SignOrder(batch.sjwk, order));
+  TRY_ASSIGN(directed.compact, core.keys().SignOrder(batch.director, order));
   return directed;
 }
 
@@ -87,8 +87,9 @@ Result<std::optional<DirectedOrder>> Consider(const Core& core, const Batch& bat
   if (!order) return Fail(ErrorCode::kPlanInvalid, id.text() + " has no order of this plan");
   if (order->generation != device->generation)
     return Fail(ErrorCode::kOrderNotForThisDevice, "the order was for an earlier generation of " + id.text());
-  const bool is_valid =
-      known && known->generation == device->generation && known->epoch == batch.trust->root_package().director_epoch;
+  const bool is_valid = known && known->generation == device->generation &&
+                        known->epoch == batch.trust->root_package().director_epoch &&
+                        IsListed(batch.trust->root_package(), known->compact, core.Now());
   if (is_valid) {
     result.order = known->compact;
     result.sequence = known->sequence;
@@ -122,6 +123,8 @@ Result<OrdersAnswer> CancelOrders(Core& core, const PlanId& plan, const std::vec
     if (InfoOf(made.error().code).exit != ExitCode::kRefused) return tl::unexpected(made.error());
     result.error = Refusal(made.error());
   }
+  // What was ordered before may have been committed by a call that could not make its record public.
+  TRY(core.AwaitPublishedAll());
   if (!fresh.empty()) TRY(RecordDirected(core, *batch.trust, fresh, store::PutCancelOrder));
   return answer;
 }

@@ -13,32 +13,43 @@ namespace fleetseal::signer {
 namespace {
 
 constexpr const char* kRestoreAdvice = "stop the signer and restore it from a backup; do not mend it by hand";
+constexpr const char* kKeyAdvice = "fleetseal key rotate (rotate-keys.md)";
 constexpr const char* kPackageAdvice = "sign and publish the next root-key package";
 
 struct Keys {
-  PublisherKeys publishers;
-  DirectorKey director;
-  LogKey log;
+  std::unique_ptr<SigningKeys> signing;
+  std::unique_ptr<Keystore> store;
   CaKeys cas;
 };
 
 Result<Keys> OpenKeys(const Config& config) {
   TRY_ASSIGN(const SecretBytes passphrase, ReadPassphrase(config));
-  TRY_ASSIGN(const auto keystore,
-             Keystore::Open(KeysFolderOf(config), AsText(passphrase.reveal()), config.keystore_cost));
-  TRY_ASSIGN(PublisherKeys publishers, PublisherKeys::Load(*keystore));
-  TRY_ASSIGN(DirectorKey director, DirectorKey::Load(*keystore));
-  TRY_ASSIGN(LogKey log, LogKey::Load(*keystore));
+  TRY_ASSIGN(auto keystore, Keystore::Open(KeysFolderOf(config), AsText(passphrase.reveal()), config.keystore_cost));
+  TRY_ASSIGN(auto signing, SigningKeys::Load(*keystore));
   TRY_ASSIGN(CaKeys cas, CaKeys::Load(*keystore, config.organisation));
-  return Keys{std::move(publishers), std::move(director), std::move(log), std::move(cas)};
+  TRY(LogKey::LoadAll(*keystore));
+  return Keys{std::move(signing), std::move(keystore), std::move(cas)};
 }
 
-void CheckListing(const KeyFacts& facts, const manifest::RootPackage& package, UnixSeconds now,
-                  config::Findings& findings) {
-  const manifest::SigningKeyListing* listing = package.FindListing(facts.kid);
-  if (listing == nullptr || listing->thumbprint != facts.key.thumbprint())
-    return findings.Problem("key " + facts.kid, "the newest root-key package does not list it", kPackageAdvice);
-  findings.EndsAt("listing of key " + facts.kid, listing->not_after, now, kPackageAdvice);
+// One purpose, and one product of it: somebody must be able to sign for it.
+void CheckPurpose(const KeyRing& ring, const manifest::RootPackage& package, const KeyFacts& facts,
+                  const ProductName* product, UnixSeconds now, config::Findings& findings) {
+  const auto chosen = ring.InUse(package, now, facts.purpose, product);
+  if (!chosen) return findings.Problem("key " + facts.kid, chosen.error().detail, kKeyAdvice);
+  if (chosen->key->facts.kid != facts.kid) return;
+  findings.EndsAt("listing of key " + facts.kid, package.FindListing(facts.kid)->not_after, now, kKeyAdvice);
+}
+
+void CheckRing(const KeyRing& ring, const manifest::RootPackage& package, UnixSeconds now, config::Findings& findings) {
+  for (const RingKey& key : ring.keys()) {
+    const KeyFacts& facts = key.key->facts;
+    const KeyState state = JudgeKey(key, package, now);
+    if (state == KeyState::kEnded || state == KeyState::kDisabled)
+      findings.Warning("key " + facts.kid, "is " + std::string(KeyStateName(state)),
+                       "retire it: `fleetseal key retire`");
+    if (facts.products.empty()) CheckPurpose(ring, package, facts, nullptr, now, findings);
+    for (const auto& product : facts.products) CheckPurpose(ring, package, facts, &product, now, findings);
+  }
 }
 
 Status CheckPackage(storage::Database& database, const Config& config, const Keys& keys, UnixSeconds now,
@@ -52,8 +63,11 @@ Status CheckPackage(storage::Database& database, const Config& config, const Key
   TRY_ASSIGN(const auto document, manifest::RootPackageDocument::Parse(packages.back().text));
   findings.EndsAt("root-key package " + std::to_string(document.package.version), document.package.expires, now,
                   kPackageAdvice);
-  for (const KeyFacts* facts : keys.publishers.All()) CheckListing(*facts, document.package, now, findings);
-  CheckListing(keys.director.facts(), document.package, now, findings);
+  KeyRing ring;
+  // A database of an earlier version gets its tables when the signer starts.
+  const Status read = ring.Reload(database, *keys.signing);
+  if (!read && read.error().code != ErrorCode::kStorageFailed) return read;
+  if (read) CheckRing(ring, document.package, now, findings);
   findings.Checked("keys against root-key package " + std::to_string(document.package.version));
   return {};
 }
@@ -73,24 +87,37 @@ Status CheckHalt(const Config& config, storage::Database& database, config::Find
   return {};
 }
 
+// A database of an earlier version gets the table when the signer starts, and has the first log only.
+Result<LogPlace> PlaceOf(const Config& config, storage::Database& database) {
+  auto place = ReadLogPlace(config, database);
+  if (!place && place.error().code == ErrorCode::kStorageFailed)
+    return LogPlace{config.log_origin, config.log, {}, 0, false};
+  return place;
+}
+
 // The files are read before the lock row: a running signer only moves both forward.
 Status CheckLog(const Config& config, storage::Database& database, const Keys& keys, config::Findings& findings) {
-  TRY_ASSIGN(const auto key, merkle::Vkey::FromEd25519(config.log_origin, keys.log.facts().key.x()));
-  const auto reader = translog::LogReader::OfDirectory(config.log);
-  const auto report = reader.Fsck({config.log_origin, {key}, {}, 0});
+  TRY_ASSIGN(const LogPlace place, PlaceOf(config, database));
+  TRY_ASSIGN(const auto log_key, FindLogKey(*keys.store, database, place.origin));
+  TRY_ASSIGN(const auto key, merkle::Vkey::FromEd25519(place.origin, log_key->facts().key.x()));
+  const auto reader = translog::LogReader::OfDirectory(place.directory);
+  const auto report = reader.Fsck({place.origin, {key}, {}, 0});
   if (!report) {
     TRY_ASSIGN(const auto recovery,
                database.WithSnapshot([](storage::Session& session) { return store::ReadRecovery(session); }));
-    const bool has_checkpoint = sys::FileExists(sys::JoinPath(config.log, "checkpoint"));
+    const bool has_checkpoint = sys::FileExists(sys::JoinPath(place.directory, "checkpoint"));
     if (!has_checkpoint && IsRestored(config, recovery)) return {};
-    findings.Problem(config.log, report.error().ToString(), "bring the log files back from a backup or a mirror");
+    findings.Problem(
+        place.directory, report.error().ToString(),
+        "bring the log files back from a backup or a mirror; if they are lost, see docs/operations/lost-log.md");
     return {};
   }
   TRY_ASSIGN(const auto row,
-             translog::ReadLockRow({config.log, config.log_origin, database, keys.log.checkpoint_signer()}));
+             translog::ReadLockRow({place.directory, place.origin, database, log_key->checkpoint_signer()}));
   const auto& published = report->checkpoint;
   if (published.size > row.size || (published.size == row.size && published.root != row.root)) {
-    findings.Problem(config.log, "the log files and the database show different logs", "see `fleetseal recover show`");
+    findings.Problem(place.directory, "the log files and the database show different logs",
+                     "see `fleetseal recover show`");
   }
   findings.Checked("log of " + std::to_string(published.size) + " records: every tile and the root recomputed");
   return {};
@@ -115,7 +142,7 @@ config::Findings CheckSigner(const Config& config, const sys::Clock& clock) {
   for (const auto& [name, ca] : {std::pair("server CA", &keys->cas.server_ca()),
                                  {"device CA", &keys->cas.device_ca()},
                                  {"people CA", &keys->cas.people_ca()}}) {
-    findings.EndsAt(name, ca->not_after(), clock.Now(), "make a new CA and list it in the next root-key package");
+    findings.EndsAt(name, ca->not_after(), clock.Now(), "see lost-ca-key.md");
   }
   const auto database = storage::Database::Open({.url = config.database, .sessions = 1});
   if (!database) {

@@ -29,7 +29,7 @@ TEST_F(ClockTest, AClockBehindTheLastRecordSignsAndRecordsNothing) {
     EXPECT_REFUSED_UNCHANGED(world, MakeStatus(world.core(), std::nullopt), kClockBehindLog);
     EXPECT_REFUSED_UNCHANGED(world, MakeStatus(world.core(), Bytes(16, 1)), kClockBehindLog);
     EXPECT_REFUSED_UNCHANGED(world, world.core().Record(leaf), kClockBehindLog);
-    EXPECT_REFUSED_UNCHANGED(world, world.core().RecordDecision(leaf), kClockBehindLog);
+    EXPECT_REFUSED_UNCHANGED(world, world.core().RecordDecision(leaf, {}), kClockBehindLog);
     EXPECT_NE(Ask("status").find("ClockBehindLog"), std::string::npos);
     EXPECT_NE(Ask("hello").find("ClockBehindLog"), std::string::npos);
     EXPECT_NE(Ask("devices").find("\"ok\""), std::string::npos) << "reading works";

@@ -6,9 +6,11 @@
 #include "log/log.h"
 #include "manifest/log_leaf.h"
 #include "signer/ceremony.h"
+#include "signer/new_log.h"
 #include "signer/recovery.h"
 #include "signer/register_flow.h"
 #include "signer/service.h"
+#include "signer/store/register_store.h"
 #include "signer/store/request_store.h"
 #include "signer/store/schema.h"
 #include "signer/verbs.h"
@@ -61,6 +63,14 @@ Result<std::vector<std::string>> ReadDecision(const std::string& path) {
   return jws;
 }
 
+// Whether it was carried out before: then RegisterChange answers as it did.
+Result<bool> IsKnown(const Core& core, const VerifiedChange& verified) {
+  TRY_ASSIGN(const auto known, core.database().WithSnapshot([&](storage::Session& session) {
+    return store::FindChange(session, verified.change.change_id.text());
+  }));
+  return known.has_value();
+}
+
 Result<VerifiedChange> VerifyDecision(const Core& core, const std::vector<std::string>& jws) {
   TRY_ASSIGN(const auto state,
              core.database().WithSnapshot([](storage::Session& session) { return store::ReadRegisterState(session); }));
@@ -69,11 +79,13 @@ Result<VerifiedChange> VerifyDecision(const Core& core, const std::vector<std::s
   TRY_ASSIGN(VerifiedChange verified, VerifyChange(core, security, jws));
   if (verified.change.decision() == nullptr)
     return Fail(ErrorCode::kInvalidArgument, "the register-change is no continue-after-restore");
-  TRY(TryChange(core, verified));
   return verified;
 }
 
-Status AdoptNewerFiles(const SignerService& service, const Core& core, const manifest::ContinueAfterRestore& decision) {
+}  // namespace
+
+Status AdoptNewerFiles(const SignerService& service, const manifest::ContinueAfterRestore& decision) {
+  const Core& core = service.core();
   const auto files = service.LookAtFiles();
   // Nothing is ahead (any more): an earlier try has adopted them.
   if (!files && files.error().code == ErrorCode::kConflict) return {};
@@ -91,12 +103,24 @@ Status AdoptNewerFiles(const SignerService& service, const Core& core, const man
   return {};
 }
 
+namespace {
+
+// Which log is written, and which one is made and named by no package yet.
+Status DescribeLog(storage::Database& database, const LogPlace& place, Json& json) {
+  json.Set("logOrigin", place.origin).Set("awaitsPackage", place.is_awaiting);
+  TRY_ASSIGN(const auto pending, ReadPendingLog(database));
+  if (pending) json.Set("newOrigin", pending->origin);
+  return {};
+}
+
 // The signer runs: its own lock keeps this from opening anything but the database.
 Result<Json> ShowRunning(const Config& config) {
   TRY_ASSIGN_CONTEXT(const auto database, storage::Database::Open({.url = config.database}), "open the database");
-  const auto lock = translog::MakeSqlLockStore(*database, config.log_origin);
+  TRY_ASSIGN(const LogPlace place, ReadLogPlace(config, *database));
+  const auto lock = translog::MakeSqlLockStore(*database, place.origin);
   TRY_ASSIGN(const auto state, lock->Load());
   TRY_ASSIGN(Json json, DescribeRecovery(*database, static_cast<int64_t>(state.row.size)));
+  TRY(DescribeLog(*database, place, json));
   json.Set("isRunning", true);
   return json;
 }
@@ -112,12 +136,20 @@ Result<Json> ShowRecovery(const Config& config, const sys::Clock& clock) {
     TRY(StoreHalt((*service)->database(), "the log files are ahead of the database: it is an old copy", clock.Now()));
   }
   TRY_ASSIGN(Json json, DescribeRecovery((*service)->database(), (*service)->core().LogSize()));
+  TRY(DescribeLog((*service)->database(), (*service)->log_place(), json));
+  TRY_ASSIGN(auto pending, DescribePendingLog((*service)->core()));
+  if (pending) json.Set("newLog", *std::move(pending));
   json.Set("isRunning", false);
   if (files) {
     json.Set("filesSize", static_cast<int64_t>(files->to.size)).Set("filesSequence", ReadGiven(files->leaves).sequence);
   } else if (files.error().code != ErrorCode::kConflict && files.error().code != ErrorCode::kNotFound) {
     // Without a checkpoint file there is nothing published: the signer writes it when it starts.
     json.Set("filesProblem", files.error().ToString());
+  }
+  // Whether it would start: a halted signer is not asked, it may wait for newer files.
+  const bool is_halted = json.Find("isHalted")->as_bool();
+  if (const Status opens = is_halted ? Status{} : (*service)->TryLog(); !opens) {
+    json.Set("logProblem", opens.error().ToString());
   }
   return json;
 }
@@ -128,7 +160,9 @@ Result<Json> ContinueAfterHalt(const Config& config, const std::string& decision
     TRY_ASSIGN(const auto service, SignerService::OpenWithoutLog(config, clock));
     TRY_ASSIGN(const VerifiedChange verified, VerifyDecision(service->core(), jws));
     const auto& decision = *verified.change.decision();
-    if (decision.is_log_adopted) TRY(AdoptNewerFiles(*service, service->core(), decision));
+    TRY_ASSIGN(const bool is_known, IsKnown(service->core(), verified));
+    if (!is_known) TRY(TryChange(service->core(), verified));
+    if (!is_known && decision.is_log_adopted) TRY(AdoptNewerFiles(*service, decision));
   }
   TRY_ASSIGN(const auto service, SignerService::Open(config, clock));
   TRY(RegisterChange(service->core(), jws));

@@ -27,7 +27,7 @@ Result<std::string> CreateLog(const Config& config, const LogKey& key) {
   TRY(storage::Migrate(*database, translog::kMigrationModule, translog::Migrations()));
   TRY_CONTEXT(translog::LogWriter::Create({config.log, config.log_origin, *database, key.checkpoint_signer()}),
               "make the log");
-  return VkeyOf(config, key);
+  return VkeyOf(config.log_origin, key);
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ namespace {
 using manifest::RevocationAction;
 using manifest::RevocationKind;
 
-TEST(Enrolment, RecordsAllKeysAndAnswersTheSameRequestAgain) {
+TEST(Enrolment, RecordsAllKeysAndAnswersTheSameKeysAgain) {
   SignerWorld world;
   auto device = world.MakeDevice("gw-1");
   world.Allow(device);
@@ -28,7 +28,23 @@ TEST(Enrolment, RecordsAllKeysAndAnswersTheSameRequestAgain) {
   EXPECT_EQ(row.identity_key, device.identity.key().thumbprint());
   const std::string before = world.Dump();
   EXPECT_EQ(Must(Enrol(world.core(), input)).certificate, answer.certificate);
+  // A device that was cut off signs another request; its keys are the same.
+  world.ForgetRequests();
+  const EnrolInput another = world.Input(device);
+  EXPECT_NE(another.csr, input.csr);
+  EXPECT_EQ(Must(Enrol(world.core(), another)).certificate, answer.certificate);
   EXPECT_EQ(before, world.Dump());
+  // One key that is not the same, and the code is used.
+  auto other = world.MakeDevice("gw-1");
+  other.code = device.code;
+  std::swap(other.identity, device.identity);
+  EXPECT_REFUSED_UNCHANGED(world, Enrol(world.core(), world.Input(other)), kEnrolmentCodeUsed);
+  std::swap(other.receipt_key, device.receipt_key);
+  EXPECT_REFUSED_UNCHANGED(world, Enrol(world.core(), world.Input(other)), kEnrolmentCodeUsed);
+  std::swap(other.encryption, device.encryption);
+  EXPECT_EQ(Must(Enrol(world.core(), world.Input(other))).certificate, answer.certificate);
+  std::swap(other.identity, device.identity);
+  EXPECT_REFUSED_UNCHANGED(world, Enrol(world.core(), world.Input(other)), kEnrolmentCodeUsed);
   world.clock.Advance(86'400);
   EXPECT_REFUSED_UNCHANGED(world, Enrol(world.core(), input), kEnrolmentCodeUsed);
 }

@@ -21,6 +21,7 @@ Status CheckDeviceList(const std::vector<DeviceId>& devices) {
 Status RecordDirected(const Core& core, const trust::TrustState& trust, const std::vector<DirectedOrder>& orders,
                       const PutDirected& put) {
   CHECK(!orders.empty());
+  static_assert(api::signing::kOrderDevicesMax <= translog::kEntryLeavesMax, "a batch is one entry of the log");
   // What a device would say about the director's key is the same for all of them.
   if (const auto verified = trust::VerifyOrder(trust, orders.front().compact, core.Now()); !verified)
     return Fail(verified.error());
@@ -31,16 +32,19 @@ Status RecordDirected(const Core& core, const trust::TrustState& trust, const st
                                          order.sequence, crypto::HashSha256(directed.salt + order.device_id.text())}
                          .Build());
   }
-  TRY_ASSIGN(const auto indices, core.Record(leaves));
-  return core.database().WithTransaction([&](storage::Session& session) -> Status {
+  // One write: a cancel's sequence is that of its order and one, so a record of it alone would give it out twice.
+  const auto store = [&](storage::Session& session, uint64_t first) -> Status {
     for (size_t i = 0; i < orders.size(); ++i) {
       const manifest::Order& order = orders[i].order;
       TRY(put(session, {order.plan_id.text(), order.device_id.text(), order.generation, order.epoch, order.sequence,
-                        orders[i].compact, indices[i], orders[i].salt}));
+                        orders[i].compact, static_cast<int64_t>(first + i), orders[i].salt}));
       TRY(store::SetLastSequence(session, order.device_id.text(), order.sequence));
     }
     return {};
-  });
+  };
+  TRY_ASSIGN(PendingRecord record, core.StartRecord(leaves, store));
+  TRY(core.Await(record));
+  return {};
 }
 
 }  // namespace fleetseal::signer

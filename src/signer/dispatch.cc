@@ -2,6 +2,7 @@
 
 #include "codec/base64.h"
 #include "log/log.h"
+#include "manifest/ceremony_transcript.h"
 #include "signer/verbs.h"
 
 namespace fleetseal::signer {
@@ -42,12 +43,15 @@ Result<Json> OnApprove(Core& core, ObjectReader& reader) {
   return ToJson(Approve(core, approval));
 }
 
+std::optional<api::signing::RequestState> OptionalState(ObjectReader& reader) {
+  const auto name = reader.OptionalString("state");
+  if (!name) return std::nullopt;
+  const auto parsed = api::signing::RequestStateFromName(*name);
+  return reader.Take(parsed, "state") ? std::optional(*parsed) : std::nullopt;
+}
+
 Result<Json> OnListRequests(Core& core, ObjectReader& reader) {
-  std::optional<api::signing::RequestState> state;
-  if (const auto name = reader.OptionalString("state")) {
-    const auto parsed = api::signing::RequestStateFromName(*name);
-    if (reader.Take(parsed, "state")) state = *parsed;
-  }
+  const auto state = OptionalState(reader);
   TRY(reader.Finish());
   TRY_ASSIGN(const auto rows, ListRequests(core, state));
   Json list = Json::MakeArray();
@@ -59,6 +63,33 @@ Result<Json> OnShowRequest(Core& core, ObjectReader& reader) {
   const RequestId id = reader.Parsed<RequestId>("requestId");
   TRY(reader.Finish());
   return ToJson(ShowRequest(core, id));
+}
+
+Result<Json> OnRequestPermit(Core& core, ObjectReader& reader) {
+  const std::string request = reader.String("request", kCompactMax);
+  TRY(reader.Finish());
+  return ToJson(RequestPermit(core, request));
+}
+
+Result<Json> OnApprovePermit(Core& core, ObjectReader& reader) {
+  const std::string approval = reader.String("approval", kCompactMax);
+  TRY(reader.Finish());
+  return ToJson(ApprovePermit(core, approval));
+}
+
+Result<Json> OnListPermits(Core& core, ObjectReader& reader) {
+  const auto state = OptionalState(reader);
+  TRY(reader.Finish());
+  TRY_ASSIGN(const auto rows, ListPermits(core, state));
+  Json list = Json::MakeArray();
+  for (const auto& row : rows) list.Push(row.ToJson());
+  return Json::MakeObject().Set("permits", std::move(list));
+}
+
+Result<Json> OnShowPermit(Core& core, ObjectReader& reader) {
+  const PermitId id = reader.Parsed<PermitId>("permitId");
+  TRY(reader.Finish());
+  return ToJson(ShowPermit(core, id));
 }
 
 Result<Json> OnRegisterChange(Core& core, ObjectReader& reader) {
@@ -176,11 +207,36 @@ Result<Json> OnRevoke(Core& core, ObjectReader& reader) {
   return ToJson(Revoke(core, revocation));
 }
 
+Result<Json> OnKeys(Core& core, ObjectReader& reader) {
+  TRY(reader.Finish());
+  return ToJson(Keys(core));
+}
+
+Result<Json> OnTakeSjwk(Core& core, ObjectReader& reader) {
+  const std::string sjwk = reader.String("sjwk", kCompactMax);
+  TRY(reader.Finish());
+  TRY_ASSIGN(const std::string kid, TakeSjwk(core, sjwk));
+  return Json::MakeObject().Set("kid", kid);
+}
+
+Result<Json> OnResign(Core& core, ObjectReader& reader) {
+  const std::string request = reader.String("request", kCompactMax);
+  TRY(reader.Finish());
+  return ToJson(Resign(core, request));
+}
+
 Result<Json> OnPublishPackage(Core& core, ObjectReader& reader) {
   const std::string package = reader.String("package", limits::kPackageBytesMax);
+  const auto transcript = reader.OptionalString("transcript", manifest::kTranscriptBytesMax);
   TRY(reader.Finish());
-  TRY_ASSIGN(const int64_t version, PublishPackage(core, package));
+  TRY_ASSIGN(const int64_t version, PublishPackage(core, package, transcript));
   return Json::MakeObject().Set("version", version);
+}
+
+Result<Json> OnPackageRecord(Core& core, ObjectReader& reader) {
+  const int64_t version = reader.Integer("version", 1);
+  TRY(reader.Finish());
+  return ToJson(FindPackageRecord(core, version));
 }
 
 Result<Json> OnPackages(Core& core, ObjectReader& reader) {
@@ -203,8 +259,9 @@ Result<Json> OnHello(Core& core, ObjectReader& reader) {
   return ToJson(Hello(core));
 }
 
-// Signs or records something: refused while the signer is halted. Receipts and decisions judge for themselves.
-enum class Effect : uint8_t { kSigns, kReads, kJudges };
+// Signs or records something: refused while the signer is halted. Receipts and decisions judge for themselves; a
+// package is judged while a new log waits for the one that names it.
+enum class Effect : uint8_t { kSigns, kReads, kJudges, kPublishes };
 struct Verb {
   std::string_view name;
   Result<Json> (*run)(Core&, ObjectReader&);
@@ -215,6 +272,10 @@ constexpr Verb kVerbs[] = {
     {"approve", OnApprove},
     {"list-requests", OnListRequests, Effect::kReads},
     {"show-request", OnShowRequest, Effect::kReads},
+    {"request-permit", OnRequestPermit},
+    {"approve-permit", OnApprovePermit},
+    {"list-permits", OnListPermits, Effect::kReads},
+    {"show-permit", OnShowPermit, Effect::kReads},
     {"register-change", OnRegisterChange, Effect::kJudges},
     {"person-certificate", OnPersonCertificate},
     {"people", OnPeople, Effect::kReads},
@@ -230,8 +291,12 @@ constexpr Verb kVerbs[] = {
     {"status", OnStatus},
     {"receipts", OnReceipts, Effect::kJudges},
     {"revoke", OnRevoke},
-    {"publish-package", OnPublishPackage},
+    {"keys", OnKeys, Effect::kReads},
+    {"take-sjwk", OnTakeSjwk},
+    {"resign", OnResign},
+    {"publish-package", OnPublishPackage, Effect::kPublishes},
     {"packages", OnPackages, Effect::kReads},
+    {"package-record", OnPackageRecord, Effect::kReads},
     {"log-index", OnLogIndex, Effect::kReads},
     {"hello", OnHello, Effect::kReads},
 };
@@ -242,7 +307,9 @@ Result<Json> Run(Core& core, std::string_view message, std::string& verb_name) {
   verb_name = reader.String("verb", 64);
   for (const Verb& verb : kVerbs) {
     if (verb.name != verb_name) continue;
-    if (verb.effect == Effect::kSigns) TRY(core.RequireRunning());
+    const bool is_awaited = verb.effect == Effect::kPublishes && core.awaits_package();
+    if (is_awaited) TRY(core.RequireClock());
+    if (verb.effect == Effect::kSigns || (verb.effect == Effect::kPublishes && !is_awaited)) TRY(core.RequireRunning());
     return verb.run(core, reader);
   }
   reader.Stop(ErrorCode::kInvalidArgument, "verb", "there is no such verb");

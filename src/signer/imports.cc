@@ -1,9 +1,9 @@
 // prepare-import and complete-import: content is taken only for signed manifests, and only as the sealer saw it.
 #include <algorithm>
+#include <shared_mutex>
 
 #include "log/log.h"
 #include "manifest/log_leaf.h"
-#include "sealer/wrap_client.h"
 #include "sealing/sealed_file.h"
 #include "signer/expectation.h"
 #include "signer/released_update.h"
@@ -15,14 +15,6 @@ namespace {
 using api::signing::CompleteImportAnswer;
 using api::signing::PrepareImportAnswer;
 
-Status TellSealerOf(const Core& core, const ReleasedUpdate& update) {
-  if (update.signature.delivery != manifest::Delivery::kSealed) return {};
-  std::vector<sealer::ExpectedFile> files;
-  for (const auto& file : update.manifest.files) files.push_back({file.id, file.sha256, file.size});
-  sealer::WrapClient client(core.config().wrap_socket);
-  return client.Expect(update.signature.manifest_sha256, files);
-}
-
 // In the clear the plain file is what travels.
 std::vector<sealer::SealedFile> ClearFiles(const ReleasedUpdate& update) {
   std::vector<sealer::SealedFile> files;
@@ -33,12 +25,16 @@ std::vector<sealer::SealedFile> ClearFiles(const ReleasedUpdate& update) {
 Result<std::vector<sealer::SealedFile>> AskSealer(const Core& core, const ReleasedUpdate& update) {
   if (update.signature.delivery != manifest::Delivery::kSealed) return ClearFiles(update);
   sealer::WrapClient client(core.config().wrap_socket);
-  TRY_ASSIGN(const auto sealed, client.Contents(update.signature.manifest_sha256));
+  const auto sealed = client.Contents(update.signature.manifest_sha256);
+  // It hears of a manifest when its last approval comes, or else from prepare-import.
+  if (!sealed && sealed.error().code == ErrorCode::kFileNotInManifest)
+    return Fail(ErrorCode::kUpdateNotDeployable, "no upload of it has begun");
+  TRY(sealed);
   std::vector<sealer::SealedFile> ordered;
   for (const auto& file : update.manifest.files) {
     const auto found =
-        std::find_if(sealed.begin(), sealed.end(), [&](const auto& one) { return one.file_id == file.id; });
-    if (found == sealed.end()) return Fail(ErrorCode::kUpdateNotDeployable, file.file_name + " is not uploaded yet");
+        std::find_if(sealed->begin(), sealed->end(), [&](const auto& one) { return one.file_id == file.id; });
+    if (found == sealed->end()) return Fail(ErrorCode::kUpdateNotDeployable, file.file_name + " is not uploaded yet");
     if (found->plain_sha256 != file.sha256) return Fail(ErrorCode::kFileHashMismatch, file.file_name);
     if (found->sealed_size != sealing::SealedSize(file.size))
       return Fail(ErrorCode::kFileHashMismatch, file.file_name + ": sealed size");
@@ -76,15 +72,18 @@ Status RecordContents(const Core& core, const Sha256& manifest_sha256, const std
 
 }  // namespace
 
-Status TellSealer(const Core& core, const store::RequestRow& row) {
-  TRY_ASSIGN(const auto payload, manifest::ManifestSignature::Parse(row.payload));
-  TRY_ASSIGN(const ReleasedUpdate update, FindReleased(core, payload.manifest_sha256));
-  return TellSealerOf(core, update);
+Status TellSealer(const Core& core, const manifest::ManifestSignature& signature,
+                  const manifest::UpdateManifest& manifest) {
+  if (signature.delivery != manifest::Delivery::kSealed) return {};
+  std::vector<sealer::ExpectedFile> files;
+  for (const auto& file : manifest.files) files.push_back({file.id, file.sha256, file.size});
+  return core.sealers.With(core.config().wrap_socket,
+                           [&](sealer::WrapClient& client) { return client.Expect(signature.manifest_sha256, files); });
 }
 
 Result<PrepareImportAnswer> PrepareImport(Core& core, const Sha256& manifest_sha256) {
   TRY_ASSIGN(const ReleasedUpdate update, FindReleased(core, manifest_sha256));
-  TRY(TellSealerOf(core, update));
+  TRY(TellSealer(core, update.signature, update.manifest));
   PrepareImportAnswer answer;
   for (const auto& file : update.manifest.files)
     answer.files.push_back({file.id, file.file_name, file.sha256, file.size});
@@ -92,6 +91,9 @@ Result<PrepareImportAnswer> PrepareImport(Core& core, const Sha256& manifest_sha
 }
 
 Result<CompleteImportAnswer> CompleteImport(Core& core, const Sha256& manifest_sha256) {
+  // Its records are of the log that is written when its rows are: no package changes the log in between (ADR 0013), and
+  // nobody withdraws the update.
+  const std::shared_lock register_lock(core.register_mutex);
   const auto guard = core.objects.Acquire({"import:" + Text(manifest_sha256)});
   TRY(core.RequireFreshPackage());
   TRY_ASSIGN(const ReleasedUpdate update, FindReleased(core, manifest_sha256));

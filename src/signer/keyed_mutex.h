@@ -4,10 +4,13 @@
 // Thread rule: any thread. A guard must not outlive its mutex.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
+#include <list>
 #include <mutex>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace fleetseal::signer {
@@ -29,28 +32,50 @@ class KeyedMutex {
   // Waits until none of the names is taken, then takes all of them. A name may be there twice.
   [[nodiscard]] Guard Acquire(std::vector<std::string> names) {
     std::unique_lock lock(mutex_);
-    free_.wait(lock, [&] {
-      for (const auto& name : names) {
-        if (taken_.contains(name)) return false;
+    if (!IsFree(names)) {
+      Waiter own{names, {}};
+      const auto place = waiters_.insert(waiters_.end(), &own);
+      while (!IsFree(names)) {
+        own.may_go.wait(lock);
+        // Somebody else was quicker: those that this one kept from being woken may be able to go.
+        if (!IsFree(names)) WakeThose();
       }
-      return true;
-    });
+      waiters_.erase(place);
+    }
     for (const auto& name : names) taken_.insert(name);
     return Guard(*this, std::move(names));
   }
 
  private:
-  void Release(const std::vector<std::string>& names) {
-    {
-      const std::lock_guard lock(mutex_);
-      for (const auto& name : names) taken_.erase(name);
+  struct Waiter {
+    const std::vector<std::string>& names;
+    std::condition_variable may_go;
+  };
+
+  bool IsFree(const std::vector<std::string>& names) const {
+    return std::none_of(names.begin(), names.end(), [this](const auto& name) { return taken_.contains(name); });
+  }
+  // Wakes those that can go on, of several that want one name the first only: a hundred clients wait here.
+  void WakeThose() {
+    std::set<std::string_view> promised;
+    for (Waiter* waiter : waiters_) {
+      if (!IsFree(waiter->names)) continue;
+      const bool is_promised = std::any_of(waiter->names.begin(), waiter->names.end(),
+                                           [&](const auto& name) { return promised.contains(name); });
+      if (is_promised) continue;
+      promised.insert(waiter->names.begin(), waiter->names.end());
+      waiter->may_go.notify_one();
     }
-    free_.notify_all();
+  }
+  void Release(const std::vector<std::string>& names) {
+    const std::lock_guard lock(mutex_);
+    for (const auto& name : names) taken_.erase(name);
+    if (!waiters_.empty()) WakeThose();
   }
 
   std::mutex mutex_;
-  std::condition_variable free_;
-  std::set<std::string> taken_;
+  std::set<std::string> taken_;  // guarded by mutex_
+  std::list<Waiter*> waiters_;   // guarded by mutex_
 };
 
 }  // namespace fleetseal::signer

@@ -114,6 +114,22 @@ TEST_F(KillSwitch, ACancelOrderVoidsTheOrderAndNothingSignedSince) {
   EXPECT_EQ(before, world.Dump()) << "the same bytes again";
 }
 
+TEST_F(KillSwitch, AsManyDevicesAsOneCallMayNameAreOrderedAndCancelled) {
+  std::vector<DeviceId> devices{device.id};
+  while (devices.size() < api::signing::kOrderDevicesMax)
+    devices.push_back(world.Enrolled("many-" + std::to_string(devices.size())).id);
+  plan = world.MakePlan(manifest);
+  plan.devices.reset();
+  plan.count_max = static_cast<int64_t>(devices.size());
+  (void)Must(AcceptPlan(world.core(), world.Signed(plan)));
+  const auto all_have = [](const api::signing::OrdersAnswer& answer) {
+    return std::ranges::all_of(answer.orders, [](const auto& result) { return result.order.has_value(); });
+  };
+  EXPECT_TRUE(all_have(Must(MakeOrders(world.core(), plan.plan_id, devices))));
+  (void)Must(Decide(RevocationAction::kCancel));
+  EXPECT_TRUE(all_have(Must(CancelOrders(world.core(), plan.plan_id, devices))));
+}
+
 TEST_F(KillSwitch, NobodyCancelsWithoutASignedDecision) {
   (void)Must(MakeOrders(world.core(), plan.plan_id, {device.id}));
   EXPECT_REFUSED_UNCHANGED(world, CancelOrders(world.core(), plan.plan_id, {device.id}), kPlanInvalid);

@@ -25,7 +25,7 @@ Result<int64_t> ReadAccepted(storage::Database& database) {
 
 }  // namespace
 
-Result<UnixSeconds> ReadNewestRecord(const Config& config, storage::Database& database,
+Result<UnixSeconds> ReadNewestRecord(const std::string& directory, storage::Database& database,
                                      const translog::LogWriter& log) {
   TRY_ASSIGN(const int64_t accepted, ReadAccepted(database));
   const merkle::Checkpoint checkpoint = log.checkpoint();
@@ -33,12 +33,12 @@ Result<UnixSeconds> ReadNewestRecord(const Config& config, storage::Database& da
   const int64_t first = std::max({int64_t{0}, accepted, size - kRecordsRead});
   UnixSeconds newest{};
   if (first >= size) return newest;
-  const auto reader = translog::LogReader::OfDirectory(config.log);
+  const auto reader = translog::LogReader::OfDirectory(directory);
   TRY_ASSIGN_CONTEXT(const auto leaves, reader.ReadEntries(static_cast<uint64_t>(first), checkpoint.size, checkpoint),
-                     "read the newest records of " + config.log);
+                     "read the newest records of " + directory);
   for (const Bytes& bytes : leaves) {
     const auto leaf = translog::ParseLeaf(bytes);
-    if (!leaf) return Fail(ErrorCode::kCorrupt, "a record of " + config.log + ": " + leaf.error().ToString());
+    if (!leaf) return Fail(ErrorCode::kCorrupt, "a record of " + directory + ": " + leaf.error().ToString());
     newest = std::max(newest, leaf->time);
   }
   return newest;

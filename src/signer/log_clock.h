@@ -11,7 +11,8 @@ namespace fleetseal::signer {
 
 // The greatest time of the newest records that count, 0 if there is none. Codes: Corrupt (a record that is none),
 // StorageFailed, NotFound (log files).
-Result<UnixSeconds> ReadNewestRecord(const Config& config, storage::Database& database, const translog::LogWriter& log);
+Result<UnixSeconds> ReadNewestRecord(const std::string& directory, storage::Database& database,
+                                     const translog::LogWriter& log);
 
 // One warning in the log of events if the clock is behind (`clock.behind`), or far ahead of the newest record
 // (`clock.ahead`): the latter may be an organisation that slept.

@@ -4,12 +4,14 @@
 
 #include "codec/base64.h"
 #include "jose/jwk.h"
+#include "jose/jws.h"
 #include "manifest/person_documents.h"
 #include "manifest/typ.h"
 #include "sealer/wrap_client.h"
 #include "signer/device_rules.h"
 #include "signer/directed_orders.h"
 #include "signer/people.h"
+#include "signer/permits.h"
 #include "signer/released_update.h"
 #include "signer/store/plan_store.h"
 #include "signer/verbs.h"
@@ -26,8 +28,9 @@ struct Batch {
   manifest::Plan plan;
   ReleasedUpdate update;
   std::shared_ptr<const trust::TrustState> trust;
-  std::string sjwk;
+  KeyInUse director;
   int64_t ordered = 0;  // orders of the plan so far
+  PermitsTo permits;    // back to the plan's update
 };
 
 // A device that gets a new order.
@@ -35,7 +38,8 @@ struct Candidate {
   size_t position = 0;  // in the answer
   store::DeviceRow device;
   crypto::PublicKey encryption_key;
-  bool is_counted = true;  // false: it replaces the order of an older generation or epoch
+  bool is_counted = true;  // false: it replaces an order of an older generation or epoch, or one without a permit
+  std::optional<std::string> permit;
   std::string content_key;
   DirectedOrder directed;
 };
@@ -55,11 +59,12 @@ Result<Batch> ReadBatch(const Core& core, const PlanId& id) {
   TRY(RequireDeployable(update));
   TRY_ASSIGN(auto trust, core.Trust());
   if (const auto fresh = trust::JudgePackageFresh(*trust, core.Now()); !fresh) return Fail(fresh.error());
-  TRY_ASSIGN(std::string sjwk, core.Sjwk(core.director().facts().kid));
+  TRY_ASSIGN(KeyInUse director, core.KeyFor(Purpose::kDirector));
   TRY_ASSIGN(const int64_t ordered, core.database().WithSnapshot([&](storage::Session& session) {
     return store::CountOrders(session, id.text());
   }));
-  return Batch{std::move(plan), std::move(update), std::move(trust), std::move(sjwk), ordered};
+  TRY_ASSIGN(PermitsTo permits, ReadPermitsTo(core, plan.manifest_sha256));
+  return Batch{std::move(plan), std::move(update), std::move(trust), std::move(director), ordered, std::move(permits)};
 }
 
 Status CheckDevice(const Batch& batch, const DeviceId& id, const std::optional<store::DeviceRow>& device) {
@@ -97,6 +102,14 @@ Status CheckRoom(const Batch& batch, int64_t fresh) {
   return {};
 }
 
+// An order that was signed before its permit was, or whose permit has ended, brings nothing: the device refuses it.
+Result<bool> HasPermit(const PermitsTo& permits, const store::OrderRow& row) {
+  TRY_ASSIGN(const auto jws, jose::UnverifiedJws::Parse(row.compact));
+  TRY_ASSIGN(const auto order, manifest::Order::Parse(AsText(jws.unverified_payload())));
+  return order.permit &&
+         std::ranges::any_of(permits.entries, [&](const auto& entry) { return entry.compact == order.permit; });
+}
+
 // Fills `result` at once if the device has its order already; else a candidate.
 Result<std::optional<Candidate>> Consider(const Core& core, const Batch& batch, const DeviceId& id, int64_t fresh,
                                           OrderResult& result) {
@@ -106,8 +119,15 @@ Result<std::optional<Candidate>> Consider(const Core& core, const Batch& batch, 
   TRY_ASSIGN(const auto existing, core.database().WithSnapshot([&](storage::Session& session) {
     return store::FindOrder(session, batch.plan.plan_id.text(), id.text());
   }));
-  const bool is_valid = existing && existing->generation == device->generation &&
-                        existing->epoch == batch.trust->root_package().director_epoch;
+  TRY_ASSIGN(auto permit, PermitFor(core, batch.permits, batch.plan.plan_id, *device));
+  bool lacks_permit = false;
+  if (existing && permit) {
+    TRY_ASSIGN(const bool has_permit, HasPermit(batch.permits, *existing));
+    lacks_permit = !has_permit;
+  }
+  const bool is_valid = existing && !lacks_permit && existing->generation == device->generation &&
+                        existing->epoch == batch.trust->root_package().director_epoch &&
+                        IsListed(batch.trust->root_package(), existing->compact, core.Now());
   if (is_valid) {
     result.order = existing->compact;
     result.sequence = existing->sequence;
@@ -116,7 +136,7 @@ Result<std::optional<Candidate>> Consider(const Core& core, const Batch& batch, 
   if (!existing) TRY(CheckRoom(batch, fresh));
   TRY_ASSIGN(const codec::Json json, codec::ParseJson(*device->encryption_jwk));
   TRY_ASSIGN(jose::Jwk jwk, jose::ParseJwk(json));
-  candidate = Candidate{0, *device, std::move(jwk.key), !existing.has_value(), {}, {}};
+  candidate = Candidate{0, *device, std::move(jwk.key), !existing.has_value(), std::move(permit), {}, {}};
   return candidate;
 }
 
@@ -141,9 +161,9 @@ Status BuildOrder(const Core& core, const Batch& batch, Candidate& candidate) {
   order.generation = candidate.device.generation;
   order.epoch = batch.trust->root_package().director_epoch;
   // Trust model section 5: above the last one, the clock in ms, and what the device has told about.
-  order.sequence =
-      std::max({candidate.device.last_sequence + kSequencesAnOrder, core.NowMs(),
-                candidate.device.receipt_sequence + kSequencesAnOrder, core.sequence_floor() + 1});  // ADR 0009
+  order.sequence = std::max({candidate.device.last_sequence + kSequencesAnOrder, core.NowMs(),
+                             candidate.device.receipt_sequence + kSequencesAnOrder,
+                             core.sequence_floor() + kSequencesAnOrder});  // ADR 0009
   order.issued = core.Now();
   order.expires = std::min(core.Now() + limits::kOrderLifetimeMax, batch.plan.expires);
   order.package_version = batch.trust->root_package().version;
@@ -154,7 +174,8 @@ Status BuildOrder(const Core& core, const Batch& batch, Candidate& candidate) {
   order.window = batch.plan.window;
   order.deadline = batch.plan.deadline;
   order.reboot = batch.plan.reboot;
-  TRY_ASSIGN(candidate.directed.compact, core.director().SignOrder(batch.sjwk, order));
+  order.permit = candidate.permit;
+  TRY_ASSIGN(candidate.directed.compact, core.keys().SignOrder(batch.director, order));
   return {};
 }
 
@@ -189,6 +210,8 @@ Result<OrdersAnswer> MakeOrders(Core& core, const PlanId& plan, const std::vecto
   TRY_ASSIGN(const Batch batch, ReadBatch(core, plan));
   OrdersAnswer answer;
   TRY_ASSIGN(auto candidates, Select(core, batch, devices, answer));
+  // What was ordered before may have been committed by a call that could not make its record public.
+  TRY(core.AwaitPublishedAll());
   if (candidates.empty()) return answer;
   TRY(WrapKeys(core, batch, candidates));
   std::vector<DirectedOrder> orders;

@@ -1,78 +1,37 @@
 #include "signer/people.h"
 
-#include <algorithm>
-
 #include "codec/base64.h"
-#include "jose/jwk.h"
-#include "jose/jws.h"
 
 namespace fleetseal::signer {
 
-using codec::Json;
 using manifest::PersonRole;
 
-bool Person::Has(PersonRole role) const { return std::find(roles.begin(), roles.end(), role) != roles.end(); }
-
-Result<Person> ToPerson(const store::PersonRow& row) {
-  const auto corrupt = [&row](const Error& error) {
-    return Fail(ErrorCode::kCorrupt, "person " + row.id + ": " + error.detail);
-  };
-  const auto jwk_json = codec::ParseJson(row.jwk);
-  if (!jwk_json) return corrupt(jwk_json.error());
-  auto jwk = jose::ParseJwk(*jwk_json);
-  if (!jwk) return corrupt(jwk.error());
-  auto id = PersonId::Parse(row.id);
-  if (!id) return corrupt(id.error());
-  Person person{*std::move(id), {}, {}, std::move(jwk->key), row.is_revoked};
-  const auto roles = codec::ParseJson(row.roles);
-  const auto products = codec::ParseJson(row.products);
-  if (!roles || !products || !roles->is_array() || !products->is_array())
-    return Fail(ErrorCode::kCorrupt, "person " + row.id);
-  for (const Json& name : roles->as_array()) {
-    const auto role = manifest::PersonRoleFromName(name.is_string() ? name.as_string() : "");
-    if (!role) return corrupt(role.error());
-    person.roles.push_back(*role);
-  }
-  for (const Json& text : products->as_array()) {
-    if (text.is_string() && text.as_string() == "*") {
-      person.products.is_all = true;
-      continue;
-    }
-    auto product = ProductName::Parse(text.is_string() ? text.as_string() : "");
-    if (!product) return corrupt(product.error());
-    person.products.products.push_back(*std::move(product));
-  }
-  return person;
-}
-
-store::PersonRow FromPerson(const Person& person) {
-  Json roles = Json::MakeArray();
-  for (const auto role : person.roles) roles.Push(Json(manifest::PersonRoleName(role)));
-  Json products = Json::MakeArray();
-  if (person.products.is_all) products.Push(Json("*"));
-  for (const auto& product : person.products.products) products.Push(Json(product.text()));
-  return {person.id.text(),
-          roles.Serialize(),
-          products.Serialize(),
-          person.key.key_id(),
-          jose::BuildJwk({.key = person.key, .kid = {}, .alg = {}}).Serialize(),
-          person.is_revoked};
-}
-
-Result<PersonDocument> VerifyPersonDocument(const Core& core, std::string_view compact, std::string_view typ) {
-  TRY_ASSIGN(const jose::UnverifiedJws jws, jose::UnverifiedJws::Parse(compact));
+Result<ClaimedDocument> ClaimedDocument::Parse(std::string_view compact, std::string_view typ) {
+  TRY_ASSIGN(jose::UnverifiedJws jws, jose::UnverifiedJws::Parse(compact));
   const jose::JwsHeader& header = jws.header();
   if (header.typ != typ)
     return Fail(ErrorCode::kTypMismatch, "typ is " + header.typ + ", expected " + std::string(typ));
   if (header.sjwk || !header.kid) return Fail(ErrorCode::kHeaderNotAllowed, "people's documents have alg, typ and kid");
-  TRY_ASSIGN(const auto row, core.database().WithSnapshot([&](storage::Session& session) {
-    return store::FindPersonByKid(session, *header.kid);
-  }));
-  if (!row) return Fail(ErrorCode::kPersonUnknown, "no person has the key " + *header.kid);
-  TRY_ASSIGN(Person person, ToPerson(*row));
-  if (person.is_revoked) return Fail(ErrorCode::kPersonRevoked, person.id.text());
-  TRY_CONTEXT(jws.Verify(person.key, person.key.default_algorithm()), "document of " + person.id.text());
-  return PersonDocument{std::move(person), std::string(AsText(jws.unverified_payload())), HashText(compact)};
+  return ClaimedDocument(std::move(jws));
+}
+
+Result<std::optional<store::PersonRow>> ClaimedDocument::FindSigner(storage::Session& session) const {
+  return store::FindPersonByKid(session, kid());
+}
+
+Result<PersonDocument> ClaimedDocument::Verify(const Core& core, const std::optional<store::PersonRow>& signer) const {
+  if (!signer) return Fail(ErrorCode::kPersonUnknown, "no person has the key " + kid());
+  TRY_ASSIGN(const auto person, core.persons.Read(*signer));
+  if (person->is_revoked) return Fail(ErrorCode::kPersonRevoked, person->id.text());
+  TRY_CONTEXT(jws_.Verify(person->key, person->key.default_algorithm()), "document of " + person->id.text());
+  return PersonDocument{*person, std::string(unverified_payload()), HashText(jws_.compact())};
+}
+
+Result<PersonDocument> VerifyPersonDocument(const Core& core, std::string_view compact, std::string_view typ) {
+  TRY_ASSIGN(const ClaimedDocument claimed, ClaimedDocument::Parse(compact, typ));
+  TRY_ASSIGN(const auto signer,
+             core.database().WithSnapshot([&](storage::Session& session) { return claimed.FindSigner(session); }));
+  return claimed.Verify(core, signer);
 }
 
 Status RequireRole(const Person& person, PersonRole role, const ProductName& product) {
@@ -109,7 +68,11 @@ Status CheckNonce(storage::Session& session, const std::string& person, ByteView
 
 Status TakeNonce(storage::Session& session, const std::string& person, ByteView nonce,
                  const std::string& document_sha256) {
-  return store::InsertNonce(session, person, codec::EncodeBase64Url(nonce), document_sha256);
+  Status taken = store::InsertNonce(session, person, codec::EncodeBase64Url(nonce), document_sha256);
+  // Two documents at once may both have been judged before either was stored.
+  if (!taken && taken.error().code == ErrorCode::kAlreadyExists)
+    return Fail(ErrorCode::kNonceReplayed, "another document of " + person + " has this nonce");
+  return taken;
 }
 
 }  // namespace fleetseal::signer

@@ -5,12 +5,13 @@
 // itself unless it takes a session.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
-#include "manifest/register_change.h"
+#include "jose/jws.h"
 #include "signer/core.h"
+#include "signer/person.h"
 #include "signer/store/register_store.h"
 
 namespace fleetseal::signer {
@@ -22,26 +23,33 @@ inline constexpr int64_t kDocumentAgeMax = 30 * limits::kDaySeconds;
 // What a person's clock may be ahead of ours.
 inline constexpr int64_t kPersonClockSlack = 300;
 
-struct Person {
-  PersonId id;
-  std::vector<manifest::PersonRole> roles;
-  manifest::ProductScope products;
-  crypto::PublicKey key;
-  bool is_revoked = false;
-  bool Has(manifest::PersonRole role) const;
-};
-// Corrupt.
-Result<Person> ToPerson(const store::PersonRow& row);
-store::PersonRow FromPerson(const Person& person);
-
 // A document whose signature by a registered, unrevoked person was verified.
 struct PersonDocument {
   Person person;
   std::string payload;
   std::string sha256;  // of the compact form, base64url
 };
-// Codes: those of UnverifiedJws::Parse, TypMismatch, HeaderNotAllowed (no kid, or an sjwk), PersonUnknown,
-// PersonRevoked, SignatureInvalid.
+
+// A person's document as it came: its form is right, and nobody has verified it. Its kid and payload may be used to
+// look up what will be needed, and for nothing else until Verify.
+class ClaimedDocument {
+ public:
+  // Codes: those of UnverifiedJws::Parse, TypMismatch, HeaderNotAllowed (no kid, or an sjwk).
+  static Result<ClaimedDocument> Parse(std::string_view compact, std::string_view typ);
+  std::string_view unverified_payload() const { return AsText(jws_.unverified_payload()); }
+  // Who has the key that it names.
+  Result<std::optional<store::PersonRow>> FindSigner(storage::Session& session) const;
+  // PersonUnknown, PersonRevoked, SignatureInvalid, Corrupt. REQUIRES: `signer` is what FindSigner gave.
+  Result<PersonDocument> Verify(const Core& core, const std::optional<store::PersonRow>& signer) const;
+
+ private:
+  explicit ClaimedDocument(jose::UnverifiedJws jws) : jws_(std::move(jws)) {}
+  const std::string& kid() const { return *jws_.header().kid; }
+
+  jose::UnverifiedJws jws_;
+};
+
+// Both of them. Codes: theirs.
 Result<PersonDocument> VerifyPersonDocument(const Core& core, std::string_view compact, std::string_view typ);
 
 // RoleMissing unless the person has the role for the product.
@@ -56,6 +64,7 @@ Status CheckAge(UnixSeconds issued, UnixSeconds now);
 Status CheckNonce(storage::Session& session, const std::string& person, ByteView nonce);
 // Revokes the person and their certificates. PersonUnknown, PersonRevoked (already).
 Status RevokePersonRow(storage::Session& session, const PersonId& id);
+// NonceReplayed if another document took it meanwhile.
 Status TakeNonce(storage::Session& session, const std::string& person, ByteView nonce,
                  const std::string& document_sha256);
 

@@ -44,7 +44,7 @@ namespace {
 enum class Standing : uint8_t { kKept, kReplaced };
 
 Status PutHalt(storage::Database& database, const std::string& reason, UnixSeconds now, Standing standing) {
-  const std::string halt_id = codec::EncodeBase64Url(crypto::RandomBytes(kHaltIdBytes));
+  const std::string halt_id = NewHaltId();
   bool is_new = false;
   const Status stored = database.WithTransaction([&](storage::Session& session) -> Status {
     TRY_ASSIGN(auto row, store::ReadRecovery(session));
@@ -63,6 +63,8 @@ Status PutHalt(storage::Database& database, const std::string& reason, UnixSecon
 
 }  // namespace
 
+std::string NewHaltId() { return codec::EncodeBase64Url(crypto::RandomBytes(kHaltIdBytes)); }
+
 Status StoreHalt(storage::Database& database, const std::string& reason, UnixSeconds now) {
   return PutHalt(database, reason, now, Standing::kKept);
 }
@@ -79,6 +81,18 @@ Status TakeRestoredMark(const Config& config, storage::Database& database, UnixS
   return sys::FsyncDirectory(config.data);
 }
 
+namespace {
+
+// A receipt says how large a log its device knows, and not which one: after a change of logs (ADR 0013) only what a
+// device accepted since, and so with the package that names the new one, is about that.
+bool IsOfThisLog(const LogPlace& place, const manifest::Receipt& receipt) {
+  if (place.is_awaiting) return false;
+  if (place.since_sequence == 0) return true;
+  return receipt.sequence > place.since_sequence && receipt.outcome != manifest::Outcome::kRefused;
+}
+
+}  // namespace
+
 std::optional<store::SuspectRow> ShowsMore(const Core& core, const store::DeviceRow& device,
                                            const manifest::Receipt& receipt, const std::string& compact) {
   const auto trust = core.Trust();
@@ -86,7 +100,8 @@ std::optional<store::SuspectRow> ShowsMore(const Core& core, const store::Device
   const int64_t epoch = (*trust)->root_package().director_epoch;
   const int64_t log_size = core.LogSize();
   const int64_t given = std::max({device.last_sequence, device.receipt_sequence, core.sequence_floor()});
-  const bool is_log_ahead = receipt.checkpoint_size > log_size && receipt.checkpoint_size - log_size <= kLogAheadMax;
+  const bool is_log_ahead = IsOfThisLog(core.log_place(), receipt) && receipt.checkpoint_size > log_size &&
+                            receipt.checkpoint_size - log_size <= kLogAheadMax;
   const bool is_order_ahead = receipt.epoch == epoch && receipt.sequence > given &&
                               receipt.sequence <= std::max(core.NowMs(), given) + kSequenceAheadMax;
   if (!is_log_ahead && !is_order_ahead) return std::nullopt;
@@ -140,6 +155,9 @@ Status CheckDecision(const Core& core, const ContinueAfterRestore& decision, int
   });
   TRY(read);
   if (!row.is_halted) return Fail(ErrorCode::kConflict, "the signer is not halted");
+  if (core.awaits_package())
+    return Fail(ErrorCode::kConflict,
+                "the log was given up: the package that names " + core.log_place().origin + " ends the halt");
   if (row.halt_id != codec::EncodeBase64Url(decision.halt_id))
     return Fail(ErrorCode::kConflict, "the decision is for another halt than " + row.halt_id);
   if (decision.log_size != log_size) {

@@ -20,6 +20,8 @@ namespace fleetseal::signer {
 // The file in the signer's data directory that `fleetseal restore` leaves.
 inline constexpr const char* kRestoredMark = "restored";
 
+// 16 random bytes, base64url.
+std::string NewHaltId();
 // Durable when it returns; a signer that is halted already keeps its halt id.
 Status StoreHalt(storage::Database& database, const std::string& reason, UnixSeconds now);
 // Turns the mark of a restore into a halt, then removes the mark.
@@ -36,6 +38,10 @@ Status WeighEvidence(Core& core, const std::vector<store::SuspectRow>& suspects,
 // Whether a decision fits what the signer shows at `log_size`. Codes: Conflict (not halted, another halt, another
 // size), ValueOutOfRange (floor), LogForked (devices know a larger log), DeviceUnknown (quarantine).
 Status CheckDecision(const Core& core, const manifest::ContinueAfterRestore& decision, int64_t log_size);
+// Orders and counters on newer log files count as given, and the files are taken over; `decision` names their size. The
+// log is not open. Nothing if an earlier try has done so.
+class SignerService;
+Status AdoptNewerFiles(const SignerService& service, const manifest::ContinueAfterRestore& decision);
 // What the decision does to the tables, inside the caller's transaction. Conflict if it is for another halt.
 Status ApplyDecision(storage::Session& session, const manifest::ContinueAfterRestore& decision);
 

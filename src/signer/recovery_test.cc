@@ -126,6 +126,20 @@ TEST_F(RecoveryTest, AFittingDecisionEndsTheHaltOnce) {
   EXPECT_EQ(Decide(decision).error().code, ErrorCode::kConflict) << "nor does it when it is signed anew";
 }
 
+TEST_F(RecoveryTest, ADecisionWhoseAnswerIsLostIsNotSpent) {
+  Mark();
+  world.Open();
+  const auto signed_change = world.BySecurity(ChangeOf(Decision(Show())));
+  world.is_log_failing = true;
+  EXPECT_REFUSED_UNCHANGED(world, RegisterChange(world.core(), signed_change), kLogNotWritable);
+  world.is_log_failing = false;
+  world.is_log_answer_lost = true;
+  EXPECT_REFUSED(RegisterChange(world.core(), signed_change), kLogNotWritable);
+  world.is_log_answer_lost = false;
+  (void)Must(RegisterChange(world.core(), signed_change));
+  EXPECT_FALSE(world.core().is_halted()) << "what was written beside the record holds";
+}
+
 TEST_F(RecoveryTest, ADecisionMustNameWhatTheSignerShows) {
   EXPECT_REFUSED_UNCHANGED(world, Decide({Bytes(16, 1), world.core().LogSize(), world.clock.NowMs(), false, {}}),
                            kConflict);

@@ -10,6 +10,7 @@
 #include "manifest/typ.h"
 #include "signer/apply_change.h"
 #include "signer/device_rules.h"
+#include "signer/key_decisions.h"
 #include "signer/recovery.h"
 #include "signer/store/device_store.h"
 #include "signer/verbs.h"
@@ -78,8 +79,23 @@ Result<std::optional<ChangeAnswer>> FindRepeated(const Core& core, const Verifie
   if (row->payload_sha256 != verified.payload_sha256) {
     return Fail(ErrorCode::kAlreadyExists, "the change id " + row->change_id + " is taken");
   }
+  // It was committed with its record; the answer before this one may have told of a record that was not public yet.
+  TRY(core.AwaitPublishedAll());
   answer = ChangeAnswer{row->sequence, row->changes};
   return answer;
+}
+
+// The decision and the key's thumbprint are one record each, side by side.
+Result<ChangeAnswer> DecideKeys(Core& core, const VerifiedChange& verified, const std::string& leaf) {
+  TRY_ASSIGN(KeyDecision decision, PrepareKeyDecision(core, verified.change));
+  TRY_ASSIGN(const auto indices, core.Record({leaf, decision.leaf}));
+  const Status stored = core.database().WithTransaction([&](storage::Session& session) -> Status {
+    TRY(ApplyChange(session, verified, indices.front()));
+    return StoreKeyDecision(session, decision, core.Now(), indices.back());
+  });
+  TRY(stored);
+  TRY(FinishKeyDecision(core, std::move(decision)));
+  return ChangeAnswer{verified.change.sequence, 1};
 }
 
 }  // namespace
@@ -168,18 +184,32 @@ Result<ChangeAnswer> RegisterChange(Core& core, const std::vector<std::string>& 
   TRY_ASSIGN(const SecurityKeys security, ParseSecurityKeys(state->security_keys, state->quorum));
   TRY_ASSIGN(const VerifiedChange verified, VerifyChange(core, security, jws));
   TRY_ASSIGN(const auto repeated, FindRepeated(core, verified));
-  if (repeated) return *repeated;
   const auto* decision = verified.change.decision();
+  if (repeated) {
+    // Its first answer may have been a failure to publish what was durable.
+    if (decision != nullptr) TRY(core.ReloadRecovery());
+    return *repeated;
+  }
+  if (verified.change.new_log() != nullptr)
+    return Fail(ErrorCode::kConflict, "a new log is made on the stopped signer: `fleetseal recover new-log`");
   if (decision == nullptr) TRY(core.RequireRunning());
   if (decision != nullptr) TRY(CheckDecision(core, *decision, core.LogSize()));
   TRY(TryChange(core, verified));
   const manifest::PersonDocumentLeaf leaf{"register-change", core.Now(), crypto::HashSha256(verified.documents.front()),
                                           verified.change.change_id.text()};
-  TRY_ASSIGN(const int64_t index, decision == nullptr ? core.Record(leaf.Build()) : core.RecordDecision(leaf.Build()));
-  TRY(core.database().WithTransaction(
-      [&](storage::Session& session) { return ApplyChange(session, verified, index); }));
-  if (decision != nullptr) TRY(core.ReloadRecovery());
-  return ChangeAnswer{verified.change.sequence, static_cast<int64_t>(verified.change.changes.size())};
+  if (verified.change.is_about_keys()) return DecideKeys(core, verified, leaf.Build());
+  const ChangeAnswer answer{verified.change.sequence, static_cast<int64_t>(verified.change.changes.size())};
+  const auto store = [&](storage::Session& session, uint64_t first) {
+    return ApplyChange(session, verified, static_cast<int64_t>(first));
+  };
+  if (decision != nullptr) {
+    TRY(core.RecordDecision(leaf.Build(), store));
+    TRY(core.ReloadRecovery());
+    return answer;
+  }
+  TRY_ASSIGN(PendingRecord record, core.StartRecord({leaf.Build()}, store));
+  TRY(core.Await(record));
+  return answer;
 }
 
 }  // namespace fleetseal::signer

@@ -175,9 +175,8 @@ TEST(Packages, AreTakenAsStepsOnly) {
 TEST(Packages, ExpiredOneSignsNothing) {
   SignerWorld world;
   world.clock.Advance(101 * 86'400);
-  const auto submitted = world.Submitted("1.0.0");
-  (void)Must(world.ApproveBy(submitted, "bob"));
-  EXPECT_REFUSED_UNCHANGED(world, world.ApproveBy(submitted, "carol"), kPackageExpired);
+  const std::string manifest = world.MakeManifest("1.0.0");
+  EXPECT_REFUSED_UNCHANGED(world, world.Submit(world.MakeRequest(manifest, "alice"), manifest), kPackageExpired);
   // Devices take their time from a status: none carries that of a clock that is far ahead.
   EXPECT_REFUSED_UNCHANGED(world, MakeStatus(world.core(), {}), kPackageExpired);
 }

@@ -90,11 +90,14 @@ Result<std::vector<RequestRow>> ListRequests(Core& core, std::optional<RequestSt
 }
 
 Result<RequestDetail> ShowRequest(Core& core, const RequestId& id) {
-  return core.database().WithSnapshot([&](storage::Session& session) -> Result<RequestDetail> {
+  auto shown = core.database().WithSnapshot([&](storage::Session& session) -> Result<RequestDetail> {
     TRY_ASSIGN(const auto stored, store::FindRequest(session, id.text()));
     if (!stored) return Fail(ErrorCode::kNotFound, "request " + id.text());
     return DetailOf(session, *stored, core.Now());
   });
+  // A signature leaves the signer only after its record is public.
+  if (shown && shown->log_index) TRY(core.AwaitPublished(*shown->log_index));
+  return shown;
 }
 
 Result<LogIndexAnswer> LogIndex(Core& core, const Sha256& manifest_sha256) {
@@ -103,6 +106,8 @@ Result<LogIndexAnswer> LogIndex(Core& core, const Sha256& manifest_sha256) {
   }));
   if (!stored || !stored->log_index || !stored->manifest_signature)
     return Fail(ErrorCode::kUpdateNotSigned, Text(manifest_sha256));
+  // Whoever asks builds a proof next.
+  TRY(core.AwaitPublished(*stored->log_index));
   return LogIndexAnswer{*stored->log_index, *stored->manifest_signature};
 }
 
@@ -146,8 +151,9 @@ Result<HelloAnswer> Hello(Core& core) {
   answer.server_ca = core.cas().server_ca().ToPem();
   answer.device_ca = core.cas().device_ca().ToPem();
   answer.people_ca = core.cas().people_ca().ToPem();
-  answer.log_vkey = core.log_vkey();
-  answer.log_origin = core.config().log_origin;
+  const LogPlace log = core.log_place();
+  answer.log_vkey = log.vkey;
+  answer.log_origin = log.indexed_origin();
   const auto trust = core.Trust();
   answer.package_version = trust ? (*trust)->root_package().version : 0;
   answer.version = kProgramVersion;

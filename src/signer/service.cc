@@ -2,10 +2,14 @@
 
 #include "api/signing/messages.h"
 #include "log/log.h"
-#include "merkle/note.h"
 #include "signer/dispatch.h"
+#include "signer/key_decisions.h"
 #include "signer/log_clock.h"
 #include "signer/recovery.h"
+#include "signer/store/ceremony_store.h"
+#include "signer/store/key_store.h"
+#include "signer/store/log_store.h"
+#include "signer/store/permit_store.h"
 #include "signer/store/recovery_store.h"
 #include "signer/store/schema.h"
 #include "storage/location.h"
@@ -19,7 +23,7 @@ constexpr int64_t kIdleMs = 600'000;
 class NoLog final : public translog::LogWriter {
  public:
   NoLog(std::string origin, translog::LockRow row) : origin_(std::move(origin)), row_(std::move(row)) {}
-  void Append(Bytes, Done done) override { done(Fail(ErrorCode::kLogNotWritable, "the log is not open")); }
+  void Append(translog::LogEntry, Done done) override { done(Fail(ErrorCode::kLogNotWritable, "the log is not open")); }
   merkle::Checkpoint checkpoint() const override { return {origin_, row_.size, row_.root}; }
   std::string checkpoint_note() const override { return row_.checkpoint_note; }
   bool is_writable() const override { return false; }
@@ -42,11 +46,6 @@ Result<SecretBytes> ReadPassphrase(const Config& config) {
   return SecretBytes::CopyOf(bytes);
 }
 
-Result<std::string> VkeyOf(const Config& config, const LogKey& key) {
-  TRY_ASSIGN(const merkle::Vkey vkey, merkle::Vkey::FromEd25519(config.log_origin, key.facts().key.x()));
-  return vkey.ToText();
-}
-
 std::string LockPathOf(const Config& config) { return sys::JoinPath(config.data, "lock"); }
 std::string KeysFolderOf(const Config& config) { return sys::JoinPath(config.data, "keys"); }
 
@@ -67,16 +66,11 @@ Status SignerService::OpenKeys() {
   }
   TRY_ASSIGN(lock_, sys::FileLock::Acquire(LockPathOf(config_)));
   TRY_ASSIGN(const SecretBytes passphrase, ReadPassphrase(config_));
-  TRY_ASSIGN_CONTEXT(const auto keystore,
+  TRY_ASSIGN_CONTEXT(keystore_,
                      Keystore::Open(KeysFolderOf(config_), AsText(passphrase.reveal()), config_.keystore_cost),
                      "open the keystores");
-  TRY_ASSIGN(PublisherKeys publishers, PublisherKeys::Load(*keystore));
-  TRY_ASSIGN(DirectorKey director, DirectorKey::Load(*keystore));
-  TRY_ASSIGN(LogKey log_key, LogKey::Load(*keystore));
-  TRY_ASSIGN(CaKeys cas, CaKeys::Load(*keystore, config_.organisation));
-  publishers_ = std::make_unique<PublisherKeys>(std::move(publishers));
-  director_ = std::make_unique<DirectorKey>(std::move(director));
-  log_key_ = std::make_unique<LogKey>(std::move(log_key));
+  TRY_ASSIGN(keys_, SigningKeys::Load(*keystore_));
+  TRY_ASSIGN(CaKeys cas, CaKeys::Load(*keystore_, config_.organisation));
   cas_ = std::make_unique<CaKeys>(std::move(cas));
   return {};
 }
@@ -92,38 +86,57 @@ Status SignerService::OpenDatabase(const sys::Clock& clock) {
   TRY(storage::Migrate(*database_, store::kMigrationModule, store::Migrations()));
   TRY(storage::Migrate(*database_, translog::kMigrationModule, translog::Migrations()));
   TRY(storage::Migrate(*database_, store::kRecoveryModule, store::RecoveryMigrations()));
+  TRY(storage::Migrate(*database_, store::kCeremonyModule, store::CeremonyMigrations()));
+  TRY(storage::Migrate(*database_, store::kKeysModule, store::KeyMigrations()));
+  TRY(storage::Migrate(*database_, store::kPermitsModule, store::PermitMigrations()));
+  TRY(storage::Migrate(*database_, store::kLogsModule, store::LogMigrations()));
+  TRY(AdoptFirstKeys(*database_, *keys_));
+  TRY(DestroyRetired(*database_, *keystore_, *keys_));
   return TakeRestoredMark(config_, *database_, clock.Now());
 }
 
+Status SignerService::OpenLogKey() {
+  TRY_ASSIGN(place_, ReadLogPlace(config_, *database_));
+  TRY_ASSIGN(log_key_, FindLogKey(*keystore_, *database_, place_.origin));
+  TRY_ASSIGN(place_.vkey, VkeyOf(place_.origin, *log_key_));
+  return {};
+}
+
 translog::LogWriter::Options SignerService::LogOptions() const {
-  return {config_.log, config_.log_origin, *database_, log_key_->checkpoint_signer()};
+  return {place_.directory, place_.origin, *database_, log_key_->checkpoint_signer()};
+}
+
+Status SignerService::TryLog() const {
+  TRY(translog::LogWriter::Open(LogOptions()));
+  return {};
 }
 
 Status SignerService::OpenLog(const sys::Clock& clock, const WrapLog& wrap) {
+  // A new log has no folder until it is opened for the first time.
+  if (place_.since_sequence > 0 || place_.is_awaiting) TRY(sys::MakeDirectories(place_.directory, 0755));
   auto writer = translog::LogWriter::Open(LogOptions());
   if (!writer && writer.error().code == ErrorCode::kLogForked) {
     // The files know more than the database: it is an old copy, and stays halted until somebody decides.
     TRY(StoreHalt(*database_, "the log files are not those of this database: " + writer.error().detail, clock.Now()));
   }
   if (!writer) return tl::unexpected(WithContext(writer.error(), "open the log"));
-  log_ = wrap(*std::move(writer));
+  log_ = std::make_unique<LogSwitch>(wrap(*std::move(writer)), log_key_);
   return {};
 }
 
 Status SignerService::OpenParts(const sys::Clock& clock, const WrapLog& wrap) {
   TRY(OpenKeys());
   TRY(OpenDatabase(clock));
+  TRY(OpenLogKey());
   TRY(OpenLog(clock, wrap));
-  TRY_ASSIGN(const UnixSeconds newest, ReadNewestRecord(config_, *database_, *log_));
+  TRY_ASSIGN(const UnixSeconds newest, ReadNewestRecord(place_.directory, *database_, *log_));
   TRY(OpenCore(clock, newest));
   TellClock(*core_, newest);
   return {};
 }
 
 Status SignerService::OpenCore(const sys::Clock& clock, UnixSeconds newest_record) {
-  TRY_ASSIGN(std::string vkey, VkeyOf(config_, *log_key_));
-  TRY_ASSIGN(core_, Core::Open({config_, *database_, *log_, clock, *publishers_, *director_, *cas_, std::move(vkey),
-                                newest_record}));
+  TRY_ASSIGN(core_, Core::Open({config_, *database_, *log_, clock, *keystore_, *keys_, *cas_, place_, newest_record}));
   return {};
 }
 
@@ -131,8 +144,10 @@ Result<std::unique_ptr<SignerService>> SignerService::OpenWithoutLog(const Confi
   std::unique_ptr<SignerService> service(new SignerService(config));
   TRY(service->OpenKeys());
   TRY(service->OpenDatabase(clock));
+  TRY(service->OpenLogKey());
   TRY_ASSIGN(translog::LockRow row, translog::ReadLockRow(service->LogOptions()));
-  service->log_ = std::make_unique<NoLog>(config.log_origin, std::move(row));
+  service->log_ =
+      std::make_unique<LogSwitch>(std::make_unique<NoLog>(service->place_.origin, std::move(row)), service->log_key_);
   // Nothing is recorded here: the time of records is judged when the log is opened.
   TRY(service->OpenCore(clock, {}));
   return service;

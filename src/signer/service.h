@@ -9,6 +9,7 @@
 #include <string>
 
 #include "signer/core.h"
+#include "signer/logs.h"
 #include "sys/file.h"
 #include "sys/socket.h"
 #include "translog/adopt_files.h"
@@ -19,8 +20,6 @@ inline constexpr int kConnectionsMax = 128;
 
 // The passphrase file's text without one line break at its end. ConfigInvalid (rights), NotFound.
 Result<SecretBytes> ReadPassphrase(const Config& config);
-// "name+id+key" of the log. Codes of Vkey.
-Result<std::string> VkeyOf(const Config& config, const LogKey& key);
 std::string LockPathOf(const Config& config);
 std::string KeysFolderOf(const Config& config);
 
@@ -42,11 +41,16 @@ class SignerService {
   // Takes over log files that are ahead of the lock row. Codes: translog::AdoptFiles. REQUIRES: OpenWithoutLog.
   Result<translog::AdoptedFiles> LookAtFiles() const;
   Status AdoptFiles(const translog::AdoptedFiles& files) const;
+  // Opens the log as a start would, and ends it again. Codes: LogWriter::Open. REQUIRES: OpenWithoutLog.
+  Status TryLog() const;
+  const LogPlace& log_place() const { return place_; }
+  const LogKey& log_key() const { return *log_key_; }
 
   // The socket listens when this returns.
   Status Listen();
   void Stop();
   Core& core() { return *core_; }
+  const Core& core() const { return *core_; }
   storage::Database& database() { return *database_; }
   const translog::LogWriter& log() const { return *log_; }
 
@@ -55,6 +59,7 @@ class SignerService {
   Status OpenParts(const sys::Clock& clock, const WrapLog& wrap);
   Status OpenKeys();
   Status OpenDatabase(const sys::Clock& clock);
+  Status OpenLogKey();
   Status OpenLog(const sys::Clock& clock, const WrapLog& wrap);
   Status OpenCore(const sys::Clock& clock, UnixSeconds newest_record);
   translog::LogWriter::Options LogOptions() const;
@@ -62,11 +67,12 @@ class SignerService {
   const Config& config_;
   std::unique_ptr<sys::FileLock> lock_;
   std::unique_ptr<storage::Database> database_;
-  std::unique_ptr<PublisherKeys> publishers_;
-  std::unique_ptr<DirectorKey> director_;
-  std::unique_ptr<LogKey> log_key_;
+  std::unique_ptr<Keystore> keystore_;
+  std::unique_ptr<SigningKeys> keys_;
+  LogPlace place_;  // when it was opened
+  std::shared_ptr<const LogKey> log_key_;
   std::unique_ptr<CaKeys> cas_;
-  std::unique_ptr<translog::LogWriter> log_;
+  std::unique_ptr<LogSwitch> log_;
   std::unique_ptr<Core> core_;
   std::unique_ptr<sys::LocalServer> server_;
 };

@@ -3,6 +3,7 @@
 
 #include "codec/base64.h"
 #include "crypto/digest.h"
+#include "log/log.h"
 #include "manifest/log_leaf.h"
 #include "manifest/person_documents.h"
 #include "manifest/typ.h"
@@ -22,12 +23,14 @@ struct Submission {
   manifest::SignRequest request;
   manifest::UpdateManifest manifest;
   manifest::Policy policy;
-  const KeyFacts* key = nullptr;
+  HeldKey key;
+  std::string_view compact;  // as it came
+  ByteView bytes;            // of the manifest
 };
 
-Status CheckManifest(const Core& core, const Submission& submission, ByteView bytes) {
+Status CheckManifest(const Core& core, const Submission& submission) {
   const auto& request = submission.request;
-  if (crypto::HashSha256(bytes) != request.manifest_sha256) {
+  if (crypto::HashSha256(submission.bytes) != request.manifest_sha256) {
     return Fail(ErrorCode::kManifestHashMismatch, "the manifest is not the one that the request names");
   }
   if (submission.manifest.product != request.product) {
@@ -36,34 +39,40 @@ Status CheckManifest(const Core& core, const Submission& submission, ByteView by
   if (request.audience != manifest::AudienceOf(core.config().organisation)) {
     return Fail(ErrorCode::kAudienceMismatch, "the request is for " + request.audience);
   }
-  if (submission.manifest.has_self_step())
-    return Fail(ErrorCode::kRoleNotAllowed, "a publisher key signs no agent release");
   return {};
 }
 
-Status CheckPolicy(const Core& core, Submission& submission) {
+bool IsMadeFor(const DocumentKey& key, const ProductName& product) {
+  return std::ranges::find(key.facts.products, product) != key.facts.products.end();
+}
+
+Status CheckPolicy(const Core& core, const Result<manifest::Policy>& policy, Submission& submission) {
   const ProductName& product = submission.request.product;
-  TRY_ASSIGN(submission.policy, FindPolicy(core, product));
+  TRY_ASSIGN(submission.policy, policy);
   if (submission.policy.delivery != submission.request.delivery) {
     return Fail(ErrorCode::kDeliveryNotAllowed,
                 "the policy delivers " + std::string(manifest::DeliveryName(submission.policy.delivery)));
   }
-  submission.key = core.publishers().Find(product);
-  if (submission.key == nullptr)
+  const bool is_agent = submission.manifest.has_self_step();
+  const auto key = core.KeyFor(is_agent ? Purpose::kAgentRelease : Purpose::kPublisher, &product);
+  if (!key && is_agent)
+    return Fail(ErrorCode::kRoleNotAllowed, "a publisher key signs no agent release: " + key.error().detail);
+  if (!key && std::ranges::none_of(core.keys().All(), [&](const HeldKey& held) { return IsMadeFor(*held, product); }))
     return Fail(ErrorCode::kProductNotAllowed, "no publisher key is made for " + product.text());
-  TRY(core.Sjwk(submission.key->kid));
+  TRY(key);
+  submission.key = key->key;
   return {};
 }
 
 Result<Submission> ReadSubmission(const Core& core, PersonDocument document, manifest::SignRequest request,
-                                  ByteView bytes) {
+                                  const Result<manifest::Policy>& policy, std::string_view compact, ByteView bytes) {
   TRY_ASSIGN(manifest::UpdateManifest manifest, manifest::UpdateManifest::Parse(AsText(bytes)));
-  Submission submission{std::move(document), std::move(request), std::move(manifest), {}, nullptr};
+  Submission submission{std::move(document), std::move(request), std::move(manifest), {}, {}, compact, bytes};
   TRY(RequireRole(submission.document.person, manifest::PersonRole::kPublisher, submission.request.product));
   TRY(CheckDates(submission.request.issued, submission.request.expires, core.Now(), kRequestLifetimeMax,
                  ErrorCode::kApprovalExpired));
-  TRY(CheckManifest(core, submission, bytes));
-  TRY(CheckPolicy(core, submission));
+  TRY(CheckManifest(core, submission));
+  TRY(CheckPolicy(core, policy, submission));
   return submission;
 }
 
@@ -76,16 +85,16 @@ Status CheckVersion(const std::vector<store::VersionRow>& versions, const Submis
     if (!is_signed && row.expires <= now.value) continue;
     if (known == version) {
       const bool is_same = row.manifest_sha256 == Text(submission.request.manifest_sha256);
-      return Fail(ErrorCode::kVersionExists,
-                  version.text() + (is_same ? " was requested already" : " exists with other bytes"));
+      return Fail(ErrorCode::kVersionExists, version.text() + " was requested already" +
+                                                 (is_same ? " by " : " with another manifest by ") + row.id + " (" +
+                                                 row.state + ")");
     }
     if (is_signed && version < known) return Fail(ErrorCode::kVersionTooLow, known.text() + " is signed already");
   }
   return {};
 }
 
-store::RequestRow MakeRow(const Core& core, const Submission& submission, std::string_view compact, ByteView bytes,
-                          int64_t counter) {
+store::RequestRow MakeRow(const Core& core, const Submission& submission, int64_t counter) {
   manifest::ManifestSignature payload;
   payload.manifest_sha256 = submission.request.manifest_sha256;
   payload.product = submission.request.product;
@@ -101,12 +110,12 @@ store::RequestRow MakeRow(const Core& core, const Submission& submission, std::s
   row.requester = submission.document.person.id.text();
   row.state = "waiting";
   row.manifest_sha256 = Text(payload.manifest_sha256);
-  row.manifest = codec::EncodeBase64Url(bytes);
-  row.compact = compact;
+  row.manifest = codec::EncodeBase64Url(submission.bytes);
+  row.compact = submission.compact;
   row.payload = payload.Build();
   row.payload_sha256 = HashText(row.payload);
-  row.key_kid = submission.key->kid;
-  row.key_thumbprint = Text(submission.key->key.thumbprint());
+  row.key_kid = submission.key->facts.kid;
+  row.key_thumbprint = Text(submission.key->facts.key.thumbprint());
   row.policy = submission.policy.ToJson().Serialize();
   row.policy_sha256 = Text(submission.policy.Hash());
   row.needed = submission.policy.approvals;
@@ -116,8 +125,16 @@ store::RequestRow MakeRow(const Core& core, const Submission& submission, std::s
   return row;
 }
 
-Result<int64_t> NextCounter(const Core& core, storage::Session& session, const Submission& submission) {
-  TRY_ASSIGN(const int64_t last, store::ReadCounter(session, submission.manifest.CounterName()));
+// What is read under the counter's lock, in one snapshot.
+struct Judged {
+  int64_t counter = 0;
+  Result<SigningFacts> facts;  // its error is SignRelease's
+};
+
+Result<int64_t> NextCounter(const Core& core, storage::Session& session, const Submission& submission,
+                            const std::vector<Reservation>& reserved) {
+  TRY_ASSIGN(int64_t last, store::ReadCounter(session, submission.manifest.CounterName()));
+  for (const auto& one : reserved) last = std::max(last, one.release_counter);
   TRY_ASSIGN(const auto trust, core.Trust());
   // Devices refuse what is below minCounter.
   const auto& least = trust->root_package().min_counter;
@@ -125,16 +142,27 @@ Result<int64_t> NextCounter(const Core& core, storage::Session& session, const S
   return std::max(last + 1, found == least.end() ? int64_t{1} : found->second);
 }
 
-// The same request once more: its answer, unless it is another one under the same id.
-Result<std::optional<store::RequestRow>> FindRepeated(const Core& core, const RequestId& id, std::string_view compact) {
-  TRY_ASSIGN(auto row, core.database().WithSnapshot(
-                           [&](storage::Session& session) { return store::FindRequest(session, id.text()); }));
-  if (row && row->compact != compact)
-    return Fail(ErrorCode::kAlreadyExists, "the request id " + id.text() + " is taken");
-  return row;
+// What the database knows when a request comes.
+struct Known {
+  std::optional<store::PersonRow> signer;
+  std::optional<store::RequestRow> row;  // under the same id, once before
+  Result<manifest::Policy> policy;       // PolicyMissing
+};
+
+// `claimed` is not verified yet: what is found is used only after that. `request` is what it says, if that is a
+// request.
+Result<Known> Read(const Core& core, const ClaimedDocument& claimed, const Result<manifest::SignRequest>& request) {
+  return core.database().WithSnapshot([&](storage::Session& session) -> Result<Known> {
+    Known known{{}, {}, Fail(ErrorCode::kPolicyMissing, "no product")};
+    TRY_ASSIGN(known.signer, claimed.FindSigner(session));
+    if (!request) return known;
+    TRY_ASSIGN(known.row, store::FindRequest(session, request->request_id.text()));
+    if (!known.row) known.policy = ReadPolicy(session, request->product);
+    return known;
+  });
 }
 
-Result<SubmitAnswer> AnswerFor(const store::RequestRow& row, UnixSeconds now) {
+Result<SubmitAnswer> AnswerFor(const Core& core, const store::RequestRow& row) {
   SubmitAnswer answer;
   TRY_ASSIGN(answer.request_id, RequestId::Parse(row.id));
   answer.payload = row.payload;
@@ -142,35 +170,79 @@ Result<SubmitAnswer> AnswerFor(const store::RequestRow& row, UnixSeconds now) {
   TRY_ASSIGN(answer.key_thumbprint, codec::DecodeBase64UrlSha256(row.key_thumbprint));
   TRY_ASSIGN(answer.policy_sha256, codec::DecodeBase64UrlSha256(row.policy_sha256));
   answer.approvals = row.needed;
-  TRY_ASSIGN(answer.state, StateOf(row, now));
+  TRY_ASSIGN(answer.state, StateOf(row, core.Now()));
+  if (row.log_index) TRY(core.AwaitPublished(*row.log_index));
   answer.manifest_signature = row.manifest_signature;
   answer.log_index = row.log_index;
   return answer;
 }
 
-Result<store::RequestRow> RecordRequest(Core& core, const Submission& submission, std::string_view compact,
-                                        ByteView bytes) {
+// The counter for a request that fits what is stored and what is about to be.
+Result<Judged> Judge(Core& core, const Submission& submission) {
   const std::string person = submission.document.person.id.text();
-  const ByteView nonce = submission.request.nonce;
-  const auto judge = [&](storage::Session& session) -> Result<int64_t> {
-    TRY_ASSIGN(const auto versions,
-               store::ListVersions(session, submission.request.product.text(), submission.manifest.component));
-    TRY(CheckVersion(versions, submission, core.Now()));
-    TRY(CheckNonce(session, person, nonce));
-    return NextCounter(core, session, submission);
+  return JudgeWithReserved(
+      core, submission.manifest.CounterName(), [&](const std::vector<Reservation>& reserved) -> Result<Judged> {
+        return core.database().WithSnapshot([&](storage::Session& session) -> Result<Judged> {
+          TRY_ASSIGN(auto versions,
+                     store::ListVersions(session, submission.request.product.text(), submission.manifest.component));
+          versions.insert(versions.end(), reserved.begin(), reserved.end());
+          TRY(CheckVersion(versions, submission, core.Now()));
+          TRY(CheckNonce(session, person, submission.request.nonce));
+          TRY_ASSIGN(const int64_t counter, NextCounter(core, session, submission, reserved));
+          return Judged{counter,
+                        FindSigningFacts(session, submission.key->facts.kid, Text(submission.request.manifest_sha256))};
+        });
+      });
+}
+
+Status StoreRequest(storage::Session& session, const Submission& submission, const store::RequestRow& row,
+                    UnixSeconds now, int64_t log_index) {
+  const auto& document = submission.document;
+  const std::string person = document.person.id.text();
+  TRY(TakeNonce(session, person, submission.request.nonce, document.sha256));
+  // The signature's record stands right behind the request's.
+  TRY(store::InsertRequest(session, row, row.manifest_signature ? std::optional(log_index + 1) : std::nullopt));
+  TRY(store::PutCounter(session, submission.manifest.CounterName(), row.release_counter));
+  return store::InsertDocument(session, {document.sha256, std::string(manifest::kTypRequest), row.id, person,
+                                         row.compact, now.value, log_index});
+}
+
+// Takes a request that nobody has seen; where no approval is needed, its signature is made and recorded with it: one
+// decision, one transaction. On any error nothing has changed; after LogNotWritable that is unknown, and the same
+// request again tells.
+Result<store::RequestRow> RecordRequest(Core& core, const Submission& submission) {
+  const UnixSeconds now = core.Now();
+  store::RequestRow row;
+  const auto store = [&](storage::Session& session, uint64_t first) {
+    return StoreRequest(session, submission, row, now, static_cast<int64_t>(first));
   };
-  TRY_ASSIGN(const int64_t counter, core.database().WithSnapshot(judge));
-  const store::RequestRow row = MakeRow(core, submission, compact, bytes, counter);
-  const manifest::PersonDocumentLeaf leaf{"request", core.Now(), crypto::HashSha256(compact), row.id};
-  TRY_ASSIGN(const int64_t index, core.Record(leaf.Build()));
-  const Status stored = core.database().WithTransaction([&](storage::Session& session) -> Status {
-    TRY(TakeNonce(session, person, nonce, submission.document.sha256));
-    TRY(store::InsertRequest(session, row));
-    TRY(store::PutCounter(session, submission.manifest.CounterName(), counter));
-    return store::InsertDocument(session, {submission.document.sha256, std::string(manifest::kTypRequest), row.id,
-                                           person, std::string(compact), core.Now().value, index});
-  });
-  TRY(stored);
+  const auto start = [&]() -> Result<InFlight> {
+    const std::string counter_name = submission.manifest.CounterName();
+    const auto turn = core.objects.Acquire({CounterLock(counter_name)});
+    TRY_ASSIGN(const Judged judged, Judge(core, submission));
+    row = MakeRow(core, submission, judged.counter);
+    std::vector<std::string> leaves{
+        manifest::PersonDocumentLeaf{"request", now, crypto::HashSha256(submission.compact), row.id}.Build()};
+    if (row.needed == 0) {
+      TRY_ASSIGN(ReleaseSignature signature, SignRelease(core, row, judged.facts, {}));
+      row.state = "signed";
+      row.manifest_signature = std::move(signature.compact);
+      row.evidence_salt = std::move(signature.salt);
+      leaves.push_back(std::move(signature.leaf));
+    }
+    auto hold = core.reservations.Add(
+        counter_name, {row.id, row.version, row.state, row.manifest_sha256, row.expires, row.release_counter});
+    TRY_ASSIGN(PendingRecord record, core.StartRecord(leaves, store));
+    return InFlight{std::move(hold), std::move(record)};
+  };
+  TRY_ASSIGN(InFlight in_flight, start());
+  // Record before release: from here on the signature may exist outside only if its record does.
+  TRY_ASSIGN(const int64_t first, core.Await(in_flight.record));
+  if (row.manifest_signature) {
+    row.log_index = first + 1;
+    log::Event(log::Level::kInfo, "manifest.signed",
+               {{"request", row.id}, {"key", row.key_kid}, {"logIndex", *row.log_index}});
+  }
   return row;
 }
 
@@ -178,21 +250,28 @@ Result<store::RequestRow> RecordRequest(Core& core, const Submission& submission
 
 Result<SubmitAnswer> SubmitRequest(Core& core, std::string_view request, ByteView manifest) {
   const std::shared_lock register_lock(core.register_mutex);
-  TRY_ASSIGN(PersonDocument document, VerifyPersonDocument(core, request, manifest::kTypRequest));
-  TRY_ASSIGN(manifest::SignRequest parsed, manifest::SignRequest::Parse(document.payload));
-  TRY(RequireSelf(document.person, parsed.requester));
-  const RequestId id = parsed.request_id;
-  const auto guard = core.objects.Acquire({"request:" + id.text(), "product:" + parsed.product.text()});
-  TRY_ASSIGN(auto row, FindRepeated(core, id, request));
+  TRY_ASSIGN(const ClaimedDocument claimed, ClaimedDocument::Parse(request, manifest::kTypRequest));
+  Result<manifest::SignRequest> parsed = manifest::SignRequest::Parse(claimed.unverified_payload());
+  const auto guard = core.objects.Acquire(LocksOf(parsed));
+  TRY_ASSIGN(Known known, Read(core, claimed, parsed));
+  TRY_ASSIGN(PersonDocument document, claimed.Verify(core, known.signer));
+  TRY(parsed);
+  TRY(RequireSelf(document.person, parsed->requester));
+  std::optional<store::RequestRow>& row = known.row;
+  if (row && row->compact != request)
+    return Fail(ErrorCode::kAlreadyExists, "the request id " + parsed->request_id.text() + " is taken");
   if (!row) {
-    TRY_ASSIGN(const Submission submission, ReadSubmission(core, std::move(document), std::move(parsed), manifest));
-    TRY_ASSIGN(row, RecordRequest(core, submission, request, manifest));
+    TRY_ASSIGN(const Submission submission,
+               ReadSubmission(core, std::move(document), *std::move(parsed), known.policy, request, manifest));
+    TRY_ASSIGN(row, RecordRequest(core, submission));
+  } else if (row->state == "waiting" && row->needed == 0 && row->expires > core.Now().value) {
+    // Of a version that recorded request and signature one after the other.
+    TRY_ASSIGN(const Released released, Release(core, *row, {}, std::nullopt));
+    row->state = "signed";
+    row->manifest_signature = released.manifest_signature;
+    row->log_index = released.log_index;
   }
-  if (row->state == "waiting" && row->needed == 0 && row->expires > core.Now().value) {
-    TRY(Release(core, *row, std::nullopt));
-    TRY_ASSIGN(row, FindRepeated(core, id, request));
-  }
-  return AnswerFor(*row, core.Now());
+  return AnswerFor(core, *row);
 }
 
 }  // namespace fleetseal::signer

@@ -1,6 +1,8 @@
 // Requests, approvals, signatures: happy path and every refusal, with nothing changed.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "api/signing/client.h"
 #include "signer/dispatch.h"
 #include "signer/testing/signer_world.h"
@@ -28,7 +30,7 @@ TEST(Signing, SignsAfterTheApprovalsAndTheProofVerifies) {
   ASSERT_TRUE(verified.has_value()) << verified.error().ToString();
   EXPECT_EQ(verified->signature().release_counter, 1);
   const auto reader = translog::LogReader::OfDirectory(world.config.log);
-  const merkle::LogPolicy policy{"log.acme", {Must(merkle::Vkey::Parse(world.core().log_vkey()))}, {}, 0};
+  const merkle::LogPolicy policy{"log.acme", {Must(merkle::Vkey::Parse(world.core().log_place().vkey))}, {}, 0};
   const auto head = Must(reader.ReadCheckpoint(policy));
   const auto proof = Must(reader.BuildProof(static_cast<uint64_t>(*second.log_index), head));
   const auto logged = trust::VerifyLogged(trust->root_package(), *verified, merkle::BuildLogProof(proof));
@@ -59,6 +61,60 @@ TEST(Signing, S0_3_LogThatCannotBeWrittenReleasesNothing) {
                            kUpdateNotSigned);
   world.is_log_failing = false;
   EXPECT_EQ(Must(Approve(world.core(), world.Signed(approval))).state, RequestState::kSigned);
+}
+
+TEST(Signing, S0_3_AFullDiskOfTheLogChangesNothing) {
+  SignerWorld world;
+  const auto submitted = world.Submitted("1.0.0");
+  (void)Must(world.ApproveBy(submitted, "bob"));
+  const std::string approval = world.Signed(world.MakeApproval(submitted, "carol"));
+  const std::string obstacle = world.config.log + "/.writing-0";  // where the log writes the first file of a group
+  ASSERT_TRUE(sys::MakeDirectories(obstacle, 0755));
+  EXPECT_REFUSED_UNCHANGED(world, Approve(world.core(), approval), kLogNotWritable);
+  ASSERT_TRUE(sys::RemoveTree(obstacle));
+  EXPECT_EQ(Must(Approve(world.core(), approval)).state, RequestState::kSigned);
+}
+
+// Rows are committed a moment before the checkpoint is published: between the two nobody is told.
+TEST(Signing, S0_3_ASignatureIsGivenOutOnlyWhenItsRecordIsPublished) {
+  SignerWorld world;
+  const auto submitted = world.Submitted("1.0.0");
+  (void)Must(world.ApproveBy(submitted, "bob"));
+  const std::string approval = world.Signed(world.MakeApproval(submitted, "carol"));
+  const auto manifest = crypto::HashSha256(world.MakeManifest("1.0.0"));
+  const auto code = [](const auto& answer) { return answer ? ErrorCode{} : answer.error().code; };
+  const std::string obstacle = world.config.log + "/checkpoint";  // its rename, the last step of all, fails
+  const std::string kept = world.config.log + "/kept";
+  std::filesystem::rename(obstacle, kept);
+  ASSERT_TRUE(sys::MakeDirectories(obstacle, 0755));
+  EXPECT_EQ(code(Approve(world.core(), approval)), ErrorCode::kLogNotWritable);
+  EXPECT_EQ(code(Approve(world.core(), approval)), ErrorCode::kLogNotWritable) << "the row is there, its proof is not";
+  EXPECT_EQ(code(LogIndex(world.core(), manifest)), ErrorCode::kLogNotWritable);
+  EXPECT_EQ(code(ShowRequest(world.core(), submitted.request_id)), ErrorCode::kLogNotWritable);
+  ASSERT_TRUE(sys::RemoveTree(obstacle));
+  std::filesystem::rename(kept, obstacle);
+  const auto answer = Must(Approve(world.core(), approval));
+  ASSERT_EQ(answer.state, RequestState::kSigned);
+  EXPECT_EQ(Must(LogIndex(world.core(), manifest)).log_index, *answer.log_index);
+  const auto reader = translog::LogReader::OfDirectory(world.config.log);
+  const merkle::LogPolicy policy{"log.acme", {Must(merkle::Vkey::Parse(world.core().log_place().vkey))}, {}, 0};
+  const auto head = Must(reader.ReadCheckpoint(policy));
+  EXPECT_TRUE(reader.BuildProof(static_cast<uint64_t>(*answer.log_index), head).has_value());
+}
+
+TEST(Signing, ARequestThatAnOlderVersionLeftUnsignedIsSignedWhenItComesAgain) {
+  SignerWorld world;
+  world.Change(manifest::SetPolicy{world.MakePolicy(0)});
+  const std::string manifest = world.MakeManifest("1.0.0");
+  const auto request = world.SignAs("alice", manifest::kTypRequest, world.MakeRequest(manifest).Build());
+  (void)Must(SubmitRequest(world.core(), request, AsBytes(manifest)));
+  ASSERT_TRUE(world.service->database().WithTransaction([](storage::Session& session) {
+    return session.Execute(
+        "UPDATE requests SET state = 'waiting', manifest_signature = NULL, log_index = NULL, evidence_salt = NULL");
+  }));
+  const auto again = Must(SubmitRequest(world.core(), request, AsBytes(manifest)));
+  EXPECT_EQ(again.state, RequestState::kSigned);
+  EXPECT_EQ(*again.log_index, world.core().LogSize() - 1);
 }
 
 TEST(Signing, RestartKeepsRequestsAndSignatures) {
@@ -126,6 +182,11 @@ TEST(Signing, AVersionNamesOneManifestAndOnlyGoesUp) {
   world.content += " other";
   const std::string same = world.MakeManifest("1.1.0");
   EXPECT_REFUSED_UNCHANGED(world, world.Submit(world.MakeRequest(same), same), kVersionExists);
+  const auto waiting = world.Submitted("1.2.0");
+  const std::string again = world.MakeManifest("1.2.0");
+  const auto refused = world.Submit(world.MakeRequest(again), again);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().detail, "1.2.0 was requested already by " + waiting.request_id.text() + " (waiting)");
 }
 
 TEST(Signing, OlderVersionIsNotSignedAfterANewerOne) {
@@ -134,6 +195,24 @@ TEST(Signing, OlderVersionIsNotSignedAfterANewerOne) {
   (void)Must(world.ApproveBy(older, "bob"));
   (void)world.SignedUpdate("2.0.0");
   EXPECT_REFUSED_UNCHANGED(world, world.ApproveBy(older, "carol"), kVersionTooLow);
+}
+
+TEST(Signing, ANewerVersionIsNotSignedUnderAnEarlierCounter) {
+  SignerWorld world;
+  const auto newer = world.Submitted("2.0.0");
+  (void)Must(world.ApproveBy(newer, "bob"));
+  (void)world.SignedUpdate("1.0.0");
+  EXPECT_REFUSED_UNCHANGED(world, world.ApproveBy(newer, "carol"), kVersionTooLow);
+}
+
+TEST(Signing, NothingIsSignedBelowALeastCounterThatRoseMeanwhile) {
+  SignerWorld world;
+  const auto submitted = world.Submitted("1.0.0");
+  (void)Must(world.ApproveBy(submitted, "bob"));
+  world.package.min_counter[world.product] = 2;
+  ++world.package.version;
+  (void)Must(PublishPackage(world.core(), world.SignPackage(world.package)));
+  EXPECT_REFUSED_UNCHANGED(world, world.ApproveBy(submitted, "carol"), kRollbackRefused);
 }
 
 TEST(Signing, ProductNeedsAPolicyAndAKey) {

@@ -55,7 +55,7 @@ Result<std::string> MakeStatus(Core& core, const std::optional<Bytes>& nonce) {
   status.package_version = trust->root_package().version;
   status.package_sha256 = trust->package->signed_sha256;
   status.nonce = nonce;
-  TRY_ASSIGN(const std::string sjwk, core.Sjwk(core.director().facts().kid));
+  TRY_ASSIGN(const KeyInUse director, core.KeyFor(Purpose::kDirector));
   const Status stored = core.database().WithTransaction([&](storage::Session& session) -> Status {
     status.withdrawn.clear();
     status.newest.clear();
@@ -63,7 +63,7 @@ Result<std::string> MakeStatus(Core& core, const std::optional<Bytes>& nonce) {
     return TakeVersion(session, status);
   });
   TRY(stored);
-  TRY_ASSIGN(std::string compact, core.director().SignStatus(sjwk, status));
+  TRY_ASSIGN(std::string compact, core.keys().SignStatus(director, status));
   // After a nonce status the cached one is no longer the newest: whoever asks next gets one that no device calls
   // replayed.
   core.SetCachedStatus(nonce ? std::nullopt : std::optional(CachedStatus{compact, now}));

@@ -2,7 +2,8 @@
 // caller's bytes: what is signed is built here from parsed fields.
 //
 // Source: docs/protocol/processes.md section 3; trust model sections 1, 2, 5 and 6. Each checks, then records in the
-// log, then changes the database in one transaction, then answers; a refusal changes nothing. Thread rule: any thread.
+// log, then changes the database in one transaction, then answers; of submit and approve it is the same transaction
+// (ADR 0011). A refusal changes nothing. Thread rule: any thread.
 #pragma once
 
 #include <optional>
@@ -10,7 +11,10 @@
 #include <string_view>
 #include <vector>
 
+#include "api/signing/key_messages.h"
 #include "api/signing/messages.h"
+#include "api/signing/package_record.h"
+#include "api/signing/permit_messages.h"
 #include "signer/core.h"
 
 namespace fleetseal::signer {
@@ -30,6 +34,16 @@ Result<api::signing::LogIndexAnswer> LogIndex(Core& core, const Sha256& manifest
 Result<api::signing::PeopleAnswer> People(Core& core);
 Result<api::signing::DevicesAnswer> Devices(Core& core, const std::string& cursor, int64_t limit);
 Result<api::signing::HelloAnswer> Hello(Core& core);
+
+// permit_requests.cc. Codes: those of VerifyPersonDocument, RoleMissing, ApprovalExpired, AudienceMismatch,
+// PolicyMissing, SigningKeyNotListed, AlreadyExists, NonceReplayed, LogNotWritable, and those of CheckPermit
+// (signer/permits.h).
+Result<api::signing::PermitDetail> RequestPermit(Core& core, std::string_view request);
+// permit_requests.cc. As Approve; and those of ReleasePermit.
+Result<api::signing::PermitDetail> ApprovePermit(Core& core, std::string_view approval);
+// permit_views.cc. At most kPermitsListedMax.
+Result<std::vector<api::signing::PermitRow>> ListPermits(Core& core, std::optional<api::signing::RequestState> state);
+Result<api::signing::PermitDetail> ShowPermit(Core& core, const PermitId& id);
 
 // register_flow.cc. Codes: QuorumNotReached, RoleMissing, PersonUnknown, Conflict (sequence, generation),
 // AlreadyExists, KeyAlreadyUsed, NonceReplayed.
@@ -58,7 +72,7 @@ Result<api::signing::CompleteImportAnswer> CompleteImport(Core& core, const Sha2
 Result<PlanId> AcceptPlan(Core& core, std::string_view plan);
 // orders.cc. NotFound, PlanExpired, PlanInvalid (cancelled), PlanPaused, PersonRevoked, Withdrawn; by device:
 // DeviceUnknown, DeviceRevoked, DeviceSuspended, DeviceQuarantined, CodeWithoutKeys, ProductMismatch, PlanInvalid,
-// PlanExhausted.
+// PlanExhausted, PermitInvalid (the permit that the device needs waits for approvals).
 Result<api::signing::OrdersAnswer> MakeOrders(Core& core, const PlanId& plan, const std::vector<DeviceId>& devices);
 // cancel_orders.cc. NotFound, PlanInvalid (neither cancelled nor its update withdrawn); by device: DeviceUnknown, the
 // states of a device, PlanInvalid (no order), OrderNotForThisDevice (another generation), OrderReplayed (void already).
@@ -73,8 +87,20 @@ Result<api::signing::ReceiptsAnswer> TakeReceipts(Core& core, const std::vector<
 // revocations.cc. RoleMissing, DeviceUnknown, PersonUnknown, UpdateNotSigned, NotFound, Conflict, InvalidArgument,
 // LimitExceeded.
 Result<api::signing::RevokeAnswer> Revoke(Core& core, std::string_view revocation);
-// packages.cc. PackageStepInvalid and those of trust::AcceptPackageStep.
-Result<int64_t> PublishPackage(Core& core, std::string_view package);
+// key_views.cc. TrustStateMissing.
+Result<api::signing::KeysAnswer> Keys(Core& core);
+// key_views.cc. Returns the key's kid. NotFound, Conflict (retired), and those of CheckSjwk (signer/key_ring.h).
+Result<std::string> TakeSjwk(Core& core, std::string_view sjwk);
+// resign.cc. The newest signature of the update; nothing is signed if it is good already. RoleMissing, UpdateNotSigned,
+// Withdrawn, ProductMismatch, AudienceMismatch, ApprovalExpired, NonceReplayed, SigningKeyNotListed, LogProofMissing
+// and ApprovalMismatch (the log does not bear out that people approved it).
+Result<api::signing::ResignAnswer> Resign(Core& core, std::string_view request);
+// packages.cc. PackageStepInvalid and those of trust::AcceptPackageStep, KeyPurposeWrong (a listed key has another
+// purpose here), CertificateInvalid (serverCAs, deviceCAs), Conflict (the transcript is not of this package).
+Result<int64_t> PublishPackage(Core& core, std::string_view package,
+                               const std::optional<std::string>& transcript = std::nullopt);
+// packages.cc. NotFound.
+Result<api::signing::PackageRecord> FindPackageRecord(Core& core, int64_t version);
 Result<std::vector<std::string>> Packages(Core& core, int64_t from);
 
 }  // namespace fleetseal::signer

@@ -70,8 +70,8 @@ class PooledDatabase final : public Database {
   Engine engine() const override { return target_.engine; }
 
   Status OpenFirst() {
-    TRY_ASSIGN(auto session, Take());
-    Give(std::move(session));
+    TRY_ASSIGN(auto session, Take(Access::kRead));
+    Give(std::move(session), Access::kRead);
     return {};
   }
 
@@ -88,10 +88,29 @@ class PooledDatabase final : public Database {
  private:
   Status RunAlone(Access access, const std::function<Status(Session&)>& fn) {
     for (int attempt = 1;; ++attempt) {
-      TRY_ASSIGN(auto session, Take());
-      Status status = RunOnce(*session, access, fn);
-      Give(std::move(session));
+      Status status = RunOnce(access, fn);
       if (status || status.error().code != ErrorCode::kBusy || attempt == kTriesMax) return status;
+    }
+  }
+
+  Status RunOnce(Access access, const std::function<Status(Session&)>& fn) {
+    TRY_ASSIGN(auto session, TakeBegun(access));
+    Status status = RunBegun(*session, fn);
+    Give(std::move(session), access);
+    return status;
+  }
+
+  // A session that lay idle while PostgreSQL was started again is dead, and so are those beside it. Nothing was asked
+  // of it yet: it is dropped, and the next one or a new one takes its place.
+  Result<std::unique_ptr<SociSession>> TakeBegun(Access access) {
+    for (int dropped = 0;; ++dropped) {
+      bool is_new = false;
+      TRY_ASSIGN(auto session, Take(access, is_new));
+      const Status begun = session->Begin(access);
+      if (begun) return session;
+      const bool is_dead = session->is_broken();
+      Give(std::move(session), access);
+      if (is_new || !is_dead || dropped == kSessionsMax) return tl::unexpected(begun.error());
     }
   }
 
@@ -103,27 +122,19 @@ class PooledDatabase final : public Database {
 
   // False if the transaction as a whole failed: then nothing of it is there.
   bool CommitTogether(const std::vector<GroupPiece*>& pieces) {
-    auto session = Take();
+    auto session = Take(Access::kWrite);
     if (!session) return false;
     bool is_good = (*session)->Begin(Access::kWrite).has_value();
-    for (size_t i = 0; is_good && i < pieces.size(); ++i) is_good = RunBehindSavepoint(**session, *pieces[i]);
+    for (size_t i = 0; is_good && i < pieces.size(); ++i) {
+      is_good = RunPart(**session, *pieces[i]->work, pieces[i]->outcome).has_value();
+    }
     is_good = is_good && (*session)->Commit().has_value();
     if (!is_good) (*session)->Rollback();
-    Give(*std::move(session));
+    Give(*std::move(session), Access::kWrite);
     return is_good;
   }
 
-  // False if the transaction can no longer be used (a full disk rolls all of it back).
-  static bool RunBehindSavepoint(SociSession& session, GroupPiece& piece) {
-    if (!session.Execute("SAVEPOINT piece", {})) return false;
-    piece.outcome = RunChecked(*piece.work, session);
-    if (!piece.outcome && piece.outcome.error().code == ErrorCode::kBusy) return false;
-    if (!piece.outcome && !session.Execute("ROLLBACK TO piece", {})) return false;
-    return session.Execute("RELEASE piece", {}).has_value();
-  }
-
-  static Status RunOnce(SociSession& session, Access access, const std::function<Status(Session&)>& fn) {
-    TRY(session.Begin(access));
+  static Status RunBegun(SociSession& session, const std::function<Status(Session&)>& fn) {
     Status status = RunChecked(fn, session);
     if (status) {
       status = session.Commit();
@@ -133,29 +144,41 @@ class PooledDatabase final : public Database {
     return status;
   }
 
-  // Waits while all sessions are in use.
-  Result<std::unique_ptr<SociSession>> Take() {
+  // Waits while all sessions are in use. Writers get the session that wrote last: what SQLite keeps of the file in
+  // memory is good there still, while each commit drops it in every other session.
+  Result<std::unique_ptr<SociSession>> Take(Access access) {
+    bool is_new = false;
+    return Take(access, is_new);
+  }
+  Result<std::unique_ptr<SociSession>> Take(Access access, bool& is_new) {
     {
       std::unique_lock lock(mutex_);
       is_free_.wait(lock, [&] { return free_slots_ > 0; });
       --free_slots_;
+      const bool is_last_free = free_slots_ == 0 && idle_.empty();
+      if (last_writer_ && (access == Access::kWrite || is_last_free)) return std::move(last_writer_);
       if (!idle_.empty()) {
         auto session = std::move(idle_.back());
         idle_.pop_back();
         return session;
       }
     }
+    is_new = true;
     auto opened = SociSession::Open(target_.engine, target_.text);
-    if (!opened) Give(nullptr);
+    if (!opened) Give(nullptr, access);
     return opened;
   }
 
-  void Give(std::unique_ptr<SociSession> session) {
+  void Give(std::unique_ptr<SociSession> session, Access access) {
     if (session && session->is_broken()) session.reset();
     {
       const std::lock_guard lock(mutex_);
       ++free_slots_;
-      if (session) idle_.push_back(std::move(session));
+      if (session && access == Access::kWrite && !last_writer_) {
+        last_writer_ = std::move(session);
+      } else if (session) {
+        idle_.push_back(std::move(session));
+      }
     }
     is_free_.notify_one();
   }
@@ -166,6 +189,7 @@ class PooledDatabase final : public Database {
   std::condition_variable is_free_;
   int free_slots_;                                  // guarded by mutex_
   std::vector<std::unique_ptr<SociSession>> idle_;  // guarded by mutex_
+  std::unique_ptr<SociSession> last_writer_;        // idle too; guarded by mutex_
 };
 
 }  // namespace
@@ -179,6 +203,18 @@ Result<std::unique_ptr<Database>> Database::Open(const Options& options) {
   auto database = std::make_unique<PooledDatabase>(std::move(target), options.sessions);
   TRY_CONTEXT(database->OpenFirst(), "opening the database" + name);
   return std::unique_ptr<Database>(std::move(database));
+}
+
+// A full disk rolls the whole transaction back: then one of these statements fails.
+Status RunPart(Session& session, const std::function<Status(Session&)>& fn, Status& outcome) {
+  TRY(session.Execute("SAVEPOINT part"));
+  const ReadCheck around = read_check;  // of the transaction, which a damaged cell in this part does not concern
+  outcome = RunChecked(fn, session);
+  read_check = around;
+  if (!outcome && outcome.error().code == ErrorCode::kBusy) return outcome;
+  if (!outcome) TRY(session.Execute("ROLLBACK TO SAVEPOINT part"));
+  TRY(session.Execute("RELEASE SAVEPOINT part"));
+  return {};
 }
 
 Result<Row> Session::QueryRow(std::string_view sql, const Params& params) {

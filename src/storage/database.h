@@ -96,6 +96,11 @@ class Session {
 
 inline constexpr size_t kRowsMax = 1'000'000;
 
+// Runs `fn` as a part of the session's transaction: if it fails, what it changed is undone and the transaction goes on.
+// `outcome` is what `fn` returned. An error means that the whole transaction can no longer be used (Busy among them):
+// the caller's own `fn` must return it.
+Status RunPart(Session& session, const std::function<Status(Session&)>& fn, Status& outcome);
+
 enum class Engine : uint8_t { kSqlite, kPostgresql };
 enum class Access : uint8_t { kRead, kWrite };
 

@@ -3,12 +3,13 @@
 namespace fleetseal::storage {
 
 Status GroupCommit::Run(const std::function<Status(Session&)>& work) {
-  GroupPiece own{&work, {}, false};
+  GroupPiece own;
+  own.work = &work;
   std::unique_lock lock(mutex_);
   queue_.push_back(&own);
   while (!own.is_done) {
     if (is_running_) {
-      changed_.wait(lock);
+      own.changed.wait(lock);
       continue;
     }
     std::vector<GroupPiece*> pieces;
@@ -20,9 +21,13 @@ Status GroupCommit::Run(const std::function<Status(Session&)>& work) {
     lock.unlock();
     runner_(pieces);
     lock.lock();
-    for (GroupPiece* piece : pieces) piece->is_done = true;
+    for (GroupPiece* piece : pieces) {
+      piece->is_done = true;
+      piece->changed.notify_one();
+    }
     is_running_ = false;
-    changed_.notify_all();
+    // One caller runs the next group; the others have nothing to do until it is committed.
+    if (!queue_.empty()) queue_.front()->changed.notify_one();
   }
   return own.outcome;
 }

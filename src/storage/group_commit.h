@@ -22,6 +22,7 @@ struct GroupPiece {
   const std::function<Status(class Session&)>* work = nullptr;
   Status outcome;
   bool is_done = false;
+  std::condition_variable changed;  // it is done, or its caller is to run the next group
 };
 
 // Pieces of one commit: bounds how long the first of them waits for the last.
@@ -43,7 +44,6 @@ class GroupCommit {
  private:
   Runner runner_;
   mutable std::mutex mutex_;
-  std::condition_variable changed_;
   std::deque<GroupPiece*> queue_;  // guarded by mutex_
   bool is_running_ = false;        // guarded by mutex_
 };

@@ -5,9 +5,10 @@
 #include <soci/postgresql/soci-postgresql.h>
 #include <soci/sqlite3/soci-sqlite3.h>
 
+#include <algorithm>
 #include <charconv>
 #include <deque>
-#include <map>
+#include <unordered_map>
 
 #include "base/check.h"
 
@@ -45,27 +46,35 @@ bool IsStorableText(std::string_view text) {
   return true;
 }
 
+bool IsNumber(const Value& value) { return std::holds_alternative<int64_t>(value.value()); }
+
 // One bound parameter; its address stays while the statement lives.
 struct Slot {
+  bool is_number = false;
   long long number = 0;
   std::string text;
   soci::indicator indicator = soci::i_ok;
 };
 
-// A prepared statement with its slots. Integer slots and text slots are bound differently, so `signature` is part of
-// its key.
+// A prepared statement with its slots. Integer slots and text slots are bound differently, so it serves values of its
+// own kinds only.
 struct Prepared {
   Prepared(soci::session& session) : statement(session) {}
+  bool Serves(const Params& params, bool wants_rows) const {
+    return (row != nullptr) == wants_rows &&
+           std::equal(slots.begin(), slots.end(), params.begin(), params.end(),
+                      [](const Slot& slot, const Value& value) { return slot.is_number == IsNumber(value); });
+  }
   std::deque<Slot> slots;
   std::unique_ptr<soci::row> row;  // rows of an answer; null for commands
   soci::statement statement;
 };
 
-std::string SignatureOf(const Params& params) {
-  std::string signature;
-  for (const Value& value : params) signature += std::holds_alternative<int64_t>(value.value()) ? 'i' : 't';
-  return signature;
-}
+// Lookup by a view.
+struct TextHash {
+  using is_transparent = void;
+  size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+};
 
 Status Fill(Prepared& prepared, const Params& params) {
   for (size_t i = 0; i < params.size(); ++i) {
@@ -134,6 +143,10 @@ size_t CountParameters(std::string_view sql) {
   return count;
 }
 
+tl::unexpected<Error> FailCount() {
+  return Fail(ErrorCode::kInvalidArgument, "wrong number of values for a statement");
+}
+
 ErrorCode CodeOfSqlite(int result, const std::string& text) {
   if (text.find("UNIQUE constraint") != std::string::npos) return ErrorCode::kAlreadyExists;
   if (text.find("constraint failed") != std::string::npos) return ErrorCode::kConflict;
@@ -171,19 +184,24 @@ ErrorCode CodeOfSqlState(std::string_view state) {
 struct SociSession::Impl {
   // Before the statements, which end first.
   soci::session session;
-  std::map<std::string, std::unique_ptr<Prepared>, std::less<>> statements;
+  std::unordered_multimap<std::string, std::unique_ptr<Prepared>, TextHash, std::equal_to<>> statements;
 
-  Prepared& Prepare(std::string_view sql, const Params& params, bool has_rows);
+  // Null if the number of values is wrong.
+  Prepared* Prepare(std::string_view sql, const Params& params, bool has_rows);
 };
 
-Prepared& SociSession::Impl::Prepare(std::string_view sql, const Params& params, bool has_rows) {
-  std::string key = SignatureOf(params) + (has_rows ? "?" : "!") + std::string(sql);
-  if (const auto found = statements.find(key); found != statements.end()) return *found->second;
+Prepared* SociSession::Impl::Prepare(std::string_view sql, const Params& params, bool has_rows) {
+  const auto [first, end] = statements.equal_range(sql);
+  for (auto known = first; known != end; ++known) {
+    if (known->second->Serves(params, has_rows)) return known->second.get();
+  }
+  if (CountParameters(sql) != params.size()) return nullptr;
   if (statements.size() >= kStatementsMax) statements.clear();
   auto prepared = std::make_unique<Prepared>(session);
   for (const Value& value : params) {
     Slot& slot = prepared->slots.emplace_back();
-    if (std::holds_alternative<int64_t>(value.value())) {
+    slot.is_number = IsNumber(value);
+    if (slot.is_number) {
       prepared->statement.exchange(soci::use(slot.number, slot.indicator));
     } else {
       prepared->statement.exchange(soci::use(slot.text, slot.indicator));
@@ -196,7 +214,7 @@ Prepared& SociSession::Impl::Prepare(std::string_view sql, const Params& params,
     prepared->statement.exchange(soci::into(*prepared->row));
   }
   prepared->statement.define_and_bind();
-  return *statements.emplace(std::move(key), std::move(prepared)).first->second;
+  return statements.emplace(std::string(sql), std::move(prepared))->second.get();
 }
 
 SociSession::SociSession(Engine engine, std::unique_ptr<Impl> impl) : engine_(engine), impl_(std::move(impl)) {}
@@ -261,13 +279,12 @@ Result<std::unique_ptr<SociSession>> SociSession::Open(Engine engine, const std:
 }
 
 Result<int64_t> SociSession::Execute(std::string_view sql, const Params& params) {
-  if (CountParameters(sql) != params.size())
-    return Fail(ErrorCode::kInvalidArgument, "wrong number of values for a statement");
   try {
-    Prepared& prepared = impl_->Prepare(sql, params, false);
-    TRY(Fill(prepared, params));
-    prepared.statement.execute(true);
-    return static_cast<int64_t>(prepared.statement.get_affected_rows());
+    Prepared* prepared = impl_->Prepare(sql, params, false);
+    if (prepared == nullptr) return FailCount();
+    TRY(Fill(*prepared, params));
+    prepared->statement.execute(true);
+    return static_cast<int64_t>(prepared->statement.get_affected_rows());
   } catch (...) {
     return tl::unexpected(Caught());
   }
@@ -278,18 +295,16 @@ Status SociSession::ExecuteBatch(std::string_view sql, std::span<const Params> b
   return {};
 }
 
-Status SociSession::ForEach(std::string_view sql, const Params& params,
-                            const std::function<Status(const Row&)>& visit) {
-  if (CountParameters(sql) != params.size())
-    return Fail(ErrorCode::kInvalidArgument, "wrong number of values for a statement");
+Status SociSession::Read(std::string_view sql, const Params& params, const std::function<Status(Row&&)>& take) {
   try {
-    Prepared& prepared = impl_->Prepare(sql, params, true);
-    TRY(Fill(prepared, params));
+    Prepared* prepared = impl_->Prepare(sql, params, true);
+    if (prepared == nullptr) return FailCount();
+    TRY(Fill(*prepared, params));
     Status status;
     // Read to the end in any case: an open cursor would hold the transaction.
-    for (bool has_row = prepared.statement.execute(true); has_row; has_row = prepared.statement.fetch()) {
-      if (status && engine_ == Engine::kSqlite) status = CheckKinds(prepared);
-      if (status) status = visit(Row(CellsOf(*prepared.row)));
+    for (bool has_row = prepared->statement.execute(true); has_row; has_row = prepared->statement.fetch()) {
+      if (status && engine_ == Engine::kSqlite) status = CheckKinds(*prepared);
+      if (status) status = take(Row(CellsOf(*prepared->row)));
     }
     return status;
   } catch (...) {
@@ -297,19 +312,29 @@ Status SociSession::ForEach(std::string_view sql, const Params& params,
   }
 }
 
+Status SociSession::ForEach(std::string_view sql, const Params& params,
+                            const std::function<Status(const Row&)>& visit) {
+  return Read(sql, params, [&](Row&& row) { return visit(row); });
+}
+
 Result<Rows> SociSession::Query(std::string_view sql, const Params& params) {
   Rows rows;
-  TRY(ForEach(sql, params, [&](const Row& row) -> Status {
+  TRY(Read(sql, params, [&](Row&& row) -> Status {
     if (rows.size() == kRowsMax) return Fail(ErrorCode::kLimitExceeded, "an answer of more than 1,000,000 rows");
-    rows.push_back(row);
+    rows.push_back(std::move(row));
     return {};
   }));
   return rows;
 }
 
+// BEGIN and COMMIT are kept prepared on SQLite: each small transaction would pay for parsing them.
 Status SociSession::Command(std::string_view sql) {
   try {
-    impl_->session << std::string(sql);
+    if (engine_ == Engine::kSqlite) {
+      impl_->Prepare(sql, {}, false)->statement.execute(true);
+    } else {
+      impl_->session << std::string(sql);
+    }
     return {};
   } catch (...) {
     return tl::unexpected(Caught());

@@ -38,6 +38,7 @@ class SociSession final : public Session {
   struct Impl;
   SociSession(Engine engine, std::unique_ptr<Impl> impl);
   Status Command(std::string_view sql);
+  Status Read(std::string_view sql, const Params& params, const std::function<Status(Row&&)>& take);
   // Must be called inside a catch block.
   Error Caught();
 

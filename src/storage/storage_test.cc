@@ -217,6 +217,49 @@ TEST_P(DatabaseContract, AFailedTransactionLeavesNothing) {
   EXPECT_EQ(Count(), 0);
 }
 
+TEST_P(DatabaseContract, APartThatFailsIsUndoneAndTheTransactionGoesOn) {
+  std::vector<ErrorCode> outcomes;
+  const Status whole = database_->WithTransaction([&](Session& session) -> Status {
+    outcomes.clear();
+    const auto part = [&](std::string_view sql, ErrorCode own) -> Status {
+      const auto run = [&](Session& inner) -> Status {
+        TRY(inner.Execute("INSERT INTO item (id, name) VALUES (50, 'undone')"));
+        TRY(inner.Execute(sql));
+        TRY(inner.Execute("DELETE FROM item WHERE id = 50"));
+        return own == ErrorCode{} ? Status() : Fail(own, "changed my mind");
+      };
+      Status outcome;
+      TRY(RunPart(session, run, outcome));
+      outcomes.push_back(CodeOf(outcome));
+      return {};
+    };
+    TRY(part("INSERT INTO item (id, name) VALUES (1, 'a')", {}));
+    TRY(part("INSERT INTO item (id, name) VALUES (1, 'b')", {}));
+    TRY(part("INSERT INTO item (id, name) VALUES (2, 'b')", ErrorCode::kNotFound));
+    TRY(part("INSERT INTO item (id, name) VALUES (3, 'c')", {}));
+    return {};
+  });
+  ASSERT_TRUE(whole) << whole.error().ToString();
+  EXPECT_EQ(outcomes, (std::vector<ErrorCode>{{}, ErrorCode::kAlreadyExists, ErrorCode::kNotFound, {}}));
+  const Rows rows = All().value();
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0].Text(1), "a");
+  EXPECT_EQ(rows[1].Text(1), "c");
+}
+
+TEST_P(DatabaseContract, APartOfALostTransactionIsTheTransactionsFailure) {
+  int tries = 0;
+  const Status whole = database_->WithTransaction([&](Session& session) -> Status {
+    ++tries;
+    Status outcome;
+    TRY(RunPart(
+        session, [](Session&) -> Status { return Fail(ErrorCode::kBusy, "lost"); }, outcome));
+    return {};
+  });
+  EXPECT_EQ(CodeOf(whole), ErrorCode::kBusy);
+  EXPECT_GT(tries, 1) << "it is tried again as a whole";
+}
+
 TEST_P(DatabaseContract, ExecuteTellsTheRowsChanged) {
   ASSERT_TRUE(Insert(1, "a", {}, 5));
   ASSERT_TRUE(Insert(2, "b", {}, 5));
@@ -391,6 +434,35 @@ TEST_P(DatabaseContract, MoreCallersThanSessionsWaitTheirTurn) {
   for (int64_t t = 0; t < 12; ++t) threads.emplace_back([this, t] { EXPECT_TRUE(Insert(t, "t" + std::to_string(t))); });
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(Count(), 12);
+}
+
+// As after a restart of PostgreSQL: whoever comes next gets a new session, not the old one's end.
+TEST(PostgresqlSessions, ThatDiedWhileTheyLayIdleFailNobody) {
+  const auto* server = ServerEnvironment::Get();
+  ASSERT_NE(server, nullptr);
+  const auto database = Database::Open({.url = server->Url(), .sessions = 4});
+  const auto other = Database::Open({.url = server->Url(), .sessions = 1});
+  ASSERT_TRUE(database && other);
+  const auto read = [&] {
+    return (*database)->WithSnapshot(
+        [](Session& session) { return session.QueryRow("SELECT count(*) FROM pg_class"); });
+  };
+  const auto write = [&] {
+    return (*database)->WithTransaction([](Session& session) { return session.Execute("SELECT 1"); });
+  };
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_TRUE(write());
+    ASSERT_TRUE(read());
+    const auto ended = (*other)->WithSnapshot([](Session& session) {
+      return session.QueryRow(
+          "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity "
+          "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()");
+    });
+    ASSERT_TRUE(ended) << ended.error().ToString();
+    ASSERT_GE(ended->Integer(0), 2) << "one that wrote, one that read";
+    const auto again = round == 1 ? write().map([](auto) {}) : read().map([](auto&&) {});
+    EXPECT_TRUE(again) << again.error().ToString();
+  }
 }
 
 class MigrateContract : public DatabaseContract {

@@ -17,6 +17,7 @@
 
 #include "sys/errors.h"
 #include "sys/faults.h"
+#include "sys/temporaries.h"
 
 namespace fleetseal::sys {
 namespace {
@@ -51,7 +52,7 @@ Result<FileDescriptor> OpenRegular(const std::string& path) {
 
 // A name beside `path` that no other writer of this or another process uses.
 Result<std::pair<FileDescriptor, std::string>> OpenTemporary(const std::string& path) {
-  std::string name = path + ".tmp-XXXXXX";
+  std::string name = path + std::string(kTemporaryMark) + "XXXXXX";
   const int fd = WithFaults(FaultPoint::kOpen, [&] { return mkostemp(name.data(), O_CLOEXEC); });
   if (fd < 0) return FailErrno("create", name, errno);
   return std::pair(FileDescriptor(fd), std::move(name));

@@ -8,6 +8,7 @@
 
 #include "sys/errors.h"
 #include "sys/file.h"
+#include "sys/process.h"
 
 namespace fleetseal::sys {
 namespace {
@@ -31,9 +32,8 @@ Error BusyError(const std::string& path, pid_t other) {
   std::string who = "another process";
   if (other > 0) {
     who = "process " + std::to_string(other);
-    auto name = ReadTextFile("/proc/" + std::to_string(other) + "/comm", 64);
-    while (name && !name->empty() && name->back() == '\n') name->pop_back();
-    if (name && !name->empty()) who += " (" + *name + ")";
+    const std::string name = ProgramName(other);
+    if (!name.empty()) who += " (" + name + ")";
   }
   return Fail(ErrorCode::kBusy, path + " is locked: " + who + " uses this directory").value();
 }

@@ -272,4 +272,16 @@ std::vector<std::string> CurrentEnvironment() {
 
 Result<std::string> OwnProgramPath() { return RealPath("/proc/self/exe"); }
 
+std::string ProgramName(pid_t process) {
+  constexpr size_t kKernelMax = 15;  // TASK_COMM_LEN, proc(5)
+  const std::string folder = "/proc/" + std::to_string(process);
+  std::string name = ReadTextFile(folder + "/comm", 64).value_or("");
+  while (name.ends_with('\n')) name.pop_back();
+  if (name.size() < kKernelMax) return name;
+  const std::string line = ReadTextFile(folder + "/cmdline", 1024 * 1024).value_or("");
+  const std::string path = line.substr(0, line.find('\0'));
+  const std::string whole = path.substr(path.rfind('/') + 1);
+  return whole.starts_with(name) ? whole : name;
+}
+
 }  // namespace fleetseal::sys

@@ -86,6 +86,9 @@ class Process {
 std::vector<std::string> CurrentEnvironment();
 // The file this process was started from.
 Result<std::string> OwnProgramPath();
+// What a process calls itself, for people: the kernel keeps 15 characters of the name, the command line all. Empty if
+// there is no such process. Each may say what it likes: nothing is decided by it.
+std::string ProgramName(pid_t process);
 
 struct RunOutcome {
   ExitState exit;

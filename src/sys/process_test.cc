@@ -201,6 +201,11 @@ TEST(ReadyPipe, TellsSystemdIfItAsked) {
   EXPECT_EQ(AsText(ByteView(buffer).first(size < 0 ? 0 : static_cast<size_t>(size))), "READY=1");
 }
 
+TEST(ProgramName, IsWholeWhereTheKernelKeepsFifteenCharacters) {
+  EXPECT_EQ(ProgramName(getpid()), "fleetseal_sys_test");
+  EXPECT_EQ(ProgramName(999'999'999), "") << "no such process";
+}
+
 TEST(StopSignals, WaitsForSigtermAndSigint) {
   sigset_t before;
   pthread_sigmask(SIG_SETMASK, nullptr, &before);

@@ -275,16 +275,29 @@ Result<PeerCredentials> LocalChannel::Peer() const {
 
 void LocalChannel::Shutdown() { (void)shutdown(socket_.get(), SHUT_RDWR); }
 
+namespace {
+
+// A program that was killed while it started another leaves a child that holds its sockets until its exec.
+Status AwaitNobody(const Address& address, const std::string& path) {
+  constexpr int kProbes = 20;
+  constexpr int kPauseMs = 50;
+  for (int i = 0; i < kProbes; ++i) {
+    if (i > 0) (void)poll(nullptr, 0, kPauseMs);
+    TRY_ASSIGN(const auto probe, NewSocket());
+    if (ConnectTo(probe.get(), address) != 0 && errno == ECONNREFUSED) return {};
+  }
+  return Fail(ErrorCode::kBusy, "another process listens on " + path);
+}
+
+}  // namespace
+
 Result<FileDescriptor> ListenLocal(const ListenOptions& options) {
   TRY_ASSIGN(auto listener, NewSocket());
   TRY_ASSIGN(const auto address, AddressOf(options.path));
   struct stat info {};
   if (lstat(options.path.c_str(), &info) == 0) {
     if (!S_ISSOCK(info.st_mode)) return Fail(ErrorCode::kAlreadyExists, options.path + " is there and is no socket");
-    TRY_ASSIGN(const auto probe, NewSocket());
-    if (ConnectTo(probe.get(), address) == 0 || errno != ECONNREFUSED) {
-      return Fail(ErrorCode::kBusy, "another process listens on " + options.path);
-    }
+    TRY(AwaitNobody(address, options.path));
     TRY(RemoveFile(options.path));
   }
   // Before bind(): the file is made with these bits, so there is no moment in which others may connect.

@@ -1,6 +1,7 @@
 #include "sys/socket.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -171,6 +172,19 @@ TEST(LocalServer, SetsTheModeAndRemovesTheSocketAtItsEnd) {
   server->Stop();
   EXPECT_FALSE(FileExists(path));
   EXPECT_EQ(LocalChannel::Connect(path).error().code, ErrorCode::kUnreachable);
+}
+
+TEST(LocalServer, WaitsForAChildThatStillHoldsTheSocketOfAKilledOne) {
+  const TempDirectory directory;
+  const std::string path = directory.File("s");
+  auto held = ListenLocal(At(path).listen);
+  ASSERT_TRUE(held.has_value());
+  std::thread holder([socket = std::move(*held)]() mutable {
+    (void)poll(nullptr, 0, 120);
+    socket = FileDescriptor();
+  });
+  EXPECT_TRUE(ListenLocal(At(path).listen).has_value());
+  holder.join();
 }
 
 TEST(LocalServer, ListensBelowLongPaths) {

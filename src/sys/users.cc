@@ -2,12 +2,14 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 
+#include "base/check.h"
 #include "sys/errors.h"
 #include "sys/sandbox.h"
 
@@ -45,6 +47,42 @@ Status BecomeOwnerOf(const std::string& path) {
   if (setgroups(0, nullptr) != 0) return FailErrno("setgroups", path, errno);
   if (setresgid(info.st_gid, info.st_gid, info.st_gid) != 0) return FailErrno("setresgid", path, errno);
   if (setresuid(info.st_uid, info.st_uid, info.st_uid) != 0) return FailErrno("setresuid", path, errno);
+  return {};
+}
+
+Result<ChildUser> UserNamed(const std::string& name) {
+  constexpr size_t kEntryBytesMax = 16 * 1024;
+  std::string buffer(kEntryBytesMax, '\0');
+  passwd entry{};
+  passwd* found = nullptr;
+  const int error = getpwnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found);
+  if (found == nullptr && error != 0) return FailErrno("look up user", name, error);
+  if (found == nullptr) return Fail(ErrorCode::kNotFound, "there is no user " + name);
+  return ChildUser{.uid = entry.pw_uid, .gid = entry.pw_gid, .groups = {}};
+}
+
+Result<std::unique_ptr<ActingAs>> ActingAs::Begin(const ChildUser& user) {
+  const int count = getgroups(0, nullptr);
+  std::vector<gid_t> groups(static_cast<size_t>(std::max(count, 0)));
+  if (count < 0 || getgroups(count, groups.data()) < 0) return FailErrno("getgroups", "", errno);
+  if (setgroups(user.groups.size(), user.groups.data()) != 0) return FailErrno("setgroups", "", errno);
+  std::unique_ptr<ActingAs> acting(new ActingAs(std::move(groups)));
+  if (setegid(user.gid) != 0) return FailErrno("setegid", std::to_string(user.gid), errno);
+  if (seteuid(user.uid) != 0) return FailErrno("seteuid", std::to_string(user.uid), errno);
+  return acting;
+}
+
+ActingAs::~ActingAs() {
+  // The real user is still root; a process that stays half of each must not go on.
+  CHECK(seteuid(getuid()) == 0 && setegid(getgid()) == 0 && setgroups(groups_.size(), groups_.data()) == 0);
+}
+
+Status OwnDirectory(const std::string& path, const std::optional<ChildUser>& user, mode_t mode) {
+  TRY(MakeDirectories(ParentDirectory(path), 0755));
+  TRY(MakeDirectories(path, mode));
+  TRY_ASSIGN(const auto directory, OpenFile(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  if (user && fchown(directory.get(), user->uid, user->gid) != 0) return FailErrno("chown", path, errno);
+  if (fchmod(directory.get(), mode) != 0) return FailErrno("chmod", path, errno);
   return {};
 }
 

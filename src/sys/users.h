@@ -7,7 +7,10 @@
 
 #include <sys/types.h>
 
+#include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -34,6 +37,27 @@ bool IsRoot();
 // is not root or root owns it. For programs that must not run as root, started by hand with the configuration of
 // another user.
 Status BecomeOwnerOf(const std::string& path);
+
+// The user `name` of the system's list with its own group. NotFound if there is none.
+Result<ChildUser> UserNamed(const std::string& name);
+
+// As long as it lives, root acts on files as that user, so that nothing the user put in the way (a link, a folder)
+// leads root elsewhere. The whole process changes: REQUIRES one thread. Without root Begin() is StorageFailed.
+class ActingAs {
+ public:
+  static Result<std::unique_ptr<ActingAs>> Begin(const ChildUser& user);
+  ~ActingAs();
+  ActingAs(const ActingAs&) = delete;
+  ActingAs& operator=(const ActingAs&) = delete;
+
+ private:
+  explicit ActingAs(std::vector<gid_t> groups) : groups_(std::move(groups)) {}
+  const std::vector<gid_t> groups_;  // root's own
+};
+
+// Makes the directory if needed (those above it 0755) and gives it to the user (nullopt: to this process's). A symbolic
+// link at `path` is refused.
+Status OwnDirectory(const std::string& path, const std::optional<ChildUser>& user, mode_t mode);
 
 // chown of `path` and all below it; symbolic links are changed themselves, never followed.
 Status ChownTree(const std::string& path, uid_t uid, gid_t gid);

@@ -11,9 +11,20 @@
 namespace fleetseal::translog {
 namespace {
 
-struct Pending {
-  Bytes leaf;
-  LogWriter::Done done;
+Status CheckEntry(const LogEntry& entry) {
+  if (entry.leaves.empty() && entry.store) return Fail(ErrorCode::kInvalidArgument, "rows without a log record");
+  if (entry.leaves.size() > kEntryLeavesMax) return Fail(ErrorCode::kLimitExceeded, "too many records in one entry");
+  for (const Bytes& leaf : entry.leaves) {
+    if (leaf.empty()) return Fail(ErrorCode::kInvalidArgument, "an empty log record");
+    if (leaf.size() > limits::kLogLeafBytesMax) return Fail(ErrorCode::kDocumentTooLarge, "log record");
+  }
+  return {};
+}
+
+// Entries that become one group, and who waits for each.
+struct Waiting {
+  std::vector<LogEntry> entries;
+  std::vector<LogWriter::Done> done;
 };
 
 class ThreadedLogWriter final : public LogWriter {
@@ -37,16 +48,15 @@ class ThreadedLogWriter final : public LogWriter {
   }
 
   using LogWriter::Append;
-  void Append(Bytes leaf, Done done) override {
-    if (leaf.empty()) return done(Fail(ErrorCode::kInvalidArgument, "an empty log record"));
-    if (leaf.size() > limits::kLogLeafBytesMax) return done(Fail(ErrorCode::kDocumentTooLarge, "log record"));
+  void Append(LogEntry entry, Done done) override {
+    if (const Status good = CheckEntry(entry); !good) return done(tl::unexpected(good.error()));
     {
       std::unique_lock lock(mutex_);
-      if (pending_.size() >= kPendingLeavesMax || is_ending_) {
+      if (pending_.size() >= kPendingEntriesMax || is_ending_) {
         lock.unlock();
-        return done(Fail(ErrorCode::kLimitExceeded, "too many log records are waiting"));
+        return done(Fail(ErrorCode::kLogNotWritable, "too many log records are waiting"));
       }
-      pending_.push_back({std::move(leaf), std::move(done)});
+      pending_.emplace_back(std::move(entry), std::move(done));
     }
     has_work_.notify_one();
   }
@@ -67,38 +77,39 @@ class ThreadedLogWriter final : public LogWriter {
  private:
   void Run() {
     for (;;) {
-      std::vector<Pending> group = TakeGroup();
-      if (group.empty()) break;
-      WriteGroup(std::move(group));
+      const Waiting group = TakeGroup();
+      if (group.entries.empty()) break;
+      WriteGroup(group);
       sequencer_->Maintain(false);
     }
     sequencer_->Maintain(true);
   }
 
-  // Waits for leaves; empty only at the end, when nothing is left.
-  std::vector<Pending> TakeGroup() {
+  // Waits for entries; empty only at the end, when nothing is left.
+  Waiting TakeGroup() {
     std::unique_lock lock(mutex_);
     has_work_.wait(lock, [&] { return is_ending_ || !pending_.empty(); });
-    std::vector<Pending> group;
+    Waiting group;
+    size_t leaves = 0;
     size_t bytes = 0;
-    while (!pending_.empty() && group.size() < kGroupLeavesMax && bytes < kGroupBytesMax) {
-      bytes += pending_.front().leaf.size();
-      group.push_back(std::move(pending_.front()));
+    while (!pending_.empty() && leaves < kGroupLeavesMax && bytes < kGroupBytesMax) {
+      auto& [entry, done] = pending_.front();
+      leaves += entry.leaves.size();
+      for (const Bytes& leaf : entry.leaves) bytes += leaf.size();
+      group.entries.push_back(std::move(entry));
+      group.done.push_back(std::move(done));
       pending_.pop_front();
     }
     return group;
   }
 
-  void WriteGroup(std::vector<Pending> group) {
-    std::vector<Bytes> leaves;
-    leaves.reserve(group.size());
-    for (Pending& pending : group) leaves.push_back(std::move(pending.leaf));
-    const Result<uint64_t> first = sequencer_->Append(std::move(leaves));
-    std::deque<Pending> abandoned;
+  void WriteGroup(const Waiting& group) {
+    const auto outcomes = sequencer_->Append(group.entries);
+    std::deque<std::pair<LogEntry, Done>> abandoned;
     {
       const std::lock_guard lock(mutex_);
       is_writable_ = !sequencer_->is_stopped();
-      if (first) {
+      if (outcomes) {
         checkpoint_ = sequencer_->checkpoint();
         checkpoint_note_ = sequencer_->checkpoint_note();
       } else {
@@ -106,25 +117,27 @@ class ThreadedLogWriter final : public LogWriter {
         abandoned.swap(pending_);
       }
     }
-    for (size_t i = 0; i < group.size(); ++i) {
-      if (first) {
-        group[i].done(Appended{*first + i, sequencer_->checkpoint().size});
+    for (size_t i = 0; i < group.done.size(); ++i) {
+      if (!outcomes) {
+        group.done[i](tl::unexpected(outcomes.error()));
+      } else if (const auto& first = (*outcomes)[i]; first) {
+        group.done[i](Appended{*first, sequencer_->checkpoint().size});
       } else {
-        group[i].done(tl::unexpected(first.error()));
+        group.done[i](tl::unexpected(first.error()));
       }
     }
-    for (Pending& pending : abandoned) pending.done(tl::unexpected(first.error()));
+    for (auto& [entry, done] : abandoned) done(tl::unexpected(outcomes.error()));
   }
 
   const std::unique_ptr<LockStore> lock_;
   std::unique_ptr<Sequencer> sequencer_;  // the owner thread's, once it runs
   mutable std::mutex mutex_;
   std::condition_variable has_work_;
-  std::deque<Pending> pending_;    // guarded by mutex_
-  merkle::Checkpoint checkpoint_;  // guarded by mutex_
-  std::string checkpoint_note_;    // guarded by mutex_
-  bool is_writable_ = true;        // guarded by mutex_
-  bool is_ending_ = false;         // guarded by mutex_
+  std::deque<std::pair<LogEntry, Done>> pending_;  // guarded by mutex_
+  merkle::Checkpoint checkpoint_;                  // guarded by mutex_
+  std::string checkpoint_note_;                    // guarded by mutex_
+  bool is_writable_ = true;                        // guarded by mutex_
+  bool is_ending_ = false;                         // guarded by mutex_
   std::thread owner_;
 };
 
@@ -145,11 +158,25 @@ Result<std::unique_ptr<LogWriter>> LogWriter::Open(const Options& options, std::
   return std::unique_ptr<LogWriter>(std::move(writer));
 }
 
-std::future<Result<Appended>> LogWriter::Append(Bytes leaf) {
+std::future<Result<Appended>> LogWriter::Append(LogEntry entry) {
   const auto promise = std::make_shared<std::promise<Result<Appended>>>();
   auto future = promise->get_future();
-  Append(std::move(leaf), [promise](const Result<Appended>& appended) { promise->set_value(appended); });
+  Append(std::move(entry), [promise](const Result<Appended>& appended) { promise->set_value(appended); });
   return future;
+}
+
+std::future<Result<Appended>> LogWriter::Append(Bytes leaf) {
+  LogEntry entry;
+  entry.leaves.push_back(std::move(leaf));
+  return Append(std::move(entry));
+}
+
+Status LogWriter::AwaitPublished(uint64_t index) {
+  if (index < checkpoint().size) return {};
+  // Behind the group that it is in; a log whose files could not be written recovers first.
+  TRY(Append(LogEntry{}).get());
+  if (index < checkpoint().size) return {};
+  return Fail(ErrorCode::kLogProofMissing, "the log has no record " + std::to_string(index));
 }
 
 Result<std::vector<Appended>> LogWriter::AppendDurable(std::vector<Bytes> leaves) {

@@ -1,7 +1,8 @@
 // Appends to a log from many threads: adaptive group commit over one Sequencer.
 //
-// Source: reference/tlog.md section 7: the owner thread writes at once when idle; what arrives meanwhile forms the next
-// group. A record is acknowledged only when its lock row is durable and the checkpoint that covers it is published.
+// Source: reference/tlog.md section 7, ADR 0011: the owner thread writes at once when idle; what arrives meanwhile
+// forms the next group. A record is acknowledged only when its lock row is durable and the checkpoint that covers it is
+// published; rows that came with it are committed with the lock row, a moment earlier.
 // Thread rule: Append and the getters may be called from many threads; callbacks run on the owner thread and must be
 // short. Ownership: database and signer outlive the writer. The destructor finishes what is queued.
 #pragma once
@@ -16,15 +17,16 @@
 #include "crypto/signer.h"
 #include "merkle/checkpoint.h"
 #include "storage/database.h"
+#include "translog/log_entry.h"
 #include "translog/store/lock_store.h"
 
 namespace fleetseal::translog {
 
-// Leaves that may wait at once; past it Append answers LimitExceeded.
-inline constexpr size_t kPendingLeavesMax = 65'536;
+// Entries that may wait at once; past it Append answers LimitExceeded.
+inline constexpr size_t kPendingEntriesMax = 65'536;
 
 struct Appended {
-  uint64_t index = 0;  // of the leaf
+  uint64_t index = 0;  // of the entry's first leaf
   uint64_t size = 0;   // of the tree that was published with it: a proof exists from here on
 };
 
@@ -46,15 +48,20 @@ class LogWriter {
   virtual ~LogWriter() = default;
 
   using Done = std::function<void(const Result<Appended>&)>;
-  // `done` is called exactly once. Codes it gets: InvalidArgument (empty leaf), DocumentTooLarge (above 65,535 bytes),
-  // LimitExceeded, LogNotWritable (then it is unknown whether the leaf is on the log; nothing that depends on it may be
-  // released).
-  virtual void Append(Bytes leaf, Done done) = 0;
+  // `done` is called exactly once. Entries come on the log in the order of these calls. Codes it gets: InvalidArgument
+  // (empty leaf, rows without one), DocumentTooLarge (above 65,535 bytes), LimitExceeded, those of the entry's
+  // StoreRows (then nothing of the entry was written), LogNotWritable (then it is unknown whether leaves and rows are
+  // there, both or neither; nothing that depends on them may be released).
+  virtual void Append(LogEntry entry, Done done) = 0;
+  std::future<Result<Appended>> Append(LogEntry entry);
   std::future<Result<Appended>> Append(Bytes leaf);
   // All of them, in order, side by side unless other threads append too. The first failure, else one answer for each
   // leaf.
   Result<std::vector<Appended>> AppendDurable(std::vector<Bytes> leaves);
   Result<Appended> AppendDurable(Bytes leaf);
+  // Returns when the published log has the record of that index, which somebody read from a row that was committed with
+  // it. LogProofMissing if the log has none, LogNotWritable if it cannot be published.
+  Status AwaitPublished(uint64_t index);
 
   // The last published one.
   virtual merkle::Checkpoint checkpoint() const = 0;

@@ -18,9 +18,10 @@ namespace {
 
 constexpr mode_t kDirectoryMode = 0755;
 constexpr mode_t kFileMode = 0644;
+constexpr mode_t kStagedMode = 0600;
 constexpr const char* kCheckpointName = "checkpoint";
 // Not a path of the format, so a static file server that follows it never shows these.
-constexpr const char* kTemporaryName = ".writing";
+constexpr const char* kTemporaryPrefix = ".writing-";
 constexpr const char* kLockName = ".writer-lock";
 // Files are fsynced after so many groups or bytes: more staged leaves cost a longer start after a crash, fewer cost
 // fsyncs.
@@ -28,6 +29,11 @@ constexpr int kUnsyncedGroupsMax = 64;
 constexpr size_t kUnsyncedBytesMax = 8 * 1024 * 1024;
 
 constexpr const char* kOtherHistory = "the published checkpoint shows another history than the lock row";
+
+// One for each file of a group: they are written together and renamed together.
+std::string TemporaryPath(const std::string& directory, size_t place) {
+  return sys::JoinPath(directory, kTemporaryPrefix + std::to_string(place));
+}
 
 ErrorCode CodeOf(const Status& status) { return status ? ErrorCode{} : status.error().code; }
 
@@ -160,8 +166,22 @@ Status Sequencer::Replay(const LockState& state, const std::optional<merkle::Che
   return {};
 }
 
+// What becomes of one group; the last four are made anew each time the transaction runs.
+struct Sequencer::Group {
+  const std::vector<LogEntry>& entries;
+  TreeBuilder next;
+  std::vector<TileFile> files;
+  LockRow to;
+  std::vector<Result<uint64_t>> outcomes;
+};
+
 Result<uint64_t> Sequencer::Append(std::vector<Bytes> leaves) {
-  CHECK(!leaves.empty() && leaves.size() <= kGroupLeavesMax);
+  CHECK(!leaves.empty());
+  TRY_ASSIGN(auto outcomes, Append(std::vector<LogEntry>{{std::move(leaves), {}}}));
+  return std::move(outcomes.front());
+}
+
+Result<std::vector<Result<uint64_t>>> Sequencer::Append(const std::vector<LogEntry>& entries) {
   const auto refuse = [](const Error& error) { return Fail(ErrorCode::kLogNotWritable, error.ToString()); };
   if (is_stopped_) return Fail(ErrorCode::kLogNotWritable, "the log is stopped since it was found forked or damaged");
   if (needs_recovery_) {
@@ -171,60 +191,122 @@ Result<uint64_t> Sequencer::Append(std::vector<Bytes> leaves) {
       return refuse(recovered.error());
     }
   }
-  const uint64_t first = tree_.size();
-  const Status committed = CommitGroup(std::move(leaves));
+  Group group{entries, {}, {}, {}, {}};
+  // Nothing to write: what came before is published, or was by the recovery.
+  if (std::ranges::all_of(entries, [](const LogEntry& entry) { return entry.leaves.empty(); })) {
+    group.outcomes.assign(entries.size(), tree_.size());
+    return std::move(group.outcomes);
+  }
+  const Status committed = CommitGroup(group);
   if (!committed) {
     needs_recovery_ = true;
     // Another writer took over: this one must never write again by itself.
     is_stopped_ = CodeOf(committed) == ErrorCode::kLogForked;
     return refuse(committed.error());
   }
-  return first;
+  return std::move(group.outcomes);
 }
 
-Status Sequencer::CommitGroup(std::vector<Bytes> leaves) {
-  TreeBuilder next = tree_;
-  std::vector<TileFile> files;
-  for (const Bytes& leaf : leaves) next.Append(leaf, files);
-  next.AddPartialTiles(tree_.size(), files);
-  if (next.size() > merkle::kTreeSizeMax) return Fail(ErrorCode::kLimitExceeded, "the log is full");
-  TRY_ASSIGN(const LockRow to, SignedRow(next));
-  TRY(options_.lock.Advance(row_, to, {tree_.size(), std::move(leaves)}, files_durable_size_));
-  TRY(WriteTiles(files));
-  TRY(WriteFile(kCheckpointName, AsBytes(to.checkpoint_note)));
-  row_ = to;
-  checkpoint_ = {options_.origin, to.size, to.root};
-  tree_ = std::move(next);
+// Inside the transaction: the rows of each entry behind a savepoint of their own, so that one which cannot be stored
+// keeps nobody else from the log; the leaves of the others make the next tree.
+Result<LockMove> Sequencer::MakeMove(storage::Session& session, Group& group) {
+  group.next = tree_;
+  group.files.clear();
+  group.outcomes.clear();
+  StagedGroup staged{tree_.size(), {}};
+  for (const LogEntry& entry : group.entries) {
+    const uint64_t first = group.next.size();
+    Status stored;
+    if (entry.store) {
+      TRY(storage::RunPart(
+          session, [&](storage::Session& part) { return entry.store(part, first); }, stored));
+    }
+    if (!stored) {
+      group.outcomes.emplace_back(tl::unexpected(stored.error()));
+      continue;
+    }
+    for (const Bytes& leaf : entry.leaves) {
+      group.next.Append(leaf, group.files);
+      staged.leaves.push_back(leaf);
+    }
+    group.outcomes.emplace_back(first);
+  }
+  if (group.next.size() > merkle::kTreeSizeMax) return Fail(ErrorCode::kLimitExceeded, "the log is full");
+  group.next.AddPartialTiles(tree_.size(), group.files);
+  TRY_ASSIGN(group.to, SignedRow(group.next));
+  TRY(StageFiles(group));
+  return LockMove{group.to, std::move(staged)};
+}
+
+Status Sequencer::CommitGroup(Group& group) {
+  TRY(options_.lock.Advance(row_, files_durable_size_,
+                            [&](storage::Session& session) { return MakeMove(session, group); }));
+  TRY(PublishFiles(group));
+  row_ = group.to;
+  checkpoint_ = {options_.origin, group.to.size, group.to.root};
+  tree_ = std::move(group.next);
   ++unsynced_groups_;
   return {};
+}
+
+Status Sequencer::StageFiles(const Group& group) {
+  size_t place = 0;
+  for (const TileFile& file : group.files) TRY(StageFile(place++, merkle::TilePath(file.id), file.bytes));
+  return StageFile(place, kCheckpointName, AsBytes(group.to.checkpoint_note));
+}
+
+Status Sequencer::PublishFiles(const Group& group) {
+  size_t place = 0;
+  for (const TileFile& file : group.files) {
+    TRY(PublishFile(place++, merkle::TilePath(file.id)));
+    NoteUnsynced(file);
+  }
+  return PublishFile(place, kCheckpointName);
+}
+
+void Sequencer::NoteUnsynced(const TileFile& file) {
+  uint64_t& width = unsynced_tiles_[{file.id.level, file.id.number}];
+  width = std::max(width, file.id.width);
 }
 
 Status Sequencer::WriteTiles(const std::vector<TileFile>& files) {
   for (const TileFile& file : files) {
     TRY(WriteFile(merkle::TilePath(file.id), file.bytes));
-    uint64_t& width = unsynced_tiles_[{file.id.level, file.id.number}];
-    width = std::max(width, file.id.width);
+    NoteUnsynced(file);
   }
   return {};
 }
 
-// Whole or not at all for readers, by rename; durable only after SyncFiles.
+// Whole or not at all for readers; durable only after SyncFiles.
 Status Sequencer::WriteFile(const std::string& name, ByteView bytes) {
-  const std::string path = sys::JoinPath(options_.directory, name);
-  const std::string parent = sys::ParentDirectory(path);
+  TRY(StageFile(0, name, bytes));
+  return PublishFile(0, name);
+}
+
+// Takes the space that `name` will need, the directory included, and leaves what is there under that name.
+Status Sequencer::StageFile(size_t place, const std::string& name, ByteView bytes) {
+  const std::string parent = sys::ParentDirectory(sys::JoinPath(options_.directory, name));
   if (!directories_.contains(parent)) {
     TRY(sys::MakeDirectories(parent, kDirectoryMode));
     directories_.insert(parent);
   }
-  const std::string temporary = sys::JoinPath(options_.directory, kTemporaryName);
-  TRY_ASSIGN(const sys::FileDescriptor file, sys::OpenFile(temporary, O_WRONLY | O_CREAT | O_TRUNC, kFileMode));
-  // The log is public, whatever the umask of its writer.
-  if (fchmod(file.get(), kFileMode) != 0) return sys::FailErrno("chmod", temporary, errno);
+  const std::string temporary = TemporaryPath(options_.directory, place);
+  TRY_ASSIGN(const sys::FileDescriptor file, sys::OpenFile(temporary, O_WRONLY | O_CREAT | O_TRUNC, kStagedMode));
+  // Nobody else reads a checkpoint that may never be committed: with the one that is, it would look like a fork.
+  if (fchmod(file.get(), kStagedMode) != 0) return sys::FailErrno("chmod", temporary, errno);
   TRY(sys::WriteAll(file.get(), bytes));
+  unsynced_bytes_ += bytes.size();
+  return {};
+}
+
+Status Sequencer::PublishFile(size_t place, const std::string& name) {
+  const std::string temporary = TemporaryPath(options_.directory, place);
+  const std::string path = sys::JoinPath(options_.directory, name);
+  // The log is public, whatever the umask of its writer.
+  if (::chmod(temporary.c_str(), kFileMode) != 0) return sys::FailErrno("chmod", temporary, errno);
   if (sys::WithFaults(sys::FaultPoint::kRename, [&] { return ::rename(temporary.c_str(), path.c_str()); }) != 0) {
     return sys::FailErrno("rename", path, errno);
   }
-  unsynced_bytes_ += bytes.size();
   return {};
 }
 

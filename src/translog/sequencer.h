@@ -1,11 +1,13 @@
 // The log's one writer, without threads: appends groups of leaves so that a crash at any point neither loses an
 // acknowledged leaf nor forks.
 //
-// Source: reference/tlog.md sections 6 and 7. Order of a group: tiles in memory, sign, lock row with staged leaves
-// (compare and swap; the only durable write), tiles (whole files by rename), checkpoint file. Files are fsynced now and
-// then (Maintain), and staged leaves are forgotten only after that. After any failed step the sequencer recovers from
-// the lock row before it writes again. Thread rule: one thread. Ownership: lock and signer outlive it. Effects: files
-// below `directory`, which the server may serve as they are.
+// Source: reference/tlog.md sections 6 and 7, ADR 0011. Order of a group: inside one transaction the entries' own rows,
+// tiles in memory, sign, tiles and checkpoint as files under names that nobody reads (a full or read-only disk is met
+// here, before anything happened), lock row with staged leaves (compare and swap; the only durable write); then the
+// tiles get their names, and last the checkpoint. Files are fsynced now and then (Maintain), and staged leaves are
+// forgotten only after that. After any failed step the sequencer recovers from the lock row before it writes again.
+// Thread rule: one thread. Ownership: lock and signer outlive it. Effects: files below `directory`, which the server
+// may serve as they are.
 #pragma once
 
 #include <map>
@@ -18,6 +20,7 @@
 #include "crypto/signer.h"
 #include "merkle/checkpoint.h"
 #include "sys/file.h"
+#include "translog/log_entry.h"
 #include "translog/store/lock_store.h"
 #include "translog/tree_builder.h"
 
@@ -44,9 +47,12 @@ class Sequencer {
   Sequencer(const Sequencer&) = delete;
   Sequencer& operator=(const Sequencer&) = delete;
 
-  // Returns the index of the first leaf, after the lock row is durable and the checkpoint is published. Any failure is
-  // LogNotWritable, and it is then unknown whether the leaves are on the log. REQUIRES: 1 to kGroupLeavesMax leaves of
-  // at most 65,535 bytes.
+  // One outcome for each entry, after the lock row is durable and the checkpoint is published: the index of its first
+  // leaf (without leaves: the size of the log before it), or the error of its StoreRows; then nothing of it is written.
+  // A failure of the whole is LogNotWritable, and it is then unknown whether leaves and rows are there: both of an
+  // entry or neither. REQUIRES: together at most kGroupLeavesMax + kEntryLeavesMax leaves, of 1 to 65,535 bytes.
+  Result<std::vector<Result<uint64_t>>> Append(const std::vector<LogEntry>& entries);
+  // One entry without rows. REQUIRES: at least one leaf.
   Result<uint64_t> Append(std::vector<Bytes> leaves);
   // Makes the files durable if enough was written since, or in any case with `is_forced`. A failure is met by recovery
   // at the next Append.
@@ -64,7 +70,14 @@ class Sequencer {
   Result<std::optional<merkle::Checkpoint>> ReadPublished() const;
   Result<merkle::Checkpoint> VerifyOwn(const std::string& note) const;
   Result<LockRow> SignedRow(const TreeBuilder& tree) const;
-  Status CommitGroup(std::vector<Bytes> leaves);
+  struct Group;
+  Status CommitGroup(Group& group);
+  Result<LockMove> MakeMove(storage::Session& session, Group& group);
+  Status StageFiles(const Group& group);
+  Status PublishFiles(const Group& group);
+  Status StageFile(size_t place, const std::string& name, ByteView bytes);
+  Status PublishFile(size_t place, const std::string& name);
+  void NoteUnsynced(const TileFile& file);
   Status WriteTiles(const std::vector<TileFile>& files);
   Status WriteFile(const std::string& name, ByteView bytes);
   Status SyncFiles();

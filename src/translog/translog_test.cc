@@ -112,13 +112,14 @@ class FailingStore final : public LockStore {
       : inner_(std::move(inner)), failures_(failures), is_fatal_(is_fatal) {}
   Status Create(const LockRow& row) override { return inner_->Create(row); }
   Result<LockState> Load() override { return inner_->Load(); }
-  Status Advance(const LockRow& from, const LockRow& to, const StagedGroup& group, uint64_t durable) override {
+  using LockStore::Advance;
+  Status Advance(const LockRow& from, uint64_t durable, const MakeMove& make) override {
     if (is_fatal_) return Fail(ErrorCode::kLogForked, "told to");
     if (failures_ > 0) {
       --failures_;
       return Fail(ErrorCode::kStorageFailed, "told to");
     }
-    return inner_->Advance(from, to, group, durable);
+    return inner_->Advance(from, durable, make);
   }
 
  private:

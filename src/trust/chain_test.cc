@@ -15,12 +15,22 @@ using testing::WorldKey;
 
 struct ChainTest : ::testing::Test {
   TestWorld world;
+  mutable jose::VerifiedSjwks sjwks;
   std::string bytes = world.MakeManifest("1.5").Build();
   std::string payload = world.MakeSignature(bytes, 5).Build();
 
   std::string Good() const { return world.Sign(world.publisher, manifest::kTypManifest, payload); }
+  // The same with what was verified before and without it.
   Verdict<VerifiedManifest> Verify(const std::string& compact) const {
-    return VerifyManifest(world.Context(), bytes, compact);
+    ManifestContext context = world.Context();
+    auto verdict = VerifyManifest(context, bytes, compact);
+    context.sjwks = &sjwks;
+    const auto remembering = VerifyManifest(context, bytes, compact);
+    EXPECT_EQ(remembering.has_value(), verdict.has_value());
+    if (!remembering && !verdict) {
+      EXPECT_EQ(remembering.error().ToString(), verdict.error().ToString());
+    }
+    return verdict;
   }
   KeyId Kid(std::string_view text) const { return Must(KeyId::Parse(text)); }
   // A document with a header written by hand.
@@ -272,6 +282,8 @@ TEST_F(ChainTest, S1_27_AnySingleFalseSubCheckMeansNotTrusted) {
        [](ChainTest&, TestWorld& w) { w.organisation = Must(Organisation::Parse("other")); }},
   };
   const std::string good = Good();
+  ASSERT_TRUE(Verify(good).has_value());
+  EXPECT_NE(sjwks.size(), 0u);
   const TestWorld good_world = world;
   const std::string good_bytes = bytes;
   for (const auto& [code, make_false] : breaks) {

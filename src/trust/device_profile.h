@@ -1,13 +1,16 @@
 // Who a device is: fixed by its provisioning bundle, owned by the installer.
 //
-// Source: trust model sections 3 ("First trust") and 8. Thread rule: plain value.
+// Source: trust model sections 3 ("First trust") and 8; docs/reference/configuration.md (device.json). Thread rule:
+// plain values.
 #pragma once
 
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "base/ids.h"
 #include "manifest/common.h"
+#include "trust/trust_state.h"
 
 namespace fleetseal::trust {
 
@@ -20,5 +23,14 @@ struct DeviceProfile {
   std::map<std::string, std::string> properties;  // manufacturer, model, ...: what compatibility is compared with
   manifest::Delivery delivery = manifest::Delivery::kSealed;
 };
+
+// What the first trust of a device is made with, besides a package.
+struct DeviceDescription {
+  DeviceProfile device;
+  Profile profile = Profile::kNative;
+  UnixSeconds build_time;
+};
+// The text of device.json. Codes: those of ParseJson and ObjectReader, LimitExceeded (properties).
+Result<DeviceDescription> ParseDeviceDescription(std::string_view text);
 
 }  // namespace fleetseal::trust

@@ -6,6 +6,22 @@
 
 namespace fleetseal::trust {
 
+namespace {
+
+// Section 6: log keys, witnesses and quorum come from the package.
+Verdict<merkle::LogPolicy> FindLog(const manifest::RootPackage& package, std::string_view checkpoint_note) {
+  TRY_ASSIGN(const merkle::Note note, merkle::ParseNote(checkpoint_note));
+  TRY_ASSIGN(const merkle::Checkpoint claimed, merkle::ParseCheckpoint(note.text));
+  for (const manifest::PackageLog& log : package.logs) {
+    if (log.origin != claimed.origin) continue;
+    TRY_ASSIGN(merkle::LogPolicy policy, log.ToPolicy());
+    return policy;
+  }
+  return Refuse(ErrorCode::kLogProofMissing, "the package names no log " + claimed.origin);
+}
+
+}  // namespace
+
 Verdict<merkle::Checkpoint> VerifyLogged(const manifest::RootPackage& package, const VerifiedManifest& manifest,
                                          std::string_view log_proof) {
   if (log_proof.empty()) return Refuse(ErrorCode::kLogProofMissing, "there is no log proof");
@@ -14,16 +30,22 @@ Verdict<merkle::Checkpoint> VerifyLogged(const manifest::RootPackage& package, c
   TRY_ASSIGN(const manifest::ManifestSignatureLeaf leaf, manifest::ManifestSignatureLeaf::Parse(AsText(proof.leaf)));
   if (leaf.jws_sha256 != manifest.jws_sha256())
     return Refuse(ErrorCode::kLogProofMissing, "the proof is of another signature");
-  // Section 6: log keys, witnesses and quorum come from the package.
-  TRY_ASSIGN(const merkle::Note note, merkle::ParseNote(proof.checkpoint_note));
-  TRY_ASSIGN(const merkle::Checkpoint claimed, merkle::ParseCheckpoint(note.text));
-  for (const manifest::PackageLog& log : package.logs) {
-    if (log.origin != claimed.origin) continue;
-    TRY_ASSIGN(const merkle::LogPolicy policy, log.ToPolicy());
-    TRY_ASSIGN(merkle::Checkpoint checkpoint, merkle::VerifyLogProof(proof, policy));
-    return checkpoint;
-  }
-  return Refuse(ErrorCode::kLogProofMissing, "the package names no log " + claimed.origin);
+  TRY_ASSIGN(const merkle::LogPolicy policy, FindLog(package, proof.checkpoint_note));
+  TRY_ASSIGN(merkle::Checkpoint checkpoint, merkle::VerifyLogProof(proof, policy));
+  return checkpoint;
+}
+
+Verdict<LoggedRecord> VerifyLogRecord(const manifest::RootPackage& package, std::string_view log_proof) {
+  TRY_ASSIGN(merkle::LogProof proof, merkle::ParseLogProof(log_proof));
+  TRY_ASSIGN(const merkle::LogPolicy policy, FindLog(package, proof.checkpoint_note));
+  TRY_ASSIGN(merkle::Checkpoint checkpoint, merkle::VerifyLogProof(proof, policy));
+  return LoggedRecord{std::move(checkpoint), proof.index, std::move(proof.leaf)};
+}
+
+Verdict<merkle::Checkpoint> VerifyLogCheckpoint(const manifest::RootPackage& package, std::string_view note) {
+  TRY_ASSIGN(const merkle::LogPolicy policy, FindLog(package, note));
+  TRY_ASSIGN(merkle::Checkpoint checkpoint, merkle::VerifyCheckpoint(note, policy));
+  return checkpoint;
 }
 
 Verdict<TrustState> AcceptLogged(const TrustState& state, const VerifiedManifest& manifest, std::string_view log_proof,

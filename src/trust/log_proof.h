@@ -17,8 +17,17 @@ namespace fleetseal::trust {
 Verdict<merkle::Checkpoint> VerifyLogged(const manifest::RootPackage& package, const VerifiedManifest& manifest,
                                          std::string_view log_proof);
 
-// As above, and `consistency` joins the checkpoint with the stored one of its origin, from the smaller to the larger
-// (empty for the first and for equal ones); the higher of the two is in the state given back. LogForked.
+struct LoggedRecord {
+  merkle::Checkpoint checkpoint;
+  uint64_t index = 0;
+  Bytes leaf;  // of any type
+};
+// The record that the proof carries, and a signed checkpoint by itself, for those who show them. Codes as above.
+Verdict<LoggedRecord> VerifyLogRecord(const manifest::RootPackage& package, std::string_view log_proof);
+Verdict<merkle::Checkpoint> VerifyLogCheckpoint(const manifest::RootPackage& package, std::string_view note);
+
+// As VerifyLogged, and `consistency` joins the checkpoint with the stored one of its origin, from the smaller to the
+// larger (empty for the first and for equal ones); the higher of the two is in the state given back. LogForked.
 Verdict<TrustState> AcceptLogged(const TrustState& state, const VerifiedManifest& manifest, std::string_view log_proof,
                                  std::span<const Sha256> consistency);
 

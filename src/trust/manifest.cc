@@ -41,9 +41,10 @@ Verdict<VerifiedManifest> VerifyManifest(const ManifestContext& context, std::st
                                          std::string_view compact) {
   if (manifest_bytes.size() > limits::kManifestBytesMax) return Refuse(ErrorCode::kDocumentTooLarge, "manifest");
   TRY_ASSIGN(const VerifiedJws jws,
-             VerifyListedJws(context.package, context.profile, compact,
-                             {manifest::kTypManifest, {KeyRole::kPublisher, KeyRole::kAgentRelease}, context.now},
-                             CheckProductListed));
+             VerifyListedJws(
+                 context.package, context.profile, compact,
+                 {manifest::kTypManifest, {KeyRole::kPublisher, KeyRole::kAgentRelease}, context.now, context.sjwks},
+                 CheckProductListed));
   TRY_ASSIGN(ManifestSignature signature, ManifestSignature::Parse(jws.text()));
   // Section 8.6: the hash of the exact bytes, before anything reads them.
   if (crypto::HashSha256(manifest_bytes) != signature.manifest_sha256) {

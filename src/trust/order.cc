@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "manifest/typ.h"
+#include "sealing/sealed_file.h"
 #include "trust/counter.h"
 #include "trust/package.h"
 #include "trust/status.h"
@@ -29,13 +30,24 @@ Verdict<void> CheckTarget(const DeviceProfile& device, const Order& order) {
   return {};
 }
 
-// Section 8.5, section 5: (epoch, sequence). True if it is the stored order again.
-Verdict<bool> CheckSequence(const TrustState& state, const VerifiedOrder& verified) {
-  const Order& order = verified.order();
+// Section 5: numbers compare as (epoch, number).
+Verdict<void> CheckEpoch(const TrustState& state, const Order& order) {
   const int64_t epoch = state.root_package().director_epoch;
   if (order.epoch < epoch) return Refuse(ErrorCode::kOrderReplayed, "the order is of an earlier epoch");
   if (order.epoch > epoch)
     return Refuse(ErrorCode::kPackageVersionTooLow, "the order is of an epoch that no package names yet");
+  return {};
+}
+
+Verdict<void> CheckPackageVersion(const TrustState& state, const Order& order) {
+  if (order.package_version <= state.root_package().version) return {};
+  return Refuse(ErrorCode::kPackageVersionTooLow, "the order needs package " + std::to_string(order.package_version));
+}
+
+// Section 8.5, section 5: (epoch, sequence). True if it is the stored order again.
+Verdict<bool> CheckSequence(const TrustState& state, const VerifiedOrder& verified) {
+  const Order& order = verified.order();
+  TRY(CheckEpoch(state, order));
   if (!state.order || state.order->epoch < order.epoch) return false;
   if (order.sequence > state.order->sequence) return false;
   if (order.sequence == state.order->sequence) {
@@ -91,6 +103,10 @@ Verdict<void> CheckContents(const Order& order, const VerifiedManifest& verified
     const manifest::UpdateFile* file = manifest.FindFile(content.file_id.text());
     if (file == nullptr)
       return Refuse(ErrorCode::kFileHashMismatch, "the manifest has no file " + content.file_id.text());
+    // How large a sealed file is follows from its plain size: an order that says otherwise would only fill the disk of
+    // who fetches it.
+    if (is_sealed && content.sealed_size != sealing::SealedSize(file->size))
+      return Refuse(ErrorCode::kFileHashMismatch, "the sealed size is not that of file " + content.file_id.text());
     if (!is_sealed && (content.sealed_sha256 != file->sha256 || content.sealed_size != file->size)) {
       return Refuse(ErrorCode::kFileHashMismatch, "contents name other bytes for file " + content.file_id.text());
     }
@@ -133,42 +149,59 @@ Verdict<VerifiedOrder> VerifyOrder(const TrustState& state, std::string_view com
   return VerifiedOrder(std::move(order), jws.signer(), jws.sha256());
 }
 
-Verdict<AcceptedOrder> AcceptOrder(const TrustState& state, const DeviceProfile& device,
-                                   const OrderDocuments& documents, UnixSeconds clock) {
+Verdict<AcceptedOrder> AcceptOrder(const TrustState& state, const DeviceProfile& device, OrderDocuments documents,
+                                   UnixSeconds clock) {
   const UnixSeconds now = EffectiveNow(state, clock);
   // 3 and 4: nothing is accepted under an expired package or without a fresh status.
   TRY(JudgePackageFresh(state, now));
   TRY(JudgeStatusFresh(state, now));
   // 5
-  TRY_ASSIGN(const VerifiedOrder verified, VerifyOrder(state, documents.order, now));
+  TRY_ASSIGN(VerifiedOrder verified, VerifyOrder(state, documents.order, now));
   const Order& order = verified.order();
   TRY(CheckTarget(device, order));
   TRY_ASSIGN(const bool is_repeat, CheckSequence(state, verified));
   TRY(CheckDates(order, is_repeat, now));
-  if (order.package_version > state.root_package().version) {
-    return Refuse(ErrorCode::kPackageVersionTooLow, "the order needs package " + std::to_string(order.package_version));
-  }
-  AcceptedOrder accepted{state, verified, std::nullopt, is_repeat, false, std::nullopt, documents};
-  if (!verified.is_cancel()) {
-    // 6
-    TRY_ASSIGN(const VerifiedManifest manifest, VerifyOrderedManifest(state, device, order, documents, now));
-    // 7
-    TRY_ASSIGN(const CounterDecision counter, JudgeCounter(state, device, verified, manifest, is_repeat, now));
-    // 8
-    TRY(CheckCompatible(device, manifest));
-    TRY(CheckContents(order, manifest));
-    // 9
-    TRY_ASSIGN(accepted.next_state, AcceptLogged(state, manifest, documents.log_proof, documents.consistency));
-    // 10; an order carried out is only asked for its outcome.
-    if (!counter.is_installed || !is_repeat) TRY(CheckNotTooLate(order, now));
-    accepted.is_installed = counter.is_installed;
-    accepted.permit = counter.permit;
-    accepted.manifest = manifest;
-  }
+  TRY(CheckPackageVersion(state, order));
   // Section 5: an accepted order consumes its sequence, and only an accepted one.
-  accepted.next_state.order =
-      StoredOrder{order.epoch, order.sequence, verified.sha256(), order.order_id, verified.is_cancel()};
-  return accepted;
+  const StoredOrder stored{order.epoch, order.sequence, verified.sha256(), order.order_id, verified.is_cancel()};
+  if (verified.is_cancel()) {
+    AcceptedOrder cancel{state, std::move(verified), std::nullopt,        is_repeat,
+                         false, std::nullopt,        std::move(documents)};
+    cancel.next_state.order = stored;
+    return cancel;
+  }
+  // 6
+  TRY_ASSIGN(VerifiedManifest manifest, VerifyOrderedManifest(state, device, order, documents, now));
+  // 7
+  TRY_ASSIGN(CounterDecision counter, JudgeCounter(state, device, verified, manifest, is_repeat, now));
+  // 8
+  TRY(CheckCompatible(device, manifest));
+  TRY(CheckContents(order, manifest));
+  // 9
+  TRY_ASSIGN(TrustState next, AcceptLogged(state, manifest, documents.log_proof, documents.consistency));
+  // 10; an order carried out is only asked for its outcome.
+  if (!counter.is_installed || !is_repeat) TRY(CheckNotTooLate(order, now));
+  next.order = stored;
+  return AcceptedOrder{std::move(next),      std::move(verified),       std::move(manifest), is_repeat,
+                       counter.is_installed, std::move(counter.permit), std::move(documents)};
+}
+
+Verdict<std::optional<manifest::Permit>> JudgeOrderAlone(const TrustState& state, const VerifiedOrder& verified,
+                                                         const VerifiedManifest* manifest, UnixSeconds clock) {
+  const UnixSeconds now = EffectiveNow(state, clock);
+  const Order& order = verified.order();
+  TRY(CheckEpoch(state, order));
+  TRY(CheckDates(order, false, now));
+  TRY(CheckPackageVersion(state, order));
+  if (verified.is_cancel()) return std::optional<manifest::Permit>();
+  // Section 8.6, whether or not the manifest is at hand.
+  const bool is_withdrawn = state.status && std::find(state.status->withdrawn.begin(), state.status->withdrawn.end(),
+                                                      order.manifest_sha256) != state.status->withdrawn.end();
+  if (is_withdrawn) return Refuse(ErrorCode::kWithdrawn, "the newest status withdraws the manifest");
+  TRY_ASSIGN(std::optional<manifest::Permit> permit, JudgeCounterAlone(state, order, manifest, now));
+  if (manifest != nullptr) TRY(CheckContents(order, *manifest));
+  TRY(CheckNotTooLate(order, now));
+  return permit;
 }
 
 Verdict<void> JudgeWindow(const Order& order, UnixSeconds now) {

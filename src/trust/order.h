@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "manifest/order.h"
+#include "manifest/permit.h"
 #include "trust/device_profile.h"
 #include "trust/log_proof.h"
 #include "trust/trust_state.h"
@@ -56,8 +57,8 @@ struct AcceptedOrder {
 // OrderReplayed, OrderCancelled, OrderExpired, PackageVersionTooLow. 6: those of VerifyManifest. 7: RollbackRefused,
 // PermitInvalid. 8: NotCompatible, DeliveryNotAllowed, FileHashMismatch (contents are not the manifest's files). 9:
 // those of AcceptLogged. 10: OutsideWindow (past).
-Verdict<AcceptedOrder> AcceptOrder(const TrustState& state, const DeviceProfile& device,
-                                   const OrderDocuments& documents, UnixSeconds now);
+Verdict<AcceptedOrder> AcceptOrder(const TrustState& state, const DeviceProfile& device, OrderDocuments documents,
+                                   UnixSeconds now);
 
 // OutsideWindow unless the order's window is open and its deadline is not past: when to switch (an accepted order may
 // wait).
@@ -71,6 +72,11 @@ Verdict<void> RecheckBeforeSwitch(const TrustState& state, const DeviceProfile& 
 
 // After health and commit: installed counter, high-water mark and the used permit. REQUIRES: not a cancel.
 TrustState AfterCommit(const TrustState& state, const AcceptedOrder& accepted);
+
+// What can be said of an order without the device that it is for: epoch, dates, package version, withdrawal, and with
+// its manifest at hand whether contents, minCounter and permit fit. Gives the permit. Codes as AcceptOrder.
+Verdict<std::optional<manifest::Permit>> JudgeOrderAlone(const TrustState& state, const VerifiedOrder& order,
+                                                         const VerifiedManifest* manifest, UnixSeconds now);
 
 // The signature chain and the payload's form only: for those who show orders. Codes: those of VerifyListedJws and
 // Order::Parse.

@@ -7,7 +7,6 @@
 namespace fleetseal::trust {
 namespace {
 
-using manifest::Delivery;
 using testing::Must;
 using testing::Release;
 using testing::TestWorld;
@@ -314,7 +313,7 @@ TEST_F(OrderTest, S0_10_RefusesAnotherModelManufacturerOrProduct) {
 
 TEST_F(OrderTest, RefusesAnotherDeliveryThanTheDeviceIsProvisionedFor) {
   auto order = world.MakeOrder(release);
-  world.device.delivery = Delivery::kClear;
+  world.device.delivery = manifest::Delivery::kClear;
   EXPECT_REFUSED(Accept(order), kDeliveryNotAllowed);
   // Clear delivery to a device that takes it names the plain files and has no key.
   const Release clear = world.MakeRelease(5);
@@ -332,6 +331,9 @@ TEST_F(OrderTest, RefusesAnotherDeliveryThanTheDeviceIsProvisionedFor) {
 
 TEST_F(OrderTest, TheContentsAreExactlyTheManifestsFilesWithAKey) {
   auto order = world.MakeOrder(release);
+  order.contents[0].sealed_size.value += 1;
+  EXPECT_REFUSED(Accept(order), kFileHashMismatch);
+  order = world.MakeOrder(release);
   order.content_key.reset();
   EXPECT_REFUSED(Accept(order), kDeliveryNotAllowed);
   order = world.MakeOrder(release);

@@ -1,7 +1,9 @@
 #include "trust/package.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
+#include <utility>
 
 #include "base/check.h"
 #include "base/limits.h"
@@ -17,7 +19,46 @@ namespace {
 // The current director key and the next one (trust model section 3).
 constexpr int kDirectorListingsMax = 2;
 
-Verdict<void> CheckListings(const RootPackage& package) {
+TrustState WithPackage(const TrustState& state, RootPackageDocument document) {
+  TrustState next = state;
+  next.package_hashes[document.package.version] = document.signed_sha256;
+  while (next.package_hashes.size() > kPackageHashesMax) next.package_hashes.erase(next.package_hashes.begin());
+  next.package = std::make_shared<const RootPackageDocument>(std::move(document));
+  return next;
+}
+
+// Which signature of a document, by which key, is good: the roots before and after a step are mostly the same, and each
+// signature is verified once.
+using VerifiedSignatures = std::map<std::pair<size_t, Sha256>, bool>;
+
+int64_t CountRootSignatures(const RootPackage& roots, const RootPackageDocument& document,
+                            VerifiedSignatures& verified) {
+  // Trust model section 3, "A step": distinct by key, not by kid, and only signaturesExt counts.
+  std::set<Sha256> signed_by;
+  for (size_t i = 0; i < document.signatures.size(); ++i) {
+    const manifest::PackageSignature& signature = document.signatures[i];
+    const manifest::RootKey* root = roots.FindRoot(signature.kid.text());
+    if (root == nullptr || roots.IsRootDisabled(signature.kid.text())) continue;
+    if (signature.alg != root->key.default_algorithm()) continue;
+    const auto [known, is_new] = verified.try_emplace({i, root->key.thumbprint()}, false);
+    if (is_new) {
+      known->second = root->key.Verify(signature.alg, AsBytes(document.signed_bytes), signature.signature).has_value();
+    }
+    if (known->second) signed_by.insert(root->key.thumbprint());
+  }
+  return static_cast<int64_t>(signed_by.size());
+}
+
+Verdict<void> CheckPackage(const RootPackageDocument& document, VerifiedSignatures& verified) {
+  if (CountRootSignatures(document.package, document, verified) < document.package.threshold) {
+    return Refuse(ErrorCode::kPackageStepInvalid, "fewer than k of the package's own roots signed it");
+  }
+  return CheckContents(document.package);
+}
+
+}  // namespace
+
+Verdict<void> CheckContents(const RootPackage& package) {
   const auto refuse = [](std::string detail) { return Refuse(ErrorCode::kPackageStepInvalid, std::move(detail)); };
   // Trust model section 3, "Greatest lifetimes".
   if (package.expires.value - package.published.value > limits::kPackageLifetimeMax)
@@ -41,35 +82,14 @@ Verdict<void> CheckListings(const RootPackage& package) {
   return {};
 }
 
-TrustState WithPackage(const TrustState& state, RootPackageDocument document) {
-  TrustState next = state;
-  next.package_hashes[document.package.version] = document.signed_sha256;
-  while (next.package_hashes.size() > kPackageHashesMax) next.package_hashes.erase(next.package_hashes.begin());
-  next.package = std::make_shared<const RootPackageDocument>(std::move(document));
-  return next;
-}
-
-}  // namespace
-
 int64_t CountRootSignatures(const RootPackage& roots, const RootPackageDocument& document) {
-  // Trust model section 3, "A step": distinct by key, not by kid, and only signaturesExt counts.
-  std::set<Sha256> signed_by;
-  for (const manifest::PackageSignature& signature : document.signatures) {
-    const manifest::RootKey* root = roots.FindRoot(signature.kid.text());
-    if (root == nullptr || roots.IsRootDisabled(signature.kid.text())) continue;
-    if (signature.alg != root->key.default_algorithm()) continue;
-    if (root->key.Verify(signature.alg, AsBytes(document.signed_bytes), signature.signature)) {
-      signed_by.insert(root->key.thumbprint());
-    }
-  }
-  return static_cast<int64_t>(signed_by.size());
+  VerifiedSignatures verified;
+  return CountRootSignatures(roots, document, verified);
 }
 
 Verdict<void> CheckPackage(const RootPackageDocument& document) {
-  if (CountRootSignatures(document.package, document) < document.package.threshold) {
-    return Refuse(ErrorCode::kPackageStepInvalid, "fewer than k of the package's own roots signed it");
-  }
-  return CheckListings(document.package);
+  VerifiedSignatures verified;
+  return CheckPackage(document, verified);
 }
 
 Verdict<TrustState> Provision(std::string_view package_text, UnixSeconds build_time, Profile profile) {
@@ -137,10 +157,11 @@ Verdict<TrustState> AcceptPackageStep(const TrustState& state, std::string_view 
                   std::to_string(current.version));
   }
   // k(N) distinct enabled roots of N ...
-  if (CountRootSignatures(current, document) < current.threshold)
+  VerifiedSignatures verified;
+  if (CountRootSignatures(current, document, verified) < current.threshold)
     return refuse("fewer than k roots of the known package signed it");
   // ... and k(N+1) of N+1, and lifetimes.
-  TRY(CheckPackage(document));
+  TRY(CheckPackage(document, verified));
   if (next_package.director_epoch < current.director_epoch) return refuse("directorEpoch fell");
   const bool is_new_epoch = next_package.director_epoch > current.director_epoch;
   const UnixSeconds published = next_package.published;

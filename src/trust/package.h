@@ -38,6 +38,8 @@ Verdict<void> JudgePackageFresh(const TrustState& state, UnixSeconds now);
 // Greatest lifetimes, one purpose a key, k of its own roots: what `fleetseal` and the signer check before they publish.
 // PackageStepInvalid.
 Verdict<void> CheckPackage(const manifest::RootPackageDocument& document);
+// The part of CheckPackage that needs no signature: what a draft must be before anybody signs it. PackageStepInvalid.
+Verdict<void> CheckContents(const manifest::RootPackage& package);
 // How many distinct enabled roots of `roots` (by key) have signed `document`.
 int64_t CountRootSignatures(const manifest::RootPackage& roots, const manifest::RootPackageDocument& document);
 

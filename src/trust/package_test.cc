@@ -196,6 +196,44 @@ TEST(PackageStep, HoldsPackagesAndListingsToTheirGreatestLifetimes) {
   EXPECT_REFUSED(judge(package), kPackageStepInvalid);
 }
 
+TEST(PackageStep, OneKeyHasOnePurposeWhateverItsKid) {
+  TestWorld world;
+  const auto refuse = [&](const WorldKey& key, KeyRole role) {
+    auto package = world.package;
+    auto listing = world.Listing(key, role, 30);
+    listing.kid = Must(KeyId::Parse("another-name"));
+    package.signing_keys.push_back(listing);
+    EXPECT_REFUSED(CheckContents(package), kPackageStepInvalid);
+    EXPECT_REFUSED(Provision(world.SignPackage(package), {5}), kPackageStepInvalid);
+  };
+  refuse(world.publisher, KeyRole::kDirector);
+  refuse(world.director, KeyRole::kPublisher);
+  refuse(world.roots[0], KeyRole::kPublisher);
+  EXPECT_TRUE(CheckContents(world.package).has_value());
+}
+
+TEST(PackageStep, ThreeGenerationsOfRootsChainOneByOneAndNotBySkipping) {
+  TestWorld world;
+  TrustState state = world.Provisioned();
+  std::vector<std::string> texts;
+  for (int generation = 2; generation <= 4; ++generation) {
+    // One root leaves, one comes; both sets have two that sign.
+    world.roots.erase(world.roots.begin());
+    world.roots.push_back(WorldKey::Make("root-" + std::to_string(generation + 2)));
+    auto next = world.NextPackage();
+    next.published = world.package.published + 1;
+    next.root_keys_ext.clear();
+    for (const auto& root : world.roots) next.root_keys_ext.push_back({Must(KeyId::Parse(root.kid)), root.key()});
+    texts.push_back(world.SignPackage(next, {0, 1}));
+    world.package = next;
+  }
+  EXPECT_REFUSED(AcceptPackageStep(state, texts[1]), kPackageStepInvalid);
+  EXPECT_REFUSED(AcceptPackageStep(state, texts[2]), kPackageStepInvalid);
+  for (const auto& text : texts) state = Must(AcceptPackageStep(state, text));
+  EXPECT_EQ(state.root_package().version, 4);
+  EXPECT_EQ(state.root_package().FindRoot("root-1"), nullptr);
+}
+
 TEST(PackageStep, TakesTwoDirectorListingsAndNotThree) {
   TestWorld world;
   auto package = world.package;

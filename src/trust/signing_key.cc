@@ -4,7 +4,6 @@
 
 #include "crypto/digest.h"
 #include "jose/jws.h"
-#include "jose/sjwk.h"
 
 namespace fleetseal::trust {
 
@@ -23,7 +22,8 @@ struct ListedKey {
 };
 
 // Section 8.5 and 8.6, first part: the sjwk is signed by an enabled root of the package.
-Verdict<jose::SigningKey> VerifyByRoot(const RootPackage& package, Profile profile, const UnverifiedJws& sjwk) {
+Verdict<jose::SigningKey> VerifyByRoot(const RootPackage& package, Profile profile, const UnverifiedJws& sjwk,
+                                       jose::VerifiedSjwks* known) {
   // Section 4: the header of a sjwk is exactly alg, kid, typ.
   if (sjwk.header().sjwk) return Refuse(ErrorCode::kHeaderNotAllowed, "sjwk: holds a sjwk itself");
   if (!sjwk.header().kid) return Refuse(ErrorCode::kHeaderNotAllowed, "sjwk: has no kid");
@@ -34,7 +34,9 @@ Verdict<jose::SigningKey> VerifyByRoot(const RootPackage& package, Profile profi
   // Section 11: how the modulus is written is fixed with the trust state.
   const auto form = profile == Profile::kAdu ? jose::ModulusForm::kStandardBase64 : jose::ModulusForm::kBase64Url;
   // Section 4: ES256 and RS256, by the root's own kind and not by what the header says.
-  TRY_ASSIGN(jose::SigningKey key, jose::VerifySjwk(sjwk, root->key, root->key.default_algorithm(), form));
+  const auto alg = root->key.default_algorithm();
+  TRY_ASSIGN(jose::SigningKey key, known != nullptr ? known->Verify(sjwk, root->key, alg, form)
+                                                    : jose::VerifySjwk(sjwk, root->key, alg, form));
   return key;
 }
 
@@ -63,15 +65,28 @@ Verdict<ListedKey> FindListed(const RootPackage& package, const jose::SigningKey
 
 }  // namespace
 
+Verdict<SignerInfo> VerifySigningKey(const RootPackage& package, Profile profile, std::string_view compact,
+                                     UnixSeconds now) {
+  using manifest::KeyRole;
+  TRY_ASSIGN_CONTEXT(const UnverifiedJws sjwk, UnverifiedJws::Parse(compact), "sjwk");
+  TRY_ASSIGN(const jose::SigningKey key, VerifyByRoot(package, profile, sjwk, nullptr));
+  TRY_ASSIGN(const KeyId root_kid, KeyId::Parse(*sjwk.header().kid));
+  const JwsExpectation any_role{{}, {KeyRole::kPublisher, KeyRole::kAgentRelease, KeyRole::kDirector}, now};
+  TRY_ASSIGN(const ListedKey listed, FindListed(package, key, root_kid, any_role));
+  if (listed.jwk_alg != listed.listing.alg)
+    return Refuse(ErrorCode::kAlgorithmNotAllowed, "the JWK's alg is not the listed one");
+  return listed.signer;
+}
+
 Verdict<VerifiedJws> VerifyListedJws(const RootPackage& package, Profile profile, std::string_view compact,
                                      const JwsExpectation& expected,
                                      const std::function<Verdict<void>(const SignerInfo&, ByteView)>& precheck) {
-  TRY_ASSIGN(const UnverifiedJws jws, UnverifiedJws::Parse(compact));
+  TRY_ASSIGN(UnverifiedJws jws, UnverifiedJws::Parse(compact));
   // Section 4: the header is exactly alg, typ, sjwk.
   if (jws.header().kid) return Refuse(ErrorCode::kHeaderNotAllowed, "has a kid beside the sjwk");
   if (!jws.header().sjwk) return Refuse(ErrorCode::kHeaderNotAllowed, "has no sjwk");
   TRY_ASSIGN_CONTEXT(const UnverifiedJws sjwk, UnverifiedJws::Parse(*jws.header().sjwk), "sjwk");
-  TRY_ASSIGN(const jose::SigningKey key, VerifyByRoot(package, profile, sjwk));
+  TRY_ASSIGN(const jose::SigningKey key, VerifyByRoot(package, profile, sjwk, expected.sjwks));
   TRY_ASSIGN(const KeyId root_kid, KeyId::Parse(*sjwk.header().kid));
   TRY_ASSIGN(const ListedKey listed, FindListed(package, key, root_kid, expected));
   if (precheck) TRY(precheck(listed.signer, jws.unverified_payload()));
@@ -80,7 +95,7 @@ Verdict<VerifiedJws> VerifyListedJws(const RootPackage& package, Profile profile
   if (listed.jwk_alg != listed.listing.alg)
     return Refuse(ErrorCode::kAlgorithmNotAllowed, "the JWK's alg is not the listed one");
   TRY(jws.Verify(listed.key, listed.listing.alg));
-  return VerifiedJws(ToBytes(jws.unverified_payload()), listed.signer, crypto::HashSha256(compact));
+  return VerifiedJws(std::move(jws).TakePayload(), listed.signer, crypto::HashSha256(compact));
 }
 
 }  // namespace fleetseal::trust

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "jose/sjwk.h"
 #include "manifest/root_package.h"
 #include "trust/trust_state.h"
 
@@ -30,6 +31,8 @@ struct JwsExpectation {
   std::string_view typ;
   std::vector<manifest::KeyRole> roles;  // any of them
   UnixSeconds now;
+  // Whoever verifies again and again may keep what roots have signed; every other check is made each time.
+  jose::VerifiedSjwks* sjwks = nullptr;
 };
 
 class VerifiedJws {
@@ -59,5 +62,9 @@ class VerifiedJws {
 Verdict<VerifiedJws> VerifyListedJws(const manifest::RootPackage& package, Profile profile, std::string_view compact,
                                      const JwsExpectation& expected,
                                      const std::function<Verdict<void>(const SignerInfo&, ByteView)>& precheck = {});
+
+// A signing key's own document (sjwk) alone, for those who show it. Codes: those of VerifyListedJws up to its key.
+Verdict<SignerInfo> VerifySigningKey(const manifest::RootPackage& package, Profile profile, std::string_view compact,
+                                     UnixSeconds now);
 
 }  // namespace fleetseal::trust

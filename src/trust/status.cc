@@ -63,7 +63,7 @@ Verdict<TrustState> AcceptStatus(const TrustState& state, std::string_view compa
   // Section 8.4.
   TRY_ASSIGN(const VerifiedJws jws, VerifyListedJws(state.root_package(), state.profile, compact,
                                                     {manifest::kTypStatus, {manifest::KeyRole::kDirector}, now}));
-  TRY_ASSIGN(const StatusDocument status, StatusDocument::Parse(jws.text()));
+  TRY_ASSIGN(StatusDocument status, StatusDocument::Parse(jws.text()));
   TRY(CheckNumbers(state, status, jws.sha256()));
   TRY(CheckDates(status, now));
   // Signed time raises the floor: a director key speaks for the time of its own listing only (ADR 0010).
@@ -71,8 +71,14 @@ Verdict<TrustState> AcceptStatus(const TrustState& state, std::string_view compa
     return Refuse(ErrorCode::kSigningKeyExpired, "the status is issued outside the dates of its key");
   TRY(CheckPackageNamed(state, status));
   TrustState next = state;
-  next.status = StoredStatus{status.epoch,   status.version,         jws.sha256(),     status.issued,
-                             status.expires, status.package_version, status.withdrawn, status.newest};
+  next.status = StoredStatus{status.epoch,
+                             status.version,
+                             jws.sha256(),
+                             status.issued,
+                             status.expires,
+                             status.package_version,
+                             std::move(status.withdrawn),
+                             std::move(status.newest)};
   // Section 5: the floor rises with signed time, but a status cannot push it past the package's end.
   next.time_floor = std::max(state.time_floor, std::min(status.issued, state.root_package().expires));
   return next;

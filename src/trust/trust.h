@@ -3,6 +3,7 @@
 // Source: trust model (normative). Start here: package.h, status.h, order.h; verify_manifest.h stands alone.
 #pragma once
 
+#include "trust/counter.h"
 #include "trust/device_profile.h"
 #include "trust/log_proof.h"
 #include "trust/order.h"

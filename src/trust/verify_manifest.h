@@ -22,6 +22,7 @@ struct ManifestContext {
   const Organisation& organisation;
   std::span<const Sha256> withdrawn;  // of the newest status; empty if there is none to ask
   UnixSeconds now;
+  jose::VerifiedSjwks* sjwks = nullptr;  // as in JwsExpectation
 };
 
 class VerifiedManifest {

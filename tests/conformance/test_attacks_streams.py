@@ -21,13 +21,13 @@ from installer import BIN, Refused, Release
 MIB = 1024 * 1024
 
 
-def finishes(installer, release):
+def finishes(installer, release, counter=1, slot="b"):
     """An honest agent comes: what is wanted is brought, and the update ends well."""
     if installer.state()["wanted"]:
         installer.send_content(release.file_id, release.sealed_sha256, release.sealed)
     state = installer.wait_idle()
-    assert "lastCode" not in state and state["installed"]["releaseCounter"] == 1
-    assert installer.active_slot() == "b" and installer.slot_bytes("b", len(release.content)) == release.content
+    assert "lastCode" not in state and state["installed"]["releaseCounter"] == counter
+    assert installer.active_slot() == slot and installer.slot_bytes(slot, len(release.content)) == release.content
 
 
 def content_request(release):
@@ -37,6 +37,21 @@ def content_request(release):
 def memory_kib(installer, name):
     with open(f"/proc/{installer.process.pid}/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith(name + ":"))
+
+
+def warmed(world, installer):
+    """A second update that waits for its content, and the memory now, from which the peak counts anew.
+
+    The first update has been through every path, so what is resident of the program's own file grows no more.
+    """
+    first = Release(world, installer)
+    first.offer()
+    finishes(installer, first)
+    release = Release(world, installer, counter=2, version="1.1.0")
+    release.offer()
+    with open(f"/proc/{installer.process.pid}/clear_refs", "w") as file:
+        file.write("5")
+    return release, memory_kib(installer, "VmRSS")
 
 
 # --- verbs in phases -------------------------------------------------------------------------------------------------------
@@ -212,7 +227,8 @@ def test_X6_flags_and_bytes_taken_back_from_the_pipe_hang_no_stream(world, insta
             os.write(write_end, release.sealed[start:start + 1])
         except BlockingIOError:
             break
-    # The writing end stays open and silent: only the installer's own bound ends the stream.
+    # The writing end stays open and silent: only the installer's own bound ends the stream, or a header that lost bytes
+    # and names another size for it.
     answer = channel.receive()
     channel.close()
     for thief in thieves:
@@ -220,7 +236,7 @@ def test_X6_flags_and_bytes_taken_back_from_the_pipe_hang_no_stream(world, insta
         thief.wait()
     os.close(read_end)
     os.close(write_end)
-    assert answer["error"]["code"] in ("TimedOut", "DecryptFailed", "FormatVersionUnknown", "FileTooLarge")
+    assert answer["error"]["code"] in ("TimedOut", "DecryptFailed", "FormatVersionUnknown", "FileTooLarge", "Truncated")
     assert installer.active_slot() == "a"
     if answer["error"]["code"] == "TimedOut":
         finishes(installer, release)
@@ -261,9 +277,7 @@ def test_X6_a_pipe_that_is_never_closed_and_a_drip_end_by_themselves(world, inst
 
 
 def test_X6_lengths_without_bytes_and_half_messages_cost_no_memory(world, installer):
-    release = Release(world, installer)
-    release.offer()
-    before = memory_kib(installer, "VmRSS")
+    release, before = warmed(world, installer)
     channels = []
     for number in range(8):
         channel = installer.channel()
@@ -273,14 +287,12 @@ def test_X6_lengths_without_bytes_and_half_messages_cost_no_memory(world, instal
         channels.append(channel)
     for channel in channels:
         channel.close()
-    finishes(installer, release)
+    finishes(installer, release, counter=2, slot="a")
     assert memory_kib(installer, "VmHWM") - before < 1024
 
 
 def test_X6_many_large_messages_at_once_take_the_memory_of_one(world, installer):
-    release = Release(world, installer)
-    release.offer()
-    base = memory_kib(installer, "VmRSS")
+    release, base = warmed(world, installer)
     body = b'{"verb":"state","x":"' + b"a" * (4 * MIB - 100) + b'"}'
     channels = [installer.channel() for _ in range(8)]
 
@@ -295,14 +307,14 @@ def test_X6_many_large_messages_at_once_take_the_memory_of_one(world, installer)
         sender.join()
     for channel in channels:
         channel.close()
-    finishes(installer, release)
+    finishes(installer, release, counter=2, slot="a")
     # One text, and what the parser makes of it.
     assert memory_kib(installer, "VmHWM") - base < 14 * 1024
     assert memory_kib(installer, "VmRSS") - base < 1024
 
 
 def test_X6_a_text_of_many_small_values_is_refused_before_it_is_large(world, installer):
-    base = memory_kib(installer, "VmRSS")
+    _, base = warmed(world, installer)
     row = b"[" + b",".join([b"0"] * 90_000) + b"]"
     body = b'{"verb":"state","x":[' + b",".join([row] * 20) + b"]}"
     channel = installer.channel()

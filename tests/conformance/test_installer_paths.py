@@ -44,9 +44,13 @@ def test_S0_28_content_is_received_for_the_order_in_hand_and_switched_by_one_fun
 
 def test_S0_28_the_installer_starts_what_its_configuration_names_and_nothing_else():
     reach = ("installer", "trust", "sealing", "manifest", "jose", "merkle", "crypto", "codec", "api/installer", "base")
-    assert not lines_with(r"\b(exec[vl]p?e?|execveat|fexecve|posix_spawnp?|popen|system|dlopen|fork|vfork)\s*\(", *reach)
+    starts = lines_with(r"\b(exec[vl]p?e?|execveat|fexecve|posix_spawnp?|popen|system|dlopen|fork|vfork)\s*\(", *reach)
+    # Tokens are a library of their own, which the installer does not name.
+    assert not [one for one in starts if not one[0].startswith("crypto/pkcs11/")], starts
+    with open(os.path.join(SOURCES, "../cmake/layers.txt")) as file:
+        assert [line.split()[1] for line in file if line[0] != "#" and "crypto/pkcs11" in line] == ["crypto/pkcs11", "cli"]
     runs = lines_with(r"RunProgram\(|Process::Spawn\(", *reach)
-    assert sorted(path for path, _ in runs) == ["installer/core/finish.cc", "installer/core/offer.cc"], runs
+    assert sorted(path for path, _ in runs) == ["installer/boot/command_boot_control.cc", "installer/core/finish.cc", "installer/core/offer.cc"], runs
     commands = lines_with(r"= RunCommand\(", "installer")
     assert [line.split("RunCommand(")[1].split(",")[0] for _, line in commands] == ["options_.config.reboot_command", "health.command"], commands
     finish, offer = (dict(files("installer/core"))[f"installer/core/{name}.cc"] for name in ("finish", "offer"))

@@ -141,12 +141,15 @@ def test_S1_4_X10_path_characters_in_a_file_id_are_refused(installer, text):
     ({"verb": "offer-documents", "packages": [], "consistency": [SHA] * 1000}, ("LimitExceeded", "ValueOutOfRange")),
     ({"verb": "offer-documents", "packages": [], "consistency": ["x"]}, ("Base64Invalid",)),
     ({"verb": "offer-documents", "packages": [], "manifest": "e30="}, ("Base64Invalid",)),
-    ({"verb": "offer-documents", "packages": [], "manifest": b64u(bytes(65 * 1024))}, ("ValueOutOfRange", "LimitExceeded", "DocumentTooLarge", "Base64Invalid")),
-    ({"verb": "offer-documents", "packages": [], "order": "x" * 200_000}, ("ValueOutOfRange", "LimitExceeded", "DocumentTooLarge")),
     ({"verb": "offer-content", "fileId": "f1", "sealedSha256": SHA}, ("InvalidArgument",)),
 ], ids=lambda value: compact(value)[:60] if isinstance(value, dict) else "-")
 def test_S1_4_a_value_out_of_range_is_refused(installer, changes, codes):
     refused_message(installer, compact(changes).encode(), codes)
+
+
+@pytest.mark.parametrize("documents", [{"packages": ["x" * (256 * 1024 + 1)]}, {"status": "x" * (128 * 1024 + 1)}], ids=["package", "status"])
+def test_S1_4_a_document_above_its_size_is_refused_as_that_document(installer, documents):
+    refused_offer(installer, ("DocumentTooLarge",), **documents)
 
 
 @pytest.mark.parametrize("frame", [

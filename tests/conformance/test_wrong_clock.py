@@ -1,5 +1,6 @@
-"""A device whose clock is a year wrong: metadata is judged by signed time, and the clock is never stored."""
+"""A device whose clock is a year wrong, or stands at 1970 or 2100 (no RTC): metadata is judged by signed time, and the clock is never stored."""
 import json
+import time
 
 import pytest
 
@@ -12,7 +13,11 @@ def trust(installer):
     return json.loads(json.loads(installer.trust_bytes()))
 
 
-@pytest.mark.parametrize("shift", [-YEAR, YEAR], ids=["back", "forward"])
+# Without a battery a clock starts at 1970; one that was never set right may stand anywhere.
+TO_1970, TO_2100 = 60 - int(time.time()), 4_102_444_800 - int(time.time())
+
+
+@pytest.mark.parametrize("shift", [-YEAR, YEAR, TO_1970, TO_2100], ids=["back", "forward", "1970", "2100"])
 def test_X9_a_wrong_clock_accepts_nothing_expired_and_a_nonce_puts_it_right(world, installer, monkeypatch, tmp_path, shift):
     release = Release(world, installer)
     floor = trust(installer)["timeFloor"]

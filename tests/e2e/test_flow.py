@@ -3,6 +3,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -207,6 +208,19 @@ def test_S0_5_S1_8_an_unsigned_update_gets_no_content_and_no_plan(lab):
     lab.good("approval", "reject", submitted["requestId"], "--reason", "test", "--as", "approver1")
 
 
+def test_the_same_files_again_are_told_from_another_update_of_that_version(lab):
+    path = lab.path("pump-5.0.0.img", image("5.0.0"))
+    submitted = lab.submit("5.0.0", path)
+    again = ("update", "submit", "--product", PRODUCT, "--version", "5.0.0", "--compatible", COMPATIBLE, "--file")
+    error = lab.run(*again, path).json["error"]
+    assert error["code"] == "VersionExists" and submitted["requestId"] in error["detail"] and "these very files" in error["detail"]
+    assert "approval approve " + submitted["requestId"] in error["advice"]
+    error = lab.run(*again, lab.path("pump-5.0.0-b.img", image("5.0.0-b"))).json["error"]
+    assert error["code"] == "VersionExists" and "with another manifest by " + submitted["requestId"] in error["detail"]
+    assert "new version" in error["advice"]
+    lab.good("approval", "reject", submitted["requestId"], "--reason", "test", "--as", "approver1")
+
+
 def test_the_same_version_with_other_bytes_is_refused(lab):
     outcome = lab.run("update", "submit", "--product", PRODUCT, "--version", "1.1.0", "--compatible", COMPATIBLE, "--file", lab.path("other.img", b"other"))
     assert outcome.code == 3 and outcome.refusal in ("VersionExists", "VersionTooLow"), outcome.output
@@ -391,10 +405,11 @@ class Recorder:
 
 def agent_with(lab, tmp_path, url, ca=None, environment=None):
     """Runs --once with the device's own identity against another address."""
-    home = os.path.dirname(lab.device("dev-1")["config"])
     text = open(lab.device("dev-1")["config"]).read().replace(lab.info["device_url"], url)
-    text = text.replace('"server-ca.crt"', f'"{ca or os.path.join(home, "server-ca.crt")}"')
-    text = text.replace('"identity"', f'"{os.path.join(home, "identity")}"').replace('"work"', f'"{tmp_path / "work"}"')
+    for member, path in (("server_ca", ca), ("work_directory", tmp_path / "work")):
+        if path:
+            text, count = re.subn(f"^{member} = .*$", f'{member} = "{path}"', text, flags=re.M)
+            assert count == 1, text
     config = tmp_path / "agent.toml"
     config.write_text(text)
     return subprocess.run([os.path.join(BIN, "fleetseal-agent"), "--config", str(config), "--once"], capture_output=True, text=True, timeout=120,
@@ -427,14 +442,10 @@ def test_S0_8_S0_9_the_plain_image_is_neither_on_the_wire_nor_on_the_servers_dis
     recorder = Recorder(lab.info["device_url"])
     path = lab.path("pump-1.4.0.img", image("1.4.0", 500_000))
     update = lab.release("1.4.0", path)
-    agent = lab.status()["devices"][0]["agent_pid"]
-    os.kill(agent, 19)
-    try:
+    with lab.held_agent("dev-1"):
         lab.roll_out(update, "dev-1")
         done = agent_with(lab, open_path, f"https://127.0.0.1:{recorder.port}")
         assert done.returncode == 0, done.stdout + done.stderr + lab.logs()
-    finally:
-        os.kill(agent, 18)
     assert active_bytes(lab, "dev-1", 500_000 + len(MARKER)) == image("1.4.0", 500_000)
     assert len(recorder.seen) > 500_000
     assert MARKER not in recorder.seen
@@ -478,11 +489,12 @@ def test_S0_11_check_1_a_server_of_another_ca_is_refused_even_if_the_system_trus
     folder = open_path / "rogue"
     folder.mkdir()
     port, rogue_ca = rogue_server(str(folder))
-    before = lab.trust("dev-1")
-    done = agent_with(lab, open_path, f"https://127.0.0.1:{port}", environment={"SSL_CERT_FILE": rogue_ca, "CURL_CA_BUNDLE": rogue_ca})
-    assert done.returncode == 4, done.stdout + done.stderr
-    assert "TlsFailed" in done.stdout + done.stderr
-    assert lab.trust("dev-1") == before
+    with lab.held_agent("dev-1"):
+        before = lab.trust("dev-1")
+        done = agent_with(lab, open_path, f"https://127.0.0.1:{port}", environment={"SSL_CERT_FILE": rogue_ca, "CURL_CA_BUNDLE": rogue_ca})
+        assert done.returncode == 4, done.stdout + done.stderr
+        assert "TlsFailed" in done.stdout + done.stderr
+        assert lab.trust("dev-1") == before
 
 
 def test_S1_15_S1_22_the_installer_has_no_network_and_no_signing_key(lab):
@@ -528,7 +540,10 @@ def test_S0_10_check_5_the_order_of_dev_1_does_nothing_on_another_device(lab, tm
 def test_X2_check_7_an_older_release_is_refused_on_the_device(lab):
     update = next(row for row in lab.good("update", "list")["updates"] if row["version"] == "1.0.0")
     before = active_bytes(lab, "dev-1", 1000)
-    assert lab.watch(lab.roll_out(update["id"], "dev-1")) == {"dev-1": "RollbackRefused"}
+    plan = lab.roll_out(update["id"], "dev-1")
+    assert lab.watch(plan) == {"dev-1": "RollbackRefused"}
+    ended = lab.run("rollout", "watch", plan)
+    assert ended.code == 3 and "error RollbackRefused" in ended.error and "RollbackRefused on dev-1" in ended.error, ended.error
     assert active_bytes(lab, "dev-1", 1000) == before
 
 

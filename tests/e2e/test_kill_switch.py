@@ -9,6 +9,8 @@ import time
 import pytest
 
 from lab import PRODUCT, Lab
+from services import restart_agent
+from wrong_server import How, WrongServer
 
 SIZE = 32 * 1024 * 1024
 RATE = 1_500_000
@@ -145,7 +147,8 @@ def test_a_cancelled_download_ends_and_nothing_is_installed(lab):
         assert json.load(file).get("journal") is None
     wait_for("the part is thrown away", lambda: part(lab, "dev-1") == 0)
     assert active(lab, "dev-1") == before
-    assert lab.run("rollout", "watch", plan).code == 3
+    ended = lab.run("rollout", "watch", plan)
+    assert ended.code == 3 and "error OrderCancelled" in ended.error, ended.error
 
 
 def test_a_withdrawn_update_is_cancelled_everywhere(lab):
@@ -156,6 +159,39 @@ def test_a_withdrawn_update_is_cancelled_everywhere(lab):
     wait_for("the cancelled rollout", lambda: state(lab, plan) == "cancelled")
     assert active(lab, "dev-1") == before
     lab.refused("Withdrawn", "rollout", "plan", "--update", update, "--device", "dev-1")
+
+
+class GoesOnDelivering:
+    """Content from a place that does not know of withdrawals; all else from the right server."""
+
+    def __init__(self):
+        self.whole, self.sent = None, 0
+
+    def __call__(self, server, connection, path, headers):
+        if self.whole is None:
+            self.whole = server.lab.as_device(server.name, "GET", path)[2]
+        start = int(headers.get("range", "bytes=0-")[len("bytes="):-1])
+        connection.sendall(f"HTTP/1.1 {206 if start else 200} X\r\nContent-Type: application/octet-stream\r\nContent-Length: {len(self.whole) - start}\r\n"
+                           f"Content-Range: bytes {start}-{len(self.whole) - 1}/{len(self.whole)}\r\n\r\n".encode())
+        for at in range(start, len(self.whole), 65536):
+            connection.sendall(self.whole[at:at + 65536])
+            self.sent = max(self.sent, at + 65536)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root for the server's key")
+def test_a_withdrawal_stops_a_download_that_is_delivered_all_the_same(lab):
+    server, content = WrongServer(lab, "dev-1"), GoesOnDelivering()
+    server.how = How(content)
+    restart_agent(lab, "dev-1", server.port)
+    try:
+        update, plan, before = begin(lab, "2.3.5", "dev-1")
+        lab.good("update", "withdraw", update, "--reason", "a test")
+        wait_for("the cancelled rollout", lambda: state(lab, plan) == "cancelled")
+        wait_for("the part is thrown away", lambda: part(lab, "dev-1") == 0)
+        assert content.sent < SIZE and active(lab, "dev-1") == before
+    finally:
+        restart_agent(lab, "dev-1", server.target)
+        server.close()
 
 
 def test_a_suspended_device_gets_nothing_and_goes_on_when_it_is_resumed(lab):

@@ -142,7 +142,7 @@ def requests(lab, version):
 
 def publish(lab, version, path, stderr):
     return subprocess.Popen([os.path.join(BIN, "fleetseal"), "update", "publish", "--product", PRODUCT, "--version", version, "--compatible", COMPATIBLE,
-                             "--file", path, "--timeout", "300", "--json"], env=lab.environment, stdout=subprocess.DEVNULL, stderr=stderr)
+                             "--file", path, "--timeout", "300"], env=lab.environment, stdout=subprocess.DEVNULL, stderr=stderr)
 
 
 def test_an_interrupted_publish_goes_on_with_its_request(lab, tmp_path):

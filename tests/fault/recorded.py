@@ -47,9 +47,10 @@ def ask_socket(path, message, seconds=60):
 class Step:
     """One message, its answer on the good day, and the folder with the stores as they were before it."""
 
-    def __init__(self, message, folder):
+    def __init__(self, message, folder, name=None):
         self.message, self.folder = message, folder
         self.verb = json.loads(message)["verb"]
+        self.name = name or self.verb
         self.answer = None
 
 
@@ -137,12 +138,28 @@ class RecordedLab:
             except (EOFError, OSError):
                 return
 
-    def forward(self, message):
+    def record(self, name, **words):
+        """Asks the signer for something that no program of ours asks for in this way; the step has that name."""
+        answer = self.forward(json.dumps(words).encode(), name)
+        assert answer and "ok" in answer, (name, answer)
+        return answer["ok"]
+
+    def ask(self, **words):
+        """The same, and nothing is recorded."""
+        answer = ask_socket(self.signer_socket, json.dumps(words).encode())
+        assert answer and "ok" in answer, (words, answer)
+        return answer["ok"]
+
+    def step(self, name):
+        """The last step of that name."""
+        return [step for step in self.steps if step.name == name][-1]
+
+    def forward(self, message, name=None):
         with self.lock:
             step = None
-            if json.loads(message)["verb"] in self.verbs:
+            if name or json.loads(message)["verb"] in self.verbs:
                 self.services.stop("signer")
-                step = Step(message, os.path.join(self.folder, f"step-{len(self.steps)}"))
+                step = Step(message, os.path.join(self.folder, f"step-{len(self.steps)}"), name)
                 os.mkdir(step.folder, 0o711)
                 for store in STORES:
                     copy_tree(os.path.join(self.org, store), os.path.join(step.folder, store))
@@ -181,13 +198,14 @@ class RecordedLab:
         agent = {"user": 61004, "group": 61004} if IS_ROOT else {}
         read_end, write_end = os.pipe()
         installer = subprocess.Popen([os.path.join(BIN, "fleetseal-installer"), "--config", paths["installer_config"], "--ready-fd", str(write_end)],
-                                     pass_fds=[write_end], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **user)
+                                     pass_fds=[write_end], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                     env={**os.environ, **self.services.environment}, **user)
         os.close(write_end)
         with os.fdopen(read_end) as ready:
             assert ready.readline()
         try:
             return subprocess.run([os.path.join(BIN, "fleetseal-agent"), "--config", paths["config"], "--once"], capture_output=True, text=True,
-                                  env=environment, **agent)
+                                  env=environment or {**os.environ, **self.services.environment}, **agent)
         finally:
             installer.terminate()
             installer.wait(30)

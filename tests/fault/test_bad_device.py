@@ -3,20 +3,17 @@ log, nothing damaged, and the update goes on when the cause has gone, without a 
 """
 import json
 import os
-import select
 import signal
-import socket
 import ssl
 import subprocess
-import threading
 
 import pytest
 
 from lab import Lab
 from services import is_alive, restart_agent, restart_device, wait_until
+from wrong_server import How, WrongServer
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for the server's key and for mounts")
-ENOUGH = 64 << 20  # far above what sockets hold
 PIECE = bytes(65536)
 
 
@@ -71,104 +68,6 @@ def part_sizes(lab, name="dev-1"):
 
 
 # --- a server that is not what it should be -------------------------------------------------------------------------------
-
-
-class WrongServer:
-    """Stands on the device's way with the server's own key. With `how` None it passes bytes on to the right server; else it
-    reads requests, has the right server answer those that `how` leaves alone, and treats the device badly."""
-
-    def __init__(self, lab, name="dev-1"):
-        self.lab, self.name, self.how = lab, name, None
-        self.sent, self.done = [], 0
-        self.target = int(lab.info["device_url"].rsplit(":", 1)[1])
-        tls = os.path.join(lab.folder, "org", "server", "tls")
-        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.context.load_cert_chain(os.path.join(tls, "server.crt"), os.path.join(tls, "server.key"))
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.is_closed = threading.Event()
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve if self.how else self.pass_on, args=(client,), daemon=True).start()
-
-    def pass_on(self, client):
-        with client, socket.create_connection(("127.0.0.1", self.target)) as server:
-            while True:
-                for source in select.select([client, server], [], [])[0]:
-                    try:
-                        data = source.recv(65536)
-                        if not data:
-                            return
-                        (server if source is client else client).sendall(data)
-                    except OSError:
-                        return
-
-    def serve(self, client):
-        client.settimeout(60)
-        how = self.how
-        try:
-            with self.context.wrap_socket(client, server_side=True) as connection:
-                while True:
-                    request = self.read_request(connection)
-                    if request is None:
-                        return
-                    method, path, headers, body = request
-                    if how.covers(path):
-                        how(self, connection, path, headers)
-                        self.done += 1
-                        return
-                    status, answer_headers, answer = self.lab.as_device(self.name, method, path, body or None, {
-                        key: value for key, value in headers.items() if key in ("content-type", "range")})
-                    kind = answer_headers.get("Content-Type") or answer_headers.get("content-type", "application/json")
-                    connection.sendall(f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nContent-Length: {len(answer)}\r\n\r\n".encode() + answer)
-        except (OSError, ssl.SSLError):
-            pass
-
-    @staticmethod
-    def read_request(connection):
-        data = b""
-        while b"\r\n\r\n" not in data:
-            piece = connection.recv(65536)
-            if not piece:
-                return None
-            data += piece
-        head, body = data.split(b"\r\n\r\n", 1)
-        first, *lines = head.decode().split("\r\n")
-        headers = {name.lower(): value.strip() for name, value in (line.split(":", 1) for line in lines)}
-        while len(body) < int(headers.get("content-length", 0)):
-            body += connection.recv(65536)
-        return *first.split(" ")[:2], headers, body
-
-    def pour(self, connection, piece):
-        """Sends until the device has enough; what it took is recorded."""
-        self.sent.append(0)
-        try:
-            while self.sent[-1] < ENOUGH:
-                connection.sendall(piece)
-                self.sent[-1] += len(piece)
-        except (OSError, ssl.SSLError):
-            pass
-
-    def close(self):
-        self.is_closed.set()
-        self.listener.close()
-
-
-class How:
-    def __init__(self, act, route="/content/v1/"):
-        self.act, self.route = act, route
-
-    def covers(self, path):
-        return path.startswith(self.route)
-
-    def __call__(self, server, connection, path, headers):
-        self.act(server, connection, path, headers)
 
 
 def endless_content(server, connection, path, headers):
@@ -414,15 +313,25 @@ def test_a_full_disk_under_the_installers_state_delays_the_update(lab, mounted):
     goes_on(lab, plan, pids)
 
 
-def test_a_slot_without_the_space_refuses_the_order_with_a_receipt_and_takes_the_next(lab, mounted):
+def receipts(lab, plan):
+    return sorted(event["outcome"] for event in lab.good("device", "timeline", "dev-1")["events"] if event["event"] == "receipt" and event.get("planId") == plan)
+
+
+def test_a_slot_without_the_space_delays_the_update_and_says_so_once(lab, mounted):
     disk = mounted(os.path.join(lab.device_home(), "slots"), 8192)
     update = released(lab, 2_500_000)  # larger than what the slot holds: there is nothing to overwrite
-    before, pids = lab.trust()["counters"], pids_of(lab)
+    said, before, pids = Said(lab, "agent"), lab.trust()["counters"], pids_of(lab)
     disk.fill()
-    assert lab.watch(start(lab, update, "dev-1")) == {"dev-1": "NoSpace"}
-    assert lab.trust()["counters"] == before
+    plan = start(lab, update, "dev-1")
+    assert lab.watch(plan) == {"dev-1": "NoSpace"}
+    ended = lab.run("rollout", "watch", plan).error
+    assert "error NoSpace" in ended and "NoSpace on dev-1" in ended and "offered again at each check-in" in ended, ended
+    wait_until(lambda: len(said.lines("refused the order", "NoSpace")) > 3, "the same order, tried again")
+    assert lab.trust()["counters"] == before and receipts(lab, plan) == ["refused"]
     disk.empty()
-    goes_on(lab, start(lab, update, "dev-1"), pids)
+    wait_until(lambda: lab.good("rollout", "show", plan)["counts"]["installed"], "the same order, installed")
+    goes_on(lab, plan, pids)
+    assert receipts(lab, plan) == ["installed", "refused"]
 
 
 @pytest.mark.parametrize("folder, lock", [("state", "lock"), ("slots", None)])

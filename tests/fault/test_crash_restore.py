@@ -2,11 +2,11 @@
 import os
 import shutil
 import sqlite3
-import subprocess
 
 import pytest
 
-from crash import BIN, COUNT, FATAL, IS_ROOT, KILLED, Matrix, Shim, copy_tree, scratch
+from commands import contents, good, run, visit_all
+from crash import BIN, IS_ROOT, Shim, copy_tree, scratch
 from recorded import Tree
 from services import USERS
 
@@ -16,17 +16,6 @@ def folder():
     made = scratch("fleetseal-crash-restore-")
     yield made
     shutil.rmtree(made)
-
-
-def run(program, *arguments, environment=None, user=None):
-    identity = {"user": user, "group": user, "extra_groups": []} if user else {}
-    return subprocess.run([os.path.join(BIN, program), *arguments], capture_output=True, text=True, env=environment, timeout=120, **identity)
-
-
-def good(program, *arguments):
-    done = run(program, *arguments)
-    assert done.returncode == 0, done.stderr + done.stdout
-    return done
 
 
 @pytest.fixture(scope="module")
@@ -43,38 +32,6 @@ def organisation(folder):
     if IS_ROOT:
         os.chown(path, USERS["server"], USERS["server"])
     return home
-
-
-def contents(home):
-    """Path, mode and bytes of everything below."""
-    found = {}
-    for parent, folders, files in os.walk(home):
-        for name in folders + files:
-            path = os.path.join(parent, name)
-            data = b""
-            if os.path.isfile(path):
-                with open(path, "rb") as file:
-                    data = file.read()
-            found[os.path.relpath(path, home)] = (os.lstat(path).st_mode, data)
-    return found
-
-
-def visit_all(shim, name, prepare, act, check, share, least):
-    prepare()
-    environment = shim.environment()
-    shim.arm(COUNT)
-    assert act(environment).returncode == 0
-    matrix = Matrix(f"{name} ({shim.count} calls)", share)
-    for mode, at, error in matrix.plan(shim.count, halves=6, failures=6):
-        prepare()
-        environment = shim.environment()
-        shim.arm(mode, at, error)
-        done = act(environment)
-        where = f"mode {mode} at {at} errno {error}: {shim.last}: {done.stderr}"
-        # A log writes in batches, so calls differ a little from time to time: the last ones may not come.
-        assert (done.returncode in KILLED) == (shim.fired > 0 and mode in FATAL), where
-        check(done, where)
-    matrix.done(least)
 
 
 def test_crash_matrix_of_a_restore(folder, organisation):

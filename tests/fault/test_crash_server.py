@@ -8,52 +8,18 @@ import os
 
 import pytest
 
-from crash import COUNT, FATAL, KILLED, Matrix, Shim
-from recorded import RecordedLab, Tree
+from work import Command, Cycle, Runner, Scene
 
 IMAGE = hashlib.shake_256(b"image").digest(700_000)
 
 
-class Work:
-    """A piece of work: what is done, on which data, which program is hit, and how the end is told."""
+class Update(Scene):
+    """One update from its upload to the device that runs it."""
 
-    def __init__(self, recorded, folder, action, check, repeated=()):
-        self.recorded, self.folder, self.action, self.check, self.repeated = recorded, folder, action, check, repeated
-
-
-class Command:
-    """A command of a person; done again it may also be refused with a code that says it was done."""
-
-    def __init__(self, lab, *arguments, also=()):
-        self.lab, self.arguments, self.also = lab, arguments, also
-
-    def __call__(self, environment=None):
-        return self.lab.run(*self.arguments, timeout=120)
-
-    def is_good(self, outcome):
-        return outcome.code == 0 or (outcome.code == 3 and outcome.refusal in self.also)
-
-
-class Cycle:
-    """A check-in of dev-1 with whatever follows; the agent may be the one that is hit."""
-
-    def __init__(self, recorded):
-        self.recorded = recorded
-
-    def __call__(self, environment=None):
-        return self.recorded.device_cycle(environment=environment)
-
-    def is_good(self, outcome):
-        return outcome.returncode == 0
-
-
-class Scene:
     def __init__(self):
-        self.recorded = recorded = RecordedLab(())
-        recorded.services.start()
-        self.lab = lab = recorded.lab
+        super().__init__()
+        recorded, lab = self.recorded, self.lab
         self.path = lab.path("a.img", IMAGE)
-        self.works = {}
         self.add("groups", Command(lab, "group", "create", "line-1", also=("AlreadyExists",)), self.check_group)
         lab.good("group", "create", "line-2")
         self.update = lab.submit("1.0.0", self.path)
@@ -64,9 +30,6 @@ class Scene:
         self.add("rollout", Command(lab, "rollout", "start", self.plan, also=("Conflict",)), self.check_rollout)
         lab.good("rollout", "start", self.plan)
         self.add("check-in", Cycle(recorded), self.check_installed)
-
-    def add(self, name, action, check):
-        self.works[name] = (self.recorded.keep(name), action, check)
 
     def check_group(self):
         assert [group["name"] for group in self.lab.good("group", "list")["groups"]] == ["line-1"]
@@ -96,71 +59,12 @@ class Scene:
         work = os.path.join(self.lab.folder, "devices", "dev-1", "agent", "work")
         assert [name for name in os.listdir(work) if len(name) >= 64] == []
 
-    def close(self):
-        self.recorded.close()
-
 
 @pytest.fixture(scope="module")
 def scene():
-    made = Scene()
+    made = Update()
     yield made
     made.close()
-
-
-class Runner:
-    def __init__(self, scene, name, victim):
-        self.scene, self.recorded, self.services = scene, scene.recorded, scene.recorded.services
-        self.folder, self.action, self.check = scene.works[name]
-        self.victim = victim
-        watched = os.path.join(self.recorded.lab.folder, "devices", "dev-1", "agent") if victim == "agent" else os.path.join(self.recorded.org, victim)
-        self.shim = Shim(self.recorded.folder, watched)
-
-    def interrupted(self, mode, at, error):
-        """True if the program was killed."""
-        self.recorded.go_back(self.folder)
-        for name in ("sealer", "signer", "server"):
-            self.services.start(name, environment=self.shim.environment() if name == self.victim else None)
-        environment = self.shim.environment() if self.victim == "agent" else None
-        self.shim.arm(mode, at, error)
-        outcome = self.action(environment)
-        if self.victim == "agent":
-            return outcome.returncode in KILLED
-        process = self.services.running[self.victim]
-        process.terminate()  # its end writes too
-        ended = process.wait(60)
-        del self.services.running[self.victim]
-        return ended in KILLED
-
-    def visit(self, mode, at, error):
-        was_killed = self.interrupted(mode, at, error)
-        # The calls of a server differ a little from time to time: the last ones may not come.
-        assert was_killed == (self.shim.fired > 0 and mode in FATAL)
-        log = os.path.join(self.recorded.org, "log")
-        before = Tree(log)
-        self.services.stop()
-        self.services.start()
-        outcome = self.action()
-        assert self.action.is_good(outcome), vars(outcome)
-        self.check()
-        self.services.stop()
-        Tree(log).check_extends(before)
-
-    def run(self, share):
-        try:
-            self.interrupted(COUNT, 0, 0)
-            count = self.shim.count
-            matrix = Matrix(f"{self.victim}: {self.action.__class__.__name__} ({count} calls)", share)
-            for mode, at, error in matrix.plan(count, halves=5, failures=5):
-                try:
-                    self.visit(mode, at, error)
-                except BaseException:
-                    print(f"{self.victim}: mode {mode} at {at} of {count} errno {error}: {self.shim.last}")
-                    print(self.services.log_text("server")[-2000:])
-                    raise
-            matrix.done(least=max(1, count // (2 * matrix.share)))
-        finally:
-            self.services.kill()
-            self.shim.close()
 
 
 @pytest.mark.parametrize("name, victim, share", [

@@ -65,9 +65,7 @@ def read(server, statement, *values):
 @pytest.fixture
 def held_agents(lab):
     """The agents ask nothing until the test lets them go."""
-    pids = [device["agent_pid"] for device in lab.info["devices"]]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    pids = [lab.stop_agent(device["id"]) for device in lab.info["devices"]]
     released = []
 
     def go():
@@ -146,9 +144,17 @@ def test_S0_4_X5_an_order_of_another_device_is_refused(lab, server, edit, held_a
     plan = started(lab, update, "dev-1", "dev-2")
     mine, other = order_of(server, plan, "dev-1"), order_of(server, plan, "dev-2")
     known, before = len(receipts(server, "dev-1")), state_of(lab, "dev-1")
-    # A server that starts finds out by the id that the row is not whole, and offers nothing; so the id is swapped too.
-    swapped = json.loads(jws_parts(other if edit.is_stopped else mine)[1])["orderId"]
-    edit((UPDATE, other, swapped, plan))
+    # By the id alone the server sees that the row is not whole, and hands out nothing.
+    edit((UPDATE, other, json.loads(jws_parts(mine)[1])["orderId"], plan))
+    if not edit.is_stopped:
+        status, _, body = lab.as_device("dev-1", "POST", "/device/v1/check-in", CHECK_IN_BODY)
+        assert status == 200 and "order" not in json.loads(body), body
+        edit((UPDATE, mine, json.loads(jws_parts(mine)[1])["orderId"], plan))
+        held_agents()
+        wait_until(lambda: installed(server, "dev-1", update) and installed(server, "dev-2", update), "both receipts")
+        return
+    # With the id swapped too, a server that starts takes it for what the signer ordered. The device does not.
+    edit((UPDATE, other, json.loads(jws_parts(other)[1])["orderId"], plan))
     held_agents()
     receipt = next_receipt(server, "dev-1", known)
     assert (receipt["outcome"], receipt["code"]) == ("refused", "OrderNotForThisDevice")
@@ -194,6 +200,32 @@ def test_S0_4_a_manifest_signature_or_proof_of_another_update_is_refused(lab, se
     assert (receipt["outcome"], receipt["code"]) == ("refused", code)
     assert state_of(lab, "dev-1") == before
     edit((f"UPDATE updates SET {column} = ? WHERE manifest_sha256 = ?", genuine, update))
+
+
+def test_X2_a_permit_that_is_put_into_a_stored_order_takes_no_device_back(lab, server, edit):
+    """The server keeps no permits; what it has is the order that a permit would be in."""
+    old, new = release(lab), release(lab)
+    for update in (old, new):
+        started(lab, update, "dev-1")
+        wait_until(lambda update=update: installed(server, "dev-1", update), "the receipt")
+    asked = lab.good("permit", "request", "--device", "dev-2", "--from", new, "--to", old)
+    for approver in ("approver1", "approver2"):
+        answer = lab.good("permit", "approve", asked["permitId"], "--as", approver)
+    permit = answer["permit"]
+    with lab.held_agent("dev-1"):
+        plan = started(lab, old, "dev-1")
+        genuine = order_of(server, plan, "dev-1")
+        header, payload, signature = genuine.split(".")
+        words = json.loads(jws_parts(genuine)[1])
+        assert "permit" not in words, "the permit of dev-2 is in no order for dev-1"
+        forged = f"{header}.{b64u(compact({**words, 'permit': permit}).encode())}.{signature}"
+        known, before = len(receipts(server, "dev-1")), state_of(lab, "dev-1")
+        edit(("UPDATE rollout_devices SET order_text = ? WHERE plan_id = ? AND device_id = 'dev-1'", forged, plan))
+    receipt = next_receipt(server, "dev-1", known)
+    assert (receipt["outcome"], receipt["code"]) == ("refused", "SignatureInvalid")
+    assert state_of(lab, "dev-1") == before
+    edit(("UPDATE rollout_devices SET order_text = ? WHERE plan_id = ? AND device_id = 'dev-1'", genuine, plan))
+    lab.good("rollout", "cancel", plan, "--reason", "the test is over")
 
 
 def test_S0_4_an_approval_marked_done_gives_no_plan_and_no_order(lab, server, edit):
@@ -382,3 +414,94 @@ def test_S0_4_an_update_with_damaged_numbers_in_the_server_is_corrupt_and_offere
         assert state_of(lab, "dev-1") == trust
     cell.mend()
     assert lab.watch(plan) == {"dev-1": "installed"}
+
+
+# --- every table and column ---------------------------------------------------------------------------------------------------
+# Each cell in the hands of somebody else, one column at a time, all rows. Whatever the server then says, it holds nothing that
+# gives it authority: the signer's tables stay as they are, and an order that reaches a device is one that the signer signed for
+# it, byte for byte. A new table or column must be added here, with what it is.
+COLUMNS = {
+    "updates": {"manifest_sha256", "number", "request_id", "product", "version", "state", "requester", "created", "manifest", "signature", "log_index",
+                "release_counter"},
+    "update_files": {"manifest_sha256", "position", "file_id", "file_name", "size", "sha256", "sealed_sha256", "sealed_size"},
+    "rollouts": {"plan_id", "number", "plan", "manifest_sha256", "state", "created", "starter", "starter_origin"},
+    "rollout_devices": {"plan_id", "device_id", "state", "code", "order_text", "order_id", "sequence", "cancel_text", "cancel_id"},
+    "timeline": {"device_id", "number", "time", "event", "plan_id", "manifest_sha256", "outcome", "code", "ordinal", "actor", "origin", "update_name",
+                 "content_sha256", "bytes"},
+    "device_seen": {"device_id", "seen", "release_counter", "manifest_sha256", "phase", "agent_version"},
+    "device_groups": {"name", "description"},
+    "device_group_members": {"name", "device_id"},
+    "refused_receipts": {"device_id", "sha256", "code", "compact", "received"},
+    "followed_log": {"id", "origin"},
+}
+# Kept by storage/migrate.cc: which steps of the schema were taken.
+BOOKKEEPING = {"schema_migrations"}
+CHECK_IN_BODY = {"deviceId": "dev-1", "generation": 1, "packageVersion": 1, "phase": "idle", "agentVersion": "1"}
+
+
+def tables_of(server):
+    names = {name for (name,) in read(server, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")}
+    return {name: {row[1] for row in read(server, f"PRAGMA table_info({name})")} for name in names}
+
+
+def test_S0_4_every_table_and_column_of_the_server_has_a_case_here(server, services):
+    found = {name: columns for name, columns in tables_of(server).items() if name not in BOOKKEEPING and name not in ("people", "devices")}
+    assert found == COLUMNS
+
+
+@pytest.fixture
+def column(server):
+    """Overwrites one column of every row, as far as the table lets it; gives back the whole table."""
+    kept = {}
+
+    def put(table, name, value):
+        with sqlite3.connect(server.server_db, timeout=30) as database:
+            if table not in kept:
+                kept[table] = database.execute(f"SELECT rowid, * FROM {table}").fetchall()
+            for (row,) in database.execute(f"SELECT rowid FROM {table}").fetchall():
+                # Where a column must differ, each row gets a value of its own.
+                for one in (value, value + row if isinstance(value, int) else f"{value}-{row}"):
+                    try:
+                        database.execute(f"UPDATE {table} SET {name} = ? WHERE rowid = ?", (one, row))
+                        break
+                    except sqlite3.IntegrityError:
+                        continue
+        database.close()
+    yield put
+    with sqlite3.connect(server.server_db, timeout=30) as database:
+        for table, rows in kept.items():
+            names = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
+            known = {row for (row,) in database.execute(f"SELECT rowid FROM {table}")}
+            for rowid, *cells in rows:
+                if rowid in known:
+                    database.execute(f"UPDATE OR REPLACE {table} SET " + ", ".join(f"{name} = ?" for name in names) + " WHERE rowid = ?", (*cells, rowid))
+    database.close()
+
+
+@pytest.mark.parametrize("table", sorted(COLUMNS))
+def test_S0_4_S0_23_no_cell_of_the_server_gives_it_authority(lab, server, services, column, held_agents, table):
+    update = release(lab)
+    name = f"group-{update[:8]}"
+    lab.good("group", "create", name)
+    lab.good("group", "members", name, "dev-1")
+    plan = started(lab, update, "dev-1", "dev-2")
+    rows = read(server, f"SELECT COUNT(*) FROM {table}")[0][0]
+    assert rows > 0 or table == "refused_receipts"
+    ours = {text for (text,) in server.rows("SELECT compact FROM orders WHERE device_id = 'dev-1'")}
+    ours |= {text for (text,) in server.rows("SELECT compact FROM cancel_orders WHERE device_id = 'dev-1'")}
+    foreign = order_of(server, plan, "dev-2")
+    before = server.authority()
+    known = len(receipts(server, "dev-1"))
+    texts = {row[1] for row in read(server, f"PRAGMA table_info({table})") if row[2].upper() == "TEXT"}
+    told = []
+    for column_name in sorted(COLUMNS[table]):
+        for value in ((foreign, "dev-2", "deployable") if column_name in texts else (0, 1 << 52)):
+            column(table, column_name, value)
+        for question in (("update", "list"), ("rollout", "list"), ("device", "list"), ("group", "list"), ("rollout", "start", plan)):
+            lab.run(*question)  # whatever it says
+        status, _, body = lab.as_device("dev-1", "POST", "/device/v1/check-in", CHECK_IN_BODY)
+        if status == 200 and json.loads(body).get("order"):
+            told.append((column_name, json.loads(body)["order"]))
+        assert server.authority() == before, column_name
+    assert all(order in ours for _, order in told), told
+    assert len(receipts(server, "dev-1")) == known

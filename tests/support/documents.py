@@ -242,15 +242,15 @@ def open_sealed(sealed, update_key, manifest_sha256, file_id):
     return plain
 
 
-def jwe(public, plain, extra):
+def jwe(public, plain, extra, ephemeral=None, nonce=None):
     """ECDH-ES (direct) + A256GCM, RFC 7518 section 4.6."""
-    ephemeral = ec.generate_private_key(ec.SECP256R1())
+    ephemeral = ephemeral or ec.generate_private_key(ec.SECP256R1())
     header = {"alg": "ECDH-ES", "enc": "A256GCM", "epk": public_jwk(ephemeral.public_key()), **extra}
     shared = ephemeral.exchange(ec.ECDH(), public)
     other = struct.pack(">I", 7) + b"A256GCM" + struct.pack(">II", 0, 0) + struct.pack(">I", 256)
     key = ConcatKDFHash(hashes.SHA256(), 32, other).derive(shared)
     protected = b64u(compact(header).encode())
-    nonce = os.urandom(12)
+    nonce = nonce or os.urandom(12)
     sealed = AESGCM(key).encrypt(nonce, plain, protected.encode())
     return ".".join([protected, "", b64u(nonce), b64u(sealed[:-16]), b64u(sealed[-16:])])
 

@@ -66,23 +66,27 @@ class Installer:
 
     def __init__(self, world, folder, health="exit 0", properties=None, product=None, delivery="sealed"):
         self.world = world
-        self.folder = os.path.join(str(folder), "installer")
-        self.files = os.path.join(str(folder), "files")
-        for path in (os.path.join(self.folder, "provisioning"), os.path.join(self.folder, "slots"), self.files):
-            os.makedirs(path, mode=0o700, exist_ok=True)
+        self.prepare(folder, health)
         self.write("provisioning/device.json", json.dumps({
             "organisation": world.organisation, "deviceId": self.DEVICE, "generation": 1, "product": product or world.product,
             "environment": "production", "properties": properties or {"manufacturer": "acme", "model": "pump-1"},
             "delivery": delivery, "buildTime": world.now - 86400}))
         self.write("provisioning/package.json", world.package())
         self.write("provisioning/enrolment-code", "a" * 26 + "\n")
+        self.start()
+
+    def prepare(self, folder, health="exit 0"):
+        """The folders and the configuration: all but what says who the device is."""
+        self.folder = os.path.join(str(folder), "installer")
+        self.files = os.path.join(str(folder), "files")
+        for path in (os.path.join(self.folder, "provisioning"), os.path.join(self.folder, "slots"), self.files):
+            os.makedirs(path, mode=0o700, exist_ok=True)
         self.write("installer.json", json.dumps({
             "socket": "installer.sock", "provisioningDirectory": "provisioning", "stateDirectory": "state",
             "slots": {"a": "slots/a.img", "b": "slots/b.img", "bytesMax": 64 * 1024 * 1024},
             "bootControl": {"kind": "files", "directory": "boot"}, "filePrefix": self.files,
             "health": {"command": ["/bin/sh", "-c", health, "health"], "timeoutSeconds": 10}, "streamIdleSeconds": 5}))
         self.process = None
-        self.start()
 
     def write(self, name, text):
         path = os.path.join(self.folder, name)

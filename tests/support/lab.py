@@ -1,11 +1,16 @@
 """A real lab (`fleetseal lab up`) for tests: every process, key and connection is the product's own."""
+import contextlib
+import fcntl
 import http.client
 import json
 import os
+import re
 import shutil
+import signal
 import ssl
 import subprocess
 import tempfile
+import time
 from urllib.parse import urlsplit
 
 BIN = os.environ["FLEETSEAL_BIN"]
@@ -27,13 +32,34 @@ class Outcome:
         return self.json["error"]["code"]
 
 
+def wait_for_stop(pid):
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with open(f"/proc/{pid}/stat") as file:
+            if file.read().rpartition(")")[2].split()[0] == "T":
+                return
+        time.sleep(0.005)
+    raise AssertionError(f"process {pid} does not stop")
+
+
+def is_locked(path):
+    if not os.path.exists(path):
+        return False
+    with open(path, "r+b") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            return True
+    return False
+
+
 class Lab:
-    def __init__(self, devices=1, is_populated=False):
+    def __init__(self, devices=1, is_populated=False, more=()):
         # Only root can enter: the lab must open the path for the users it needs.
         self.folder = tempfile.mkdtemp(prefix="fleetseal-lab-")
         os.chmod(self.folder, 0o700)
         self.environment = dict(os.environ)
-        arguments = ["lab", "up", "--dir", self.folder, "--devices", str(devices)] + (["--populate"] if is_populated else [])
+        arguments = ["lab", "up", "--dir", self.folder, "--devices", str(devices)] + (["--populate"] if is_populated else []) + list(more)
         try:
             outcome = self.run(*arguments)
             assert outcome.code == 0, outcome.error + outcome.output + self.logs()
@@ -75,6 +101,32 @@ class Lab:
 
     def device(self, name="dev-1"):
         return next(device for device in self.info["devices"] if device["id"] == name)
+
+    # --- an agent that asks nothing for a while ---
+
+    def stop_agent(self, name="dev-1"):
+        """Stops it between two cycles, where it owes nobody anything: in the middle of one it would keep the cycle's lock,
+        the installer's connection and an answer of the server from before."""
+        device = self.device(name)
+        with open(device["config"]) as file:
+            work = re.search('^work_directory = "(.*)"$', file.read(), re.M).group(1)
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline:
+            os.kill(device["agent_pid"], signal.SIGSTOP)
+            wait_for_stop(device["agent_pid"])
+            if not is_locked(os.path.join(work, "cycle.lock")):
+                return device["agent_pid"]
+            os.kill(device["agent_pid"], signal.SIGCONT)
+            time.sleep(0.05)
+        raise AssertionError(f"{name} never ends its cycle: {self.logs()}")
+
+    @contextlib.contextmanager
+    def held_agent(self, name="dev-1"):
+        pid = self.stop_agent(name)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def path(self, name, content):
         path = os.path.join(self.folder, "firmware", name)

@@ -31,6 +31,7 @@ class Services:
         self.lab = lab
         self.org = os.path.join(lab.folder, "org")
         self.running = {}
+        self.environment = {}  # of all of them, from their next start on
         with open(os.path.join(self.org, "run", "pids.json")) as file:
             pids = json.load(file)
         os.kill(pids["supervisor"], signal.SIGTERM)
@@ -56,7 +57,7 @@ class Services:
             identity = {"user": USERS[name], "group": USERS[name], "extra_groups": [SOCKET_GROUP]} if os.geteuid() == 0 else {}
             process = subprocess.Popen(
                 [os.path.join(BIN, "fleetseal-" + name), "--config", config or self.config(name), "--ready-fd", str(write_end)],
-                pass_fds=[write_end], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **(environment or {})}, **identity)
+                pass_fds=[write_end], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **self.environment, **(environment or {})}, **identity)
         os.close(write_end)
         with os.fdopen(read_end) as ready:
             return process, ready.readline()

@@ -205,6 +205,19 @@ class TakenOverServer:
                    "approver": approver, "nonce": nonce(), "issued": now, "expires": now + DAY, **changes}
         return person.sign("approval", {name: value for name, value in payload.items() if value is not None})
 
+    def permit_request(self, newer, older, signer="publisher", person=None, **changes):
+        """`newer` and `older`: (release counter, base64url of the manifest hash)."""
+        person = person or self.person(signer)
+        now = int(time.time())
+        payload = {"requestId": new_id("permit"), "kind": "permit", "product": "acme/pump",
+                   "from": {"releaseCounter": newer[0], "manifestSha256": newer[1]},
+                   "to": {"releaseCounter": older[0], "manifestSha256": older[1]}, "deviceIds": ["dev-1"], "permitExpires": now + DAY,
+                   "audience": "urn:fleetseal:acme", "requester": signer, "nonce": nonce(), "issued": now, "expires": now + DAY, **changes}
+        return person.sign("request", {name: value for name, value in payload.items() if value is not None})
+
+    def permit_approval(self, asked, approver, person=None, **changes):
+        return self.approval({**asked, "requestId": asked["permitId"]}, approver, person, **{"typ": "fleetseal-permit+jws", **changes})
+
     def plan(self, manifest_sha256, signer="operator", person=None, **changes):
         person = person or self.person(signer)
         now = int(time.time())

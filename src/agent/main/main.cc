@@ -13,6 +13,8 @@
 #include "agent/agent.h"
 #include "agent/check.h"
 #include "log/log.h"
+#include "provisioning/provision.h"
+#include "sys/file.h"
 #include "sys/process.h"
 #include "sys/random.h"
 #include "sys/sandbox.h"
@@ -22,14 +24,25 @@
 namespace fleetseal::agent {
 namespace {
 
-constexpr std::string_view kUsage = "usage: fleetseal-agent --config FILE [--once [--json] | --check] [--ready-fd N]\n";
+constexpr std::string_view kUsage =
+    "usage: fleetseal-agent --config FILE [--once [--json] | --check] [--ready-fd N]\n"
+    "       fleetseal-agent --provision BUNDLE [--replace] [--into FOLDER]\n"
+    "  BUNDLE is a file that `fleetseal device bundle` wrote. Run it once on the device, as root.\n"
+    "  --replace  write the configuration of a provisioned device anew; its trust state stays\n"
+    "  --into     put everything below FOLDER, to try a device on any machine\n";
 constexpr int64_t kSignalSliceMs = 200;
-// Pauses after failures: doubled each time, between these.
+// Pauses after failures: doubled each time from the first on, up to three times the usual pause. That within the other
+// two, so that whoever asks often is not away for long after a server that was.
 constexpr int64_t kBackoffFirstMs = 5'000;
+constexpr int64_t kBackoffLastLeastMs = 30'000;
 constexpr int64_t kBackoffLastMs = 15 * 60 * 1000;
+constexpr int64_t kUsualSeconds = 300;
 
 struct Arguments {
   std::string config;
+  std::string bundle;
+  std::string into;
+  bool is_replacing = false;
   bool is_once = false;
   bool is_json = false;
   bool is_check = false;
@@ -48,11 +61,22 @@ Result<Arguments> ParseArguments(int argc, char** argv) {
       arguments.is_json = true;
     else if (name == "--config" && i + 1 < argc)
       arguments.config = argv[++i];
+    else if (name == "--provision" && i + 1 < argc)
+      arguments.bundle = argv[++i];
+    else if (name == "--into" && i + 1 < argc)
+      arguments.into = argv[++i];
+    else if (name == "--replace")
+      arguments.is_replacing = true;
     else if (name == "--ready-fd" && i + 1 < argc)
       arguments.ready_fd = atoi(argv[++i]);
     else
       return Fail(ErrorCode::kInvalidArgument, std::string(name));
   }
+  const bool is_provisioning = !arguments.bundle.empty();
+  if (is_provisioning && !arguments.config.empty()) return Fail(ErrorCode::kInvalidArgument, "--provision or --config");
+  if (!is_provisioning && (arguments.is_replacing || !arguments.into.empty()))
+    return Fail(ErrorCode::kInvalidArgument, "--replace and --into go with --provision");
+  if (is_provisioning) return arguments;
   if (arguments.config.empty()) return Fail(ErrorCode::kInvalidArgument, "--config is needed");
   if (arguments.is_check && arguments.is_once) return Fail(ErrorCode::kInvalidArgument, "--check or --once");
   if (arguments.is_json && !arguments.is_once) return Fail(ErrorCode::kInvalidArgument, "--json goes with --once");
@@ -119,6 +143,7 @@ void RunForEver(const Config& config, const std::atomic<bool>& stop) {
   const sys::SystemClock clock;
   sys::SystemRandom random;
   int64_t backoff_ms = 0;
+  int64_t usual_ms = config.check_in_seconds.value_or(kUsualSeconds) * 1000;
   while (!stop.load()) {
     // A new agent each cycle: connections and buffers do not live through the pause.
     Agent agent({.config = config, .clock = clock, .stop = stop, .on_step = [](std::string_view line) {
@@ -128,11 +153,12 @@ void RunForEver(const Config& config, const std::atomic<bool>& stop) {
     int64_t pause_ms = 0;
     if (report) {
       backoff_ms = 0;
-      const int64_t wanted_s = report->next_check_in_seconds;
-      pause_ms = std::min(wanted_s, config.check_in_seconds.value_or(wanted_s)) * 1000;
+      pause_ms = PauseSeconds(config, report->next_check_in_seconds) * 1000;
+      usual_ms = pause_ms;
     } else if (!stop.load()) {
       log::ErrorEvent(log::Level::kWarning, "agent.cycle-failed", report.error());
-      backoff_ms = std::clamp(backoff_ms * 2, kBackoffFirstMs, kBackoffLastMs);
+      const int64_t last_ms = std::clamp(usual_ms * 3, kBackoffLastLeastMs, kBackoffLastMs);
+      backoff_ms = std::clamp(backoff_ms * 2, kBackoffFirstMs, last_ms);
       pause_ms = backoff_ms;
     }
     Sleep(WithJitter(pause_ms, random), stop);
@@ -168,7 +194,49 @@ Result<sys::SandboxState> EnterSandbox(const Config& config) {
   return sandbox;
 }
 
+void PrintProvisioned(const provisioning::Bundle& bundle, const provisioning::Layout& layout,
+                      const Arguments& arguments) {
+  (void)printf("%s is provisioned: product %s, generation %lld, server %s\n", bundle.device.device_id.text().c_str(),
+               bundle.device.product.text().c_str(), static_cast<long long>(bundle.device.generation),
+               bundle.server.c_str());
+  (void)printf("  installer: %s and %s\n  agent:     %s\n", layout.installer_config.c_str(),
+               layout.provisioning_directory.c_str(), layout.agent_config.c_str());
+  if (bundle.source == provisioning::InstallerSource::kTrial)
+    (void)printf("  trial: its slots are plain files below %s, and restarts are played\n",
+                 layout.installer_data.c_str());
+  (void)printf("Remove %s: it holds the one-time code.\nStart the device:\n", arguments.bundle.c_str());
+  if (arguments.into.empty()) {
+    (void)printf("  systemctl enable --now fleetseal-installer fleetseal-agent fleetseal-reboot.path\n");
+    return;
+  }
+  std::string as_installer;
+  if (layout.users) {
+    const std::string uid = std::to_string(layout.users->installer.uid);
+    as_installer =
+        "setpriv --reuid " + uid + " --regid " + std::to_string(layout.users->installer.gid) + " --clear-groups ";
+  }
+  (void)printf("  %sfleetseal-installer --config %s &\n  fleetseal-agent --config %s\n", as_installer.c_str(),
+               layout.installer_config.c_str(), layout.agent_config.c_str());
+}
+
+Result<ExitCode> RunProvision(const Arguments& arguments) {
+  TRY_ASSIGN(const std::string text, sys::ReadTextFile(arguments.bundle, provisioning::kBundleBytesMax));
+  TRY_ASSIGN_CONTEXT(const auto bundle, provisioning::Bundle::Parse(text), arguments.bundle);
+  provisioning::Layout layout;
+  if (arguments.into.empty()) {
+    TRY_ASSIGN(layout, provisioning::SystemLayout());
+  } else {
+    TRY(sys::MakeDirectories(arguments.into, 0755));
+    TRY_ASSIGN(const std::string folder, sys::RealPath(arguments.into));
+    layout = provisioning::LayoutBelow(folder);
+  }
+  TRY(provisioning::Provision(bundle, layout, arguments.is_replacing));
+  PrintProvisioned(bundle, layout, arguments);
+  return ExitCode::kOk;
+}
+
 Result<ExitCode> Run(const Arguments& arguments) {
+  if (!arguments.bundle.empty()) return RunProvision(arguments);
   TRY_ASSIGN(const auto signals, sys::StopSignals::Block());
   // The agent is unprivileged (design section 3), and the installer answers its user only.
   TRY(sys::BecomeOwnerOf(arguments.config));
@@ -209,7 +277,11 @@ int main(int argc, char** argv) {
   const auto exit = fleetseal::agent::Run(*arguments);
   if (exit) return static_cast<int>(*exit);
   const fleetseal::ErrorCodeInfo& info = fleetseal::InfoOf(exit.error().code);
-  (void)fprintf(stderr, "fleetseal-agent: %s\n%.*s\n", exit.error().ToString().c_str(),
-                static_cast<int>(info.advice.size()), info.advice.data());
+  // It may hold text of a bundle, and root's terminal obeys control characters.
+  std::string what = exit.error().ToString();
+  for (char& c : what)
+    if (c < ' ' || c > '~') c = '?';
+  (void)fprintf(stderr, "fleetseal-agent: %s\n%.*s\n", what.c_str(), static_cast<int>(info.advice.size()),
+                info.advice.data());
   return static_cast<int>(info.exit);
 }

@@ -1,5 +1,8 @@
 #include "api/admin/fleet.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "api/admin/paths.h"
 #include "api/admin/wire.h"
 
@@ -168,6 +171,23 @@ Result<PlanRequest> PlanRequest::Parse(std::string_view text) {
 }
 std::string PlanRequest::Build() const { return BuildSingleText("plan", plan); }
 
+namespace {
+
+Result<StartFailure> ReadFailure(const Json& json) {
+  ObjectReader reader(json, "failure");
+  StartFailure failure;
+  failure.device_id = reader.Parsed<DeviceId>("deviceId");
+  failure.code = reader.String("code", 64);
+  TRY(reader.Finish());
+  return failure;
+}
+
+Json FailureToJson(const StartFailure& failure) {
+  return Json::MakeObject().Set("deviceId", failure.device_id.text()).Set("code", failure.code);
+}
+
+}  // namespace
+
 Result<PlanAnswer> PlanAnswer::Parse(std::string_view text) {
   TRY_ASSIGN(const Json json, ParseAnswerText(text));
   ObjectReader reader(json, "plan");
@@ -175,6 +195,8 @@ Result<PlanAnswer> PlanAnswer::Parse(std::string_view text) {
   answer.plan_id = reader.Parsed<PlanId>("planId");
   answer.devices = reader.Integer("devices");
   answer.bytes = reader.Integer("bytes");
+  if (json.Find("failed") != nullptr)
+    answer.failed = ReadObjects<StartFailure>(reader, "failed", kFailuresMax, ReadFailure);
   TRY(reader.Finish());
   return answer;
 }
@@ -182,6 +204,7 @@ Result<PlanAnswer> PlanAnswer::Parse(std::string_view text) {
 std::string PlanAnswer::Build() const {
   Json json = Json::MakeObject();
   json.Set("planId", plan_id.text()).Set("devices", devices).Set("bytes", bytes);
+  if (!failed.empty()) json.Set("failed", ObjectsToJson(failed, FailureToJson));
   return json.Serialize();
 }
 
@@ -191,15 +214,7 @@ Result<StartAnswer> StartAnswer::Parse(std::string_view text) {
   StartAnswer answer;
   answer.plan_id = reader.Parsed<PlanId>("planId");
   answer.orders = reader.Integer("orders");
-  answer.failed =
-      ReadObjects<StartFailure>(reader, "failed", kFailuresMax, [](const Json& element) -> Result<StartFailure> {
-        ObjectReader inner(element, "failure");
-        StartFailure failure;
-        failure.device_id = inner.Parsed<DeviceId>("deviceId");
-        failure.code = inner.String("code", 64);
-        TRY(inner.Finish());
-        return failure;
-      });
+  answer.failed = ReadObjects<StartFailure>(reader, "failed", kFailuresMax, ReadFailure);
   TRY(reader.Finish());
   return answer;
 }
@@ -207,11 +222,7 @@ Result<StartAnswer> StartAnswer::Parse(std::string_view text) {
 std::string StartAnswer::Build() const {
   Json json = Json::MakeObject();
   json.Set("planId", plan_id.text()).Set("orders", orders);
-  json.Set("failed", ObjectsToJson(failed, [](const StartFailure& failure) {
-             Json inner = Json::MakeObject();
-             inner.Set("deviceId", failure.device_id.text()).Set("code", failure.code);
-             return inner;
-           }));
+  json.Set("failed", ObjectsToJson(failed, FailureToJson));
   return json.Serialize();
 }
 
@@ -276,6 +287,32 @@ std::string RolloutList::Build() const {
   return json.Serialize();
 }
 
+namespace {
+
+constexpr size_t kDeviceOrdersMax = 256;
+
+Result<DeviceOrder> ReadDeviceOrder(const Json& json) {
+  ObjectReader reader(json, "order");
+  DeviceOrder order;
+  order.plan_id = reader.Parsed<PlanId>("planId");
+  order.rollout = reader.String("rollout", 32);
+  order.state = reader.String("state", 32);
+  order.code = reader.OptionalString("code", 64);
+  order.update = reader.OptionalString("update", 256);
+  order.expires = reader.Time("expires");
+  TRY(reader.Finish());
+  return order;
+}
+
+Json DeviceOrderToJson(const DeviceOrder& order) {
+  Json json = Json::MakeObject();
+  json.Set("planId", order.plan_id.text()).Set("rollout", order.rollout).Set("state", order.state);
+  json.SetOptional("code", order.code).SetOptional("update", order.update).Set("expires", order.expires.value);
+  return json;
+}
+
+}  // namespace
+
 Result<DeviceRow> DeviceRow::FromJson(const Json& json) {
   ObjectReader reader(json, "device");
   DeviceRow row;
@@ -291,6 +328,11 @@ Result<DeviceRow> DeviceRow::FromJson(const Json& json) {
   row.manifest_sha256 = reader.OptionalBase64UrlSha256("manifestSha256");
   row.phase = reader.OptionalString("phase", 64);
   row.agent_version = reader.OptionalString("agentVersion", 64);
+  if (json.Find("orders") != nullptr)
+    row.orders = ReadObjects<DeviceOrder>(reader, "orders", kDeviceOrdersMax, ReadDeviceOrder);
+  row.check_in_seconds = reader.OptionalInteger("checkInSeconds");
+  row.certificate_ends = reader.OptionalTime("certificateEnds");
+  row.installed = reader.OptionalString("installed", 256);
   TRY(reader.Finish());
   return row;
 }
@@ -309,6 +351,9 @@ Json DeviceRow::ToJson() const {
   json.SetOptional("releaseCounter", release_counter);
   if (manifest_sha256) json.Set("manifestSha256", HashJson(*manifest_sha256));
   json.SetOptional("phase", phase).SetOptional("agentVersion", agent_version);
+  if (!orders.empty()) json.Set("orders", ObjectsToJson(orders, DeviceOrderToJson));
+  json.SetOptional("checkInSeconds", check_in_seconds).SetOptional("installed", installed);
+  if (certificate_ends) json.Set("certificateEnds", certificate_ends->value);
   return json;
 }
 
@@ -328,6 +373,16 @@ std::string DeviceList::Build() const {
   json.Set("devices", ObjectsToJson(devices, [](const DeviceRow& row) { return row.ToJson(); }));
   json.SetOptional("cursor", cursor);
   return json.Serialize();
+}
+
+bool IsEventName(std::string_view name) {
+  return std::find(std::begin(kEventNames), std::end(kEventNames), name) != std::end(kEventNames);
+}
+
+std::string EventNames() {
+  std::string text;
+  for (const std::string_view name : kEventNames) text.append(text.empty() ? "" : ", ").append(name);
+  return text;
 }
 
 Result<TimelineAnswer> TimelineAnswer::Parse(std::string_view text) {

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/admin/device_rows.h"
 #include "base/bytes.h"
 #include "base/ids.h"
 #include "base/result.h"
@@ -71,17 +72,18 @@ struct PlanRequest {
   static Result<PlanRequest> Parse(std::string_view text);
   std::string Build() const;
 };
-struct PlanAnswer {
-  PlanId plan_id;
-  int64_t devices = 0;  // how many it covers now
-  int64_t bytes = 0;    // what they will fetch in all
-  static Result<PlanAnswer> Parse(std::string_view text);
-  std::string Build() const;
-};
-
 struct StartFailure {
   DeviceId device_id;
   std::string code;
+};
+
+struct PlanAnswer {
+  PlanId plan_id;
+  int64_t devices = 0;               // how many it covers now
+  int64_t bytes = 0;                 // what they will fetch in all
+  std::vector<StartFailure> failed;  // of the devices it names: those that would get no order now
+  static Result<PlanAnswer> Parse(std::string_view text);
+  std::string Build() const;
 };
 struct StartAnswer {
   PlanId plan_id;
@@ -122,29 +124,13 @@ struct RolloutList {
   std::string Build() const;
 };
 
-struct DeviceRow {
-  DeviceId id;
-  std::string state;  // "allowed", "active", "suspended", "revoked", "quarantined"
-  int64_t generation = 1;
-  ProductName product;
-  Environment environment;
-  std::map<std::string, std::string> properties;
-  bool has_keys = false;  // receipt and encryption keys are registered
-  std::optional<UnixSeconds> last_seen;
-  std::optional<int64_t> release_counter;  // as last reported
-  std::optional<Sha256> manifest_sha256;
-  std::optional<std::string> phase;
-  std::optional<std::string> agent_version;
-  static Result<DeviceRow> FromJson(const codec::Json& json);
-  static Result<DeviceRow> Parse(std::string_view text);
-  codec::Json ToJson() const;
-};
-struct DeviceList {
-  std::vector<DeviceRow> devices;
-  std::optional<std::string> cursor;
-  static Result<DeviceList> Parse(std::string_view text);
-  std::string Build() const;
-};
+// Every name that an event may have.
+inline constexpr std::string_view kEventNames[] = {
+    "allowed",          "enrolled",          "renewed", "ordered",         "offered",
+    "download-started", "download-finished", "receipt", "receipt-refused", "cancel-ordered",
+    "cancel-offered",   "suspend",           "resume",  "revoke"};
+bool IsEventName(std::string_view name);
+std::string EventNames();  // "allowed, enrolled, ..."
 
 struct TimelineEvent {
   UnixSeconds time;

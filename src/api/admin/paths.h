@@ -23,6 +23,9 @@ inline constexpr std::string_view kGroupsPath = "/admin/v1/groups";    // + "/{n
 inline constexpr std::string_view kRevocationsPath = "/admin/v1/revocations";
 inline constexpr std::string_view kEventsPath = "/admin/v1/events";
 inline constexpr std::string_view kPackagesPath = "/admin/v1/packages";
+inline constexpr std::string_view kKeysPath = "/admin/v1/keys";
+inline constexpr std::string_view kResigningsPath = "/admin/v1/resignings";
+inline constexpr std::string_view kPermitsPath = "/admin/v1/permits";  // + "/{id}" and "/{id}/approvals"
 inline constexpr std::string_view kAuditPath = "/admin/v1/audit";
 
 // Elements of one page: default and greatest `limit`.

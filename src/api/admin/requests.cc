@@ -2,6 +2,7 @@
 
 #include "api/admin/paths.h"
 #include "api/admin/wire.h"
+#include "manifest/ceremony_transcript.h"
 
 namespace fleetseal::api::admin {
 namespace {
@@ -298,10 +299,19 @@ std::string RevocationAnswer::Build() const {
 }
 
 Result<PackageRequest> PackageRequest::Parse(std::string_view text) {
-  TRY_ASSIGN(std::string package, ParseSingleText(text, "package", limits::kPackageBytesMax));
-  return PackageRequest{std::move(package)};
+  TRY_ASSIGN(const Json json, codec::ParseJson(text));
+  ObjectReader reader(json, "package request");
+  PackageRequest request;
+  request.package = reader.String("package", limits::kPackageBytesMax);
+  request.transcript = reader.OptionalString("transcript", manifest::kTranscriptBytesMax);
+  TRY(reader.Finish());
+  return request;
 }
-std::string PackageRequest::Build() const { return BuildSingleText("package", package); }
+std::string PackageRequest::Build() const {
+  Json json = Json::MakeObject();
+  json.Set("package", package).SetOptional("transcript", transcript);
+  return json.Serialize();
+}
 
 Result<PackageAnswer> PackageAnswer::Parse(std::string_view text) {
   TRY_ASSIGN(const Json json, ParseAnswerText(text));

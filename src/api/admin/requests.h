@@ -156,7 +156,8 @@ struct RevocationAnswer {
 };
 
 struct PackageRequest {
-  std::string package;  // exact text
+  std::string package;                    // exact text
+  std::optional<std::string> transcript;  // of the ceremony, exact text
   static Result<PackageRequest> Parse(std::string_view text);
   std::string Build() const;
 };

@@ -98,19 +98,16 @@ Result<InstallerRequest> ParseState(ObjectReader& reader) {
 }
 
 Result<InstallerRequest> ParseOfferDocuments(ObjectReader& reader) {
+  // How large a document may be is judged with the document, in its turn: what comes before it stays, and the refusal
+  // has the code that everybody else gives. The message's own bound holds for all of them.
+  constexpr size_t kBytesMax = limits::kLocalMessageBytesMax;
   OfferDocumentsRequest request;
-  for (const Json& package : reader.Array("packages", limits::kPackageStepsMax)) {
-    if (!package.is_string() || package.as_string().size() > limits::kPackageBytesMax) {
-      reader.Stop(ErrorCode::kMemberTypeWrong, "packages", "not a text of a package's size");
-      break;
-    }
-    request.packages.push_back(package.as_string());
-  }
-  request.status = reader.OptionalString("status", limits::kJwsBytesMax);
-  request.order = reader.OptionalString("order", limits::kJwsBytesMax);
-  if (reader.Has("manifest")) request.manifest = reader.Base64Url("manifest", limits::kManifestBytesMax);
-  request.manifest_signature = reader.OptionalString("manifestSignature", limits::kJwsBytesMax);
-  request.log_proof = reader.OptionalString("logProof", limits::kLogProofBytesMax);
+  request.packages = reader.Strings("packages", limits::kPackageStepsMax);
+  request.status = reader.OptionalString("status", kBytesMax);
+  request.order = reader.OptionalString("order", kBytesMax);
+  if (reader.Has("manifest")) request.manifest = reader.Base64Url("manifest", kBytesMax);
+  request.manifest_signature = reader.OptionalString("manifestSignature", kBytesMax);
+  request.log_proof = reader.OptionalString("logProof", kBytesMax);
   constexpr size_t kConsistencyHashesMax = 64;
   if (const Json::Array* hashes = reader.OptionalArray("consistency", kConsistencyHashesMax)) {
     request.consistency.emplace();
@@ -243,6 +240,11 @@ std::string BuildStateAnswer(const InstallerState& state) {
   json.SetOptional("lastCode", state.last_code);
   if (state.now) json.Set("now", state.now->value);
   if (state.status_nonce) json.Set("statusNonce", codec::EncodeBase64Url(*state.status_nonce));
+  if (!state.server_cas.empty()) {
+    Json certificates = Json::MakeArray();
+    for (const Bytes& der : state.server_cas) certificates.Push(codec::EncodeBase64Url(der));
+    json.Set("serverCAs", std::move(certificates));
+  }
   return json.Serialize();
 }
 
@@ -274,6 +276,19 @@ std::optional<InstalledRelease> ReadInstalled(ObjectReader& reader) {
   return installed;
 }
 
+std::vector<Bytes> ReadServerCas(ObjectReader& reader) {
+  std::vector<Bytes> certificates;
+  if (!reader.Has("serverCAs")) return certificates;
+  for (const std::string& text : reader.Strings("serverCAs", kServerCasMax)) {
+    auto der = codec::DecodeBase64Url(text);
+    if (!reader.Take(der, "serverCAs")) return {};
+    if (der->empty() || der->size() > kServerCaBytesMax)
+      reader.Stop(ErrorCode::kValueOutOfRange, "serverCAs", "empty or too long");
+    certificates.push_back(*std::move(der));
+  }
+  return certificates;
+}
+
 }  // namespace
 
 Result<InstallerState> StateFromAnswer(std::string_view text) {
@@ -300,6 +315,7 @@ Result<InstallerState> StateFromAnswer(std::string_view text) {
   state.last_code = reader.OptionalString("lastCode");
   if (reader.Has("now")) state.now = reader.Time("now");
   if (reader.Has("statusNonce")) state.status_nonce = reader.Base64Url("statusNonce", kNonceBytesMax);
+  state.server_cas = ReadServerCas(reader);
   TRY(reader.Finish());
   return state;
 }

@@ -23,6 +23,9 @@ namespace fleetseal::api::installer {
 inline constexpr int64_t kStateWaitMsMax = 30'000;
 // Receipts that one answer carries; the next ones follow after the first were acknowledged.
 inline constexpr size_t kStateReceiptsMax = 64;
+// Certificates of server CAs, as many and as long as a package may name.
+inline constexpr size_t kServerCasMax = 16;
+inline constexpr size_t kServerCaBytesMax = 8192;
 
 enum class InstallerPhase : uint8_t {
   kIdle,
@@ -104,6 +107,7 @@ struct InstallerState {
   std::optional<std::string> last_code;  // name of the code that ended the last order; none after a good one
   std::optional<UnixSeconds> now;        // once a status with a nonce gave the time
   std::optional<Bytes> status_nonce;     // asks for a status that holds it
+  std::vector<Bytes> server_cas;         // DER, of the newest package: what servers are judged by; empty: it names none
 };
 std::string BuildStateAnswer(const InstallerState& state);
 Result<InstallerState> StateFromAnswer(std::string_view text);

@@ -42,9 +42,16 @@ TEST(InstallerMessages, AnswersReadBackAsTheyWereWritten) {
   state.receipts = {"x.y.z"};
   state.last_code = "Withdrawn";
   state.status_nonce = Bytes(16, 1);
+  state.server_cas = {Bytes{0x30, 0x00}, Bytes(kServerCaBytesMax, 7)};
   const auto read = StateFromAnswer(BuildStateAnswer(state)).value();
   EXPECT_EQ(BuildStateAnswer(read), BuildStateAnswer(state));
   EXPECT_EQ(read.wanted, state.wanted);
+  EXPECT_EQ(read.server_cas, state.server_cas);
+  state.server_cas = {Bytes()};
+  EXPECT_EQ(StateFromAnswer(BuildStateAnswer(state)).error().code, ErrorCode::kValueOutOfRange);
+  state.server_cas = {Bytes(kServerCaBytesMax + 1, 7)};
+  EXPECT_EQ(StateFromAnswer(BuildStateAnswer(state)).error().code, ErrorCode::kValueOutOfRange);
+  state.server_cas.clear();
   OfferOutcome outcome{.accepted = {"status"},
                        .refusal = OfferRefusal{"order", ErrorCode::kWithdrawn, "why"},
                        .phase = InstallerPhase::kIdle,

@@ -32,6 +32,20 @@ Result<T> Typed(const Result<Json>& answer) {
   return parsed;
 }
 
+// {name: [row]}.
+template <typename T>
+Result<std::vector<T>> Rows(const Json& answer, std::string_view name, size_t count_max) {
+  codec::ObjectReader reader(answer, name);
+  std::vector<T> rows;
+  for (const Json& element : reader.Array(name, count_max)) {
+    auto row = T::Parse(element);
+    if (!reader.Take(row, name)) break;
+    rows.push_back(*std::move(row));
+  }
+  if (const auto status = reader.Finish(); !status) return Fail(ErrorCode::kProtocolError, status.error().ToString());
+  return rows;
+}
+
 }  // namespace
 
 SigningClient::SigningClient(std::string socket_path, int64_t timeout_ms)
@@ -76,19 +90,30 @@ Result<std::vector<RequestRow>> SigningClient::ListRequests(std::optional<Reques
   Json request = Json::MakeObject();
   if (state) request.Set("state", RequestStateName(*state));
   TRY_ASSIGN(const Json answer, Call("list-requests", std::move(request)));
-  codec::ObjectReader reader(answer, "list-requests answer");
-  std::vector<RequestRow> rows;
-  for (const Json& element : reader.Array("requests", kRequestsListedMax)) {
-    auto row = RequestRow::Parse(element);
-    if (!reader.Take(row, "requests")) break;
-    rows.push_back(*std::move(row));
-  }
-  if (const auto status = reader.Finish(); !status) return Fail(ErrorCode::kProtocolError, status.error().ToString());
-  return rows;
+  return Rows<RequestRow>(answer, "requests", kRequestsListedMax);
 }
 
 Result<RequestDetail> SigningClient::ShowRequest(const RequestId& id) {
   return Typed<RequestDetail>(Call("show-request", Member("requestId", id.text())));
+}
+
+Result<PermitDetail> SigningClient::RequestPermit(std::string_view request) {
+  return Typed<PermitDetail>(Call("request-permit", Member("request", Json(request))));
+}
+
+Result<PermitDetail> SigningClient::ApprovePermit(std::string_view approval) {
+  return Typed<PermitDetail>(Call("approve-permit", Member("approval", Json(approval))));
+}
+
+Result<std::vector<PermitRow>> SigningClient::ListPermits(std::optional<RequestState> state) {
+  Json request = Json::MakeObject();
+  if (state) request.Set("state", RequestStateName(*state));
+  TRY_ASSIGN(const Json answer, Call("list-permits", std::move(request)));
+  return Rows<PermitRow>(answer, "permits", kPermitsListedMax);
+}
+
+Result<PermitDetail> SigningClient::ShowPermit(const PermitId& id) {
+  return Typed<PermitDetail>(Call("show-permit", Member("permitId", id.text())));
 }
 
 Result<ChangeAnswer> SigningClient::RegisterChange(const std::vector<std::string>& jws) {
@@ -167,12 +192,32 @@ Result<RevokeAnswer> SigningClient::Revoke(std::string_view revocation) {
   return Typed<RevokeAnswer>(Call("revoke", Member("revocation", Json(revocation))));
 }
 
-Result<int64_t> SigningClient::PublishPackage(std::string_view package) {
-  TRY_ASSIGN(const Json answer, Call("publish-package", Member("package", Json(package))));
+Result<KeysAnswer> SigningClient::Keys() { return Typed<KeysAnswer>(Call("keys", Json::MakeObject())); }
+
+Result<std::string> SigningClient::TakeSjwk(std::string_view sjwk) {
+  TRY_ASSIGN(const Json answer, Call("take-sjwk", Member("sjwk", Json(sjwk))));
+  codec::ObjectReader reader(answer, "take-sjwk answer");
+  std::string kid = reader.String("kid", 128);
+  if (const auto status = reader.Finish(); !status) return Fail(ErrorCode::kProtocolError, status.error().ToString());
+  return kid;
+}
+
+Result<ResignAnswer> SigningClient::Resign(std::string_view request) {
+  return Typed<ResignAnswer>(Call("resign", Member("request", Json(request))));
+}
+
+Result<int64_t> SigningClient::PublishPackage(std::string_view package, const std::optional<std::string>& transcript) {
+  Json request = Member("package", Json(package));
+  request.SetOptional("transcript", transcript);
+  TRY_ASSIGN(const Json answer, Call("publish-package", std::move(request)));
   codec::ObjectReader reader(answer, "publish-package answer");
   const int64_t version = reader.Integer("version", 1);
   if (const auto status = reader.Finish(); !status) return Fail(ErrorCode::kProtocolError, status.error().ToString());
   return version;
+}
+
+Result<PackageRecord> SigningClient::FindPackageRecord(int64_t version) {
+  return Typed<PackageRecord>(Call("package-record", Member("version", Json(version))));
 }
 
 Result<std::vector<std::string>> SigningClient::Packages(int64_t from) {

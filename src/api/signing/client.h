@@ -12,7 +12,10 @@
 #include <string_view>
 #include <vector>
 
+#include "api/signing/key_messages.h"
 #include "api/signing/messages.h"
+#include "api/signing/package_record.h"
+#include "api/signing/permit_messages.h"
 #include "sys/socket.h"
 
 namespace fleetseal::api::signing {
@@ -40,6 +43,11 @@ class SigningClient {
   // Newest first, at most kRequestsListedMax.
   Result<std::vector<RequestRow>> ListRequests(std::optional<RequestState> state = std::nullopt);
   Result<RequestDetail> ShowRequest(const RequestId& id);
+  Result<PermitDetail> RequestPermit(std::string_view request);
+  Result<PermitDetail> ApprovePermit(std::string_view approval);
+  // Newest first, at most kPermitsListedMax.
+  Result<std::vector<PermitRow>> ListPermits(std::optional<RequestState> state = std::nullopt);
+  Result<PermitDetail> ShowPermit(const PermitId& id);
   Result<ChangeAnswer> RegisterChange(const std::vector<std::string>& jws);
   Result<PersonCertificateAnswer> PersonCertificate(ByteView csr);
   Result<PeopleAnswer> People();
@@ -62,8 +70,13 @@ class SigningClient {
   // At most kReceiptsMax.
   Result<ReceiptsAnswer> Receipts(const std::vector<std::string>& receipts);
   Result<RevokeAnswer> Revoke(std::string_view revocation);
+  Result<KeysAnswer> Keys();
+  // The kid of the key that the sjwk is about.
+  Result<std::string> TakeSjwk(std::string_view sjwk);
+  Result<ResignAnswer> Resign(std::string_view request);
   // The package's version.
-  Result<int64_t> PublishPackage(std::string_view package);
+  Result<int64_t> PublishPackage(std::string_view package, const std::optional<std::string>& transcript = std::nullopt);
+  Result<PackageRecord> FindPackageRecord(int64_t version);
   // Texts of versions from `from` on, ascending, at most limits::kPackageStepsMax and what a message holds.
   Result<std::vector<std::string>> Packages(int64_t from);
   Result<LogIndexAnswer> LogIndex(const Sha256& manifest_sha256);

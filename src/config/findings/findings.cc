@@ -24,6 +24,7 @@ void Findings::Failed(std::string where, const Error& error) {
 }
 
 void Findings::EndsAt(const std::string& where, UnixSeconds not_after, UnixSeconds now, const std::string& advice) {
+  expiries_.push_back({where, not_after, advice});
   if (not_after.value <= now.value) return Problem(where, "has ended", advice);
   if (not_after.value - now.value > kEndsSoonSeconds) return;
   Warning(where, "ends in " + std::to_string((not_after.value - now.value) / 86'400) + " days", advice);
@@ -39,6 +40,7 @@ void Findings::FreeSpace(const std::string& directory) {
   Writable(directory);
   const auto free = sys::FreeBytes(directory);
   if (!free) return Failed(directory, free.error());
+  disks_.emplace_back(directory, free->value);
   if (free->value < kFreeBytesMin)
     Problem(directory, std::to_string(free->value / (1024 * 1024)) + " MiB are free", "free space on this file system");
 }
@@ -59,7 +61,14 @@ codec::Json Findings::ToJson() const {
   }
   codec::Json checked = codec::Json::MakeArray();
   for (const auto& one : checked_) checked.Push(one);
-  return codec::Json::MakeObject().Set("findings", std::move(list)).Set("checked", std::move(checked));
+  codec::Json expiries = codec::Json::MakeArray();
+  for (const Expiry& one : expiries_)
+    expiries.Push(codec::Json::MakeObject().Set("what", one.what).Set("ends", one.ends.value).Set("renew", one.renew));
+  codec::Json disks = codec::Json::MakeArray();
+  for (const auto& [directory, free] : disks_)
+    disks.Push(codec::Json::MakeObject().Set("directory", directory).Set("freeBytes", static_cast<int64_t>(free)));
+  codec::Json json = codec::Json::MakeObject().Set("findings", std::move(list)).Set("checked", std::move(checked));
+  return json.Set("expiries", std::move(expiries)).Set("disks", std::move(disks));
 }
 
 Status PrintFindings(const Findings& findings) {

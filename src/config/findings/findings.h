@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "codec/json.h"
@@ -26,14 +27,15 @@ class Findings {
   void Failed(std::string where, const Error& error);
   // What was looked at: so that silence is no accident.
   void Checked(std::string what) { checked_.push_back(std::move(what)); }
-  // Something that holds until `not_after`.
+  // Something that holds until `not_after`: listed, and a finding if that is soon.
   void EndsAt(const std::string& where, UnixSeconds not_after, UnixSeconds now, const std::string& advice);
   void FreeSpace(const std::string& directory);
   // That the file system is not mounted read-only; FreeSpace looks at it too.
   void Writable(const std::string& directory);
   void PrivateFile(const std::string& path);
 
-  // {"findings":[{"level":"problem"|"warning","where","what","advice"}],"checked":[text]}
+  // {"findings":[{"level":"problem"|"warning","where","what","advice"}],"checked":[text],
+  //  "expiries":[{"what","ends","renew"}],"disks":[{"directory","freeBytes"}]}
   codec::Json ToJson() const;
 
  private:
@@ -43,7 +45,14 @@ class Findings {
     std::string what;
     std::string advice;
   };
+  struct Expiry {
+    std::string what;
+    UnixSeconds ends;
+    std::string renew;
+  };
   std::vector<Finding> findings_;
+  std::vector<Expiry> expiries_;
+  std::vector<std::pair<std::string, uint64_t>> disks_;
   std::vector<std::string> checked_;
 };
 

@@ -18,8 +18,10 @@ constexpr size_t kCopiedBodyMax = 8 * 1024;
 // Bytes of a file read at once, four TLS records.
 constexpr size_t kFileBlock = 64 * 1024;
 constexpr std::chrono::milliseconds kJudgePause{250};
-// After an answer to a request that was not read whole: bytes and time for the peer to see it before the reset.
-constexpr size_t kLingerBytesMax = 256 * 1024;
+// After an answer to a request that was not read whole: bytes and time for the peer to see it before the reset. More
+// bytes than two kernels hold between them: what is on its way when the answer goes out must not cost the peer the
+// answer.
+constexpr size_t kLingerBytesMax = 16 * 1024 * 1024;
 constexpr std::chrono::milliseconds kLingerTime{2000};
 // Memory that an idle connection may keep for its next answer.
 constexpr size_t kKeptOutputMax = 16 * 1024;
@@ -173,7 +175,12 @@ Connection::Step Connection::Write() {
   if (!WriteOut(output_, output_done_, step)) return step;
   if (is_interim_) {
     is_interim_ = false;
-    BeginBody(*route_);
+    if (!pipe_) {
+      BeginBody(*route_);
+    } else {
+      state_ = State::kStream;
+      SetDeadline(thread_.shared().limits.idle_timeout);
+    }
     return Step::kGoOn;
   }
   if (!WriteOut(shared_text_ ? std::string_view(*shared_text_) : std::string_view(text_), text_done_, step))

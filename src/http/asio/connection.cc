@@ -270,26 +270,50 @@ void Connection::RouteRequest() {
         ProblemResponse(ErrorCode::kInvalidArgument, request_.request_id, "an upload needs Content-Length", 411));
   }
   const bool wants_interim = parser_.expects_continue() && request_.content_length > 0 && input_.empty();
+  if (route_->kind == HandlerKind::kStreaming) return BeginStream(wants_interim);
   if (!wants_interim) return BeginBody(*route_);
+  BeginInterim();
+}
+
+void Connection::BeginInterim() {
   output_ = "HTTP/1.1 100 Continue\r\n\r\n";
   is_interim_ = true;
   BeginWrite();
 }
 
+// A handler that needs no body, as it has the file already, answers without one: the peer is asked for it only once the
+// handler reads. Until then it is the handler that takes its time.
+void Connection::BeginStream(bool wants_interim) {
+  const ServerLimits& limits = thread_.shared().limits;
+  const auto later = [mailbox = thread_.mailbox(), weak = weak_from_this()](void (Connection::*event)()) {
+    return [mailbox, weak, event] {
+      mailbox->Post([weak, event] {
+        if (const auto alive = weak.lock()) (alive.get()->*event)();
+      });
+    };
+  };
+  body_left_ = request_.content_length;
+  pipe_ = std::make_shared<BodyPipe>(
+      request_.content_length, limits.stream_buffer_bytes, later(&Connection::OnRoom),
+      wants_interim ? std::function<void()>(later(&Connection::OnBodyWanted)) : std::function<void()>());
+  state_ = State::kStream;
+  if (wants_interim) {
+    deadline_ms_ = std::numeric_limits<int64_t>::max();
+  } else {
+    SetDeadline(limits.idle_timeout);
+  }
+  DispatchToWorker(*route_);
+}
+
+void Connection::OnBodyWanted() {
+  // A peer that sent its body unasked needs no word.
+  if (state_ != State::kStream || body_left_ < pipe_->size()) return;
+  BeginInterim();
+  Run();
+}
+
 void Connection::BeginBody(const Route& route) {
   const ServerLimits& limits = thread_.shared().limits;
-  if (route.kind == HandlerKind::kStreaming) {
-    body_left_ = request_.content_length;
-    pipe_ = std::make_shared<BodyPipe>(request_.content_length, limits.stream_buffer_bytes,
-                                       [mailbox = thread_.mailbox(), weak = weak_from_this()] {
-                                         mailbox->Post([weak] {
-                                           if (const auto alive = weak.lock()) alive->OnRoom();
-                                         });
-                                       });
-    state_ = State::kStream;
-    SetDeadline(limits.idle_timeout);
-    return DispatchToWorker(route);
-  }
   if (request_.content_length == 0) return Dispatch(route);
   state_ = State::kBody;
   // CheckRoute bounded the length by the route's limit.

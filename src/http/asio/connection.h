@@ -38,6 +38,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void OnResponse(uint64_t id, Response response);
   // The reader of an upload made room.
   void OnRoom();
+  void OnBodyWanted();
 
  private:
   enum class State : uint8_t { kHandshake, kHead, kBody, kStream, kAwait, kWrite, kLinger, kClosed };
@@ -74,6 +75,8 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void OnHead();
   void OnBadHead(const Error& error);
   void RouteRequest();
+  void BeginInterim();
+  void BeginStream(bool wants_interim);
   void BeginBody(const Route& route);
   void Dispatch(const Route& route);
   void DispatchToWorker(const Route& route);

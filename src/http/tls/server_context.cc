@@ -114,7 +114,9 @@ Status TlsServerContext::Configure(const TlsServerOptions& options) {
     return {};
   }
   // SSL_OP_NO_TICKET makes TLS 1.3 tickets references into our memory; one is enough.
-  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_SERVER);
+  // Without looking through all of them now and then: they are few, the oldest goes when one too many comes, and a
+  // session that has ended is refused when it is shown.
+  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_AUTO_CLEAR);
   SSL_CTX_sess_set_cache_size(context, static_cast<long>(options.session_cache_size));
   SSL_CTX_set_timeout(context, kSessionLifetimeSeconds);
   SSL_CTX_set_num_tickets(context, 1);
@@ -210,7 +212,7 @@ void TlsSession::SendClose() {
 }
 
 void TlsSession::Describe(Peer& peer) const {
-  const X509* certificate = SSL_get0_peer_certificate(ssl_.get());
+  X509* certificate = SSL_get0_peer_certificate(ssl_.get());
   if (certificate == nullptr) return;
   const int size = i2d_X509(certificate, nullptr);
   if (size <= 0) return;
@@ -218,6 +220,8 @@ void TlsSession::Describe(Peer& peer) const {
   unsigned char* out = der.data();
   i2d_X509(certificate, &out);
   peer.certificate_der = std::move(der);
+  X509_up_ref(certificate);
+  peer.certificate = std::shared_ptr<X509>(certificate, X509_free);
   peer.certificate_not_after = ToUnixSeconds(X509_get0_notAfter(certificate));
 }
 

@@ -1,7 +1,8 @@
 // BootControl: which of the two slots runs, which runs next, and which are good.
 //
 // Source: trust model section 8 (checks 12 and 13). The interface is what a boot loader offers; FilesBootControl is its
-// implementation by small files for tests, the lab, and boot loaders that read such files.
+// implementation by small files for tests, the lab, and boot loaders that read such files; CommandBootControl asks an
+// executable.
 // Thread rule: one thread at a time. Every write is durable when it returns.
 #pragma once
 
@@ -9,6 +10,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/result.h"
 
@@ -55,6 +58,41 @@ class FilesBootControl final : public BootControl {
   Status Write(std::string_view name, std::string_view value) const;
 
   std::string directory_;
+};
+
+// An executable that a device brings: docs/how-to/boot-control.md is its contract. It runs with a time limit, an empty
+// environment but for PATH, bounded output, and inside the installer's sandbox. What it says is read strictly: another
+// answer, another exit code than 0 or no answer is tried again, then ProcessFailed, TimedOut. SetNext asks back what
+// the next start tries, so that a "yes" alone never counts.
+class CommandBootControl final : public BootControl {
+ public:
+  struct Options {
+    std::vector<std::string> command;
+    int64_t timeout_ms = 10'000;
+  };
+  // Asks once.
+  static Result<std::unique_ptr<BootControl>> Open(Options options);
+
+  Result<Slot> Active() const override;
+  Result<Slot> Next() const override;
+  Status SetNext(Slot slot) override;
+  Status MarkGood(Slot slot) override;
+  Status MarkBad(Slot slot) override;
+  // The verb `boot`, which only an executable that plays a boot loader has.
+  Status SimulateBoot() override;
+
+ private:
+  struct Slots {
+    Slot active;
+    Slot next;
+  };
+  explicit CommandBootControl(Options options) : options_(std::move(options)) {}
+  Result<std::string> RunOnce(std::string_view verb, std::string_view slot) const;
+  Result<std::string> Run(std::string_view verb, std::string_view slot) const;
+  Result<Slots> Get() const;
+  static Result<Slots> ParseAnswer(std::string_view answer);
+
+  const Options options_;
 };
 
 }  // namespace fleetseal::installer

@@ -11,13 +11,12 @@ namespace {
 
 constexpr int64_t kRebootCommandTimeoutMs = 60'000;
 
+// Of the log that the package names first: a size of another one says nothing to a signer that writes this.
 int64_t CheckpointSizeOf(const trust::TrustState& trust) {
-  int64_t size = 0;
-  for (const auto& log : trust.root_package().logs) {
-    const auto stored = trust.checkpoints.find(log.origin);
-    if (stored != trust.checkpoints.end()) size = static_cast<int64_t>(stored->second.size);
-  }
-  return size;
+  const auto& logs = trust.root_package().logs;
+  if (logs.empty()) return 0;
+  const auto stored = trust.checkpoints.find(logs.front().origin);
+  return stored == trust.checkpoints.end() ? 0 : static_cast<int64_t>(stored->second.size);
 }
 
 Result<sys::RunOutcome> RunCommand(const std::vector<std::string>& command, const std::string& extra,
@@ -190,12 +189,12 @@ Status Machine::RequestReboot() {
   if (is_reboot_requested_) return {};
   is_reboot_requested_ = true;
   options_.log.Event("reboot.requested");
-  // A command that fails leaves the phase as it is; the next start of the machine goes on.
+  // A command that fails leaves the phase as it is: it is run again, and the next start of the machine goes on anyway.
   auto outcome = RunCommand(options_.config.reboot_command, "", kRebootCommandTimeoutMs);
+  if (outcome && outcome->exit.is_success()) return {};
+  is_reboot_requested_ = false;
   if (!outcome) return tl::unexpected(outcome.error());
-  if (!outcome->exit.is_success())
-    return Fail(ErrorCode::kProcessFailed, "reboot command: " + outcome->exit.ToString());
-  return {};
+  return Fail(ErrorCode::kProcessFailed, "reboot command: " + outcome->exit.ToString());
 }
 
 // The order as it was verified when it was taken; a restart of this process has no other copy.

@@ -16,11 +16,11 @@ bool IsBeforeSwitch(Phase phase) {
   return phase == Phase::kAccepted || phase == Phase::kReceiving || phase == Phase::kInstalled;
 }
 
-// The checkpoint that the next consistency proof starts from: of the log the package names last.
+// The checkpoint that the next consistency proof starts from: of the log the package names first, which is the one that
+// is written.
 std::optional<wire::CheckpointSize> CurrentCheckpoint(const trust::TrustState& trust) {
-  const auto& logs = trust.root_package().logs;
-  for (auto log = logs.rbegin(); log != logs.rend(); ++log) {
-    const auto stored = trust.checkpoints.find(log->origin);
+  for (const auto& log : trust.root_package().logs) {
+    const auto stored = trust.checkpoints.find(log.origin);
     if (stored != trust.checkpoints.end())
       return wire::CheckpointSize{.origin = stored->first, .size = static_cast<int64_t>(stored->second.size)};
   }
@@ -180,6 +180,7 @@ wire::InstallerState Machine::Snapshot() const {
   state.generation = device.generation;
   state.organisation = device.organisation;
   state.package_version = trust.root_package().version;
+  state.server_cas = trust.root_package().server_cas;
   if (trust.status) state.status = wire::EpochNumber{trust.status->epoch, trust.status->version};
   if (trust.order) state.order = wire::EpochNumber{trust.order->epoch, trust.order->sequence};
   state.checkpoint = CurrentCheckpoint(trust);

@@ -17,7 +17,7 @@
 #include <string_view>
 
 #include "api/installer/messages.h"
-#include "installer/config.h"
+#include "installer/config/config.h"
 #include "installer/core/device_clock.h"
 #include "installer/event_log.h"
 #include "installer/handlers/handler.h"
@@ -101,6 +101,8 @@ class Machine {
   Status TakeOrder(trust::AcceptedOrder accepted, std::vector<StepPlan> steps);
   Status TakeCancel(const trust::AcceptedOrder& accepted);
   Status TakeAlreadyInstalled(const trust::AcceptedOrder& accepted);
+  // The order in hand ends if the documents that just came withdraw its update or disable a key of it for good.
+  Status EndIfWithdrawn();
   // Counts, receipts and logs a refusal. Only `receipts` of the state changes.
   Status RecordRefusal(std::string_view document_name, const Sha256& document, const Refusal& refusal,
                        std::optional<OrderId> order_id, wire::OfferOutcome& outcome);

@@ -292,21 +292,68 @@ TEST(Machine, FailedHealthCheckBringsTheOldSlotBack) {
   EXPECT_EQ(state.last_code, "HealthCheckFailed");
 }
 
-TEST(Machine, WithdrawnAfterAcceptanceIsNotSwitchedTo) {
+wire::OfferDocumentsRequest WithdrawalOf(Lab& lab, const Release& release) {
+  auto status = lab.world.MakeStatus();
+  status.withdrawn = {release.sha256()};
+  wire::OfferDocumentsRequest offer;
+  offer.status = lab.world.SignStatus(status);
+  return offer;
+}
+
+TEST(Machine, WithdrawalEndsTheOrderThatIsStaged) {
   Lab lab;
   lab.Ready();
   const Release release = lab.SlotRelease(3, "x");
   const auto outcome = Must(lab.machine->OfferDocuments(lab.Offer(release, lab.MakeOrder(release, {"x"}))));
   ASSERT_TRUE(lab.Send(outcome.wanted[0]));
-  auto status = lab.world.MakeStatus();
-  status.withdrawn = {release.sha256()};
-  wire::OfferDocumentsRequest offer;
-  offer.status = lab.world.SignStatus(status);
-  ASSERT_FALSE(Must(lab.machine->OfferDocuments(offer)).refusal);
+  const auto ended = Must(lab.machine->OfferDocuments(WithdrawalOf(lab, release)));
+  ASSERT_FALSE(ended.refusal);
+  EXPECT_EQ(ended.phase, Phase::kIdle);
   ASSERT_TRUE(lab.Advance());
   EXPECT_EQ(lab.BootText("active"), "a\n");
   EXPECT_EQ(lab.BootText("next"), "a\n");
   EXPECT_EQ(lab.Receipts().back().code, "Withdrawn");
+}
+
+TEST(Machine, WithdrawalEndsTheOrderWhoseContentIsStillWanted) {
+  Lab lab;
+  lab.Ready();
+  const Release release = lab.SlotRelease(3, "x");
+  const auto offer = lab.Offer(release, lab.MakeOrder(release, {"x"}));
+  ASSERT_EQ(Must(lab.machine->OfferDocuments(offer)).wanted.size(), 1u);
+  const auto ended = Must(lab.machine->OfferDocuments(WithdrawalOf(lab, release)));
+  EXPECT_EQ(ended.phase, Phase::kIdle);
+  EXPECT_TRUE(ended.wanted.empty());
+  const auto receipts = lab.Receipts();
+  ASSERT_EQ(receipts.size(), 1u);
+  EXPECT_EQ(receipts[0].outcome, manifest::Outcome::kRefused);
+  EXPECT_EQ(receipts[0].code, "Withdrawn");
+  EXPECT_EQ(Must(lab.machine->State({})).last_code, "Withdrawn");
+  // The same order again is no second run.
+  EXPECT_EQ(Must(lab.machine->OfferDocuments(offer)).phase, Phase::kIdle);
+  EXPECT_EQ(lab.Receipts().size(), 1u);
+}
+
+TEST(Machine, ADisabledKeyEndsTheOrderInHandAndADelistedOneWaitsForTheSwitch) {
+  for (const bool is_disabled : {true, false}) {
+    Lab lab;
+    lab.Ready();
+    const Release release = lab.SlotRelease(3, "x");
+    const auto outcome = Must(lab.machine->OfferDocuments(lab.Offer(release, lab.MakeOrder(release, {"x"}))));
+    ASSERT_TRUE(lab.Send(outcome.wanted[0]));
+    auto package = lab.world.NextPackage();
+    if (is_disabled) package.disabled_signing_keys = {lab.world.publisher.key().disabled_key_hash()};
+    std::erase_if(package.signing_keys, [&](const auto& listing) { return listing.kid.text() == "publisher-1"; });
+    wire::OfferDocumentsRequest offer;
+    offer.packages = {lab.world.SignPackage(package)};
+    const auto ended = Must(lab.machine->OfferDocuments(offer));
+    ASSERT_FALSE(ended.refusal);
+    EXPECT_EQ(ended.phase, is_disabled ? Phase::kIdle : Phase::kInstalled);
+    ASSERT_TRUE(lab.Advance());
+    EXPECT_EQ(lab.phase(), Phase::kIdle);
+    EXPECT_EQ(lab.BootText("next"), "a\n");
+    EXPECT_EQ(lab.Receipts().back().code, is_disabled ? "DisallowedSigningKey" : "SigningKeyNotListed");
+  }
 }
 
 TEST(Machine, WaitsForTheWindowToOpen) {

@@ -8,7 +8,6 @@
 #include "jose/jws.h"
 #include "manifest/status.h"
 #include "sealing/content_key.h"
-#include "sealing/sealed_file.h"
 #include "sys/process.h"
 
 namespace fleetseal::installer {
@@ -34,18 +33,6 @@ trust::OrderDocuments DocumentsOf(const wire::OfferDocumentsRequest& request) {
   return documents;
 }
 
-// How large a sealed file is follows from its plain size: an order that says otherwise would only fill the disk of who
-// fetches it.
-Verdict<void> CheckSealedSizes(const trust::AcceptedOrder& accepted) {
-  if (accepted.manifest->signature().delivery != manifest::Delivery::kSealed) return {};
-  for (const manifest::OrderContent& content : accepted.order.order().contents) {
-    const manifest::UpdateFile* file = accepted.manifest->manifest().FindFile(content.file_id.text());
-    if (file == nullptr || content.sealed_size != sealing::SealedSize(file->size))
-      return Refuse(ErrorCode::kFileHashMismatch, "the sealed size is not that of file " + content.file_id.text());
-  }
-  return {};
-}
-
 // A refusal that the next offer of the same document may not meet: it is answered, not receipted.
 void RefuseForNow(wire::OfferOutcome& outcome, ErrorCode code, std::string detail) {
   outcome.refusal = wire::OfferRefusal{.document = "order", .code = code, .detail = std::move(detail)};
@@ -64,6 +51,8 @@ Result<wire::OfferOutcome> Machine::OfferDocuments(const wire::OfferDocumentsReq
   if (!outcome.refusal && request.status) TRY(OfferStatus(*request.status, outcome));
   if (!outcome.refusal) TryResume();
   if (!outcome.refusal && request.order) TRY(OfferOrder(request, power, outcome));
+  // After the order, which may be the one that cancels; whatever was refused, packages and status before it hold.
+  if (!outcome.accepted.empty()) TRY(EndIfWithdrawn());
   outcome.phase = state_.phase();
   outcome.wanted = Wanted();
   return outcome;
@@ -169,7 +158,6 @@ Status Machine::OfferOrder(const wire::OfferDocumentsRequest& request, const std
 // Check 10: every step has a handler, and there is space.
 Verdict<std::vector<StepPlan>> Machine::PlanSteps(const trust::AcceptedOrder& accepted) const {
   const manifest::UpdateManifest& manifest = accepted.manifest->manifest();
-  TRY(CheckSealedSizes(accepted));
   std::vector<StepPlan> plans;
   std::set<FileId> files;
   std::set<std::pair<std::string, std::string>> targets;
@@ -244,6 +232,19 @@ Status Machine::TakeAlreadyInstalled(const trust::AcceptedOrder& accepted) {
   next.receipts.Add(std::move(receipt));
   next.finished = FinishedOrder{.order_sha256 = accepted.order.sha256(), .code = std::nullopt};
   return Store(std::move(next));
+}
+
+// Nothing brings back what these codes name, so it need not be fetched to its last byte to be refused at the switch. A
+// stream that runs ends by itself, and check 12 comes after it.
+Status Machine::EndIfWithdrawn() {
+  if (!accepted_ || !state_.journal || is_streaming_) return {};
+  const auto recheck = trust::RecheckBeforeSwitch(state_.trust, options_.provisioning.device, *accepted_, Now());
+  if (recheck) return {};
+  const ErrorCode code = recheck.error().code;
+  if (code != ErrorCode::kWithdrawn && code != ErrorCode::kDisallowedSigningKey &&
+      code != ErrorCode::kDisallowedRootKid)
+    return {};
+  return FinishOrder(manifest::Outcome::kRefused, code, recheck.error().detail);
 }
 
 Status Machine::RecordRefusal(std::string_view document_name, const Sha256& document, const Refusal& refusal,

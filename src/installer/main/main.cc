@@ -17,7 +17,11 @@
 namespace fleetseal::installer {
 namespace {
 
-constexpr std::string_view kUsage = "usage: fleetseal-installer --config FILE [--ready-fd N | --check]\n";
+constexpr std::string_view kUsage =
+    "usage: fleetseal-installer --config FILE [--ready-fd N | --check]\n"
+    "  --config    the installer's file, usually /etc/fleetseal/installer/installer.json\n"
+    "  --ready-fd  descriptor to write one line to when it listens\n"
+    "  --check     look over everything at rest; prints findings\n";
 
 struct Arguments {
   std::string config;
@@ -53,8 +57,13 @@ Status EnterSandbox(const Config& config, EventLog& log) {
   policy.is_executing = true;
   policy.write = {config.state_directory, sys::ParentDirectory(config.socket)};
   if (config.slots) {
-    TRY(sys::MakeDirectories(config.boot_directory, 0700));
-    policy.write.push_back(config.boot_directory);
+    if (config.boot_command) {
+      for (const auto& path : config.boot_command->writes)
+        (sys::DirectoryExists(path) ? policy.write : policy.devices).push_back(path);
+    } else {
+      TRY(sys::MakeDirectories(config.boot_directory, 0700));
+      policy.write.push_back(config.boot_directory);
+    }
     for (const auto& slot : {config.slots->a, config.slots->b}) {
       struct stat info {};
       const bool is_device = stat(slot.c_str(), &info) == 0 && S_ISBLK(info.st_mode);
@@ -108,6 +117,12 @@ int main(int argc, char** argv) {
   mallopt(M_ARENA_MAX, 1);
   mallopt(M_TRIM_THRESHOLD, 128 * 1024);
   umask(0077);
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word != "--help" && word != "-h") continue;
+    (void)fputs(fleetseal::installer::kUsage.data(), stdout);
+    return static_cast<int>(fleetseal::ExitCode::kOk);
+  }
   const auto arguments = fleetseal::installer::ParseArguments(argc, argv);
   if (!arguments) {
     (void)fputs(fleetseal::installer::kUsage.data(), stderr);

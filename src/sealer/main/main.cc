@@ -18,7 +18,7 @@ namespace fleetseal::sealer {
 namespace {
 
 constexpr const char* kUsage =
-    "fleetseal-sealer --config FILE [--create] [--ready-fd N]\n"
+    "usage: fleetseal-sealer --config FILE [--create] [--ready-fd N]\n"
     "  --create    make the sealing key in the configured directory and end\n"
     "  --ready-fd  write the line \"ready\" to this descriptor (else to standard output)\n";
 

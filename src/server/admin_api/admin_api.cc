@@ -1,5 +1,7 @@
 #include "server/admin_api/admin_api.h"
 
+#include <charconv>
+
 #include "api/admin/paths.h"
 #include "api/device/messages.h"
 #include "codec/hex.h"
@@ -17,6 +19,15 @@ using http::Response;
 constexpr uint64_t kBodyMax = limits::kHttpBodyBytesMax;
 
 std::string Path(std::string_view base, std::string_view rest) { return std::string(base) + std::string(rest); }
+
+Result<int64_t> VersionOf(const Request& request) {
+  const std::string text(request.Param("version"));
+  int64_t version = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), version);
+  if (error != std::errc() || end != text.data() + text.size() || version < 1)
+    return Fail(ErrorCode::kInvalidArgument, "a package's version is a number");
+  return version;
+}
 
 Result<std::string> Audit(Core& core, const Person& person, const Request& request) {
   TRY(DemandRole(person, {PersonRole::kAuditor, PersonRole::kSecurity}));
@@ -70,6 +81,7 @@ Status AddRegisterRoutes(http::Router& router, const AdminApiParts& parts) {
   using namespace api::admin;
   Core& core = parts.core;
   DeviceService& devices = parts.devices;
+  SigningService& signing = parts.signing;
   TRY(OnPerson(router, core, Method::kGet, std::string(kWhoAmIPath),
                [](const Person& person, const Request&) { return server::WhoAmI(person); }));
   TRY(OnPerson(router, core, Method::kPost, std::string(kRegisterChangesPath),
@@ -96,10 +108,20 @@ Status AddRegisterRoutes(http::Router& router, const AdminApiParts& parts) {
                  return api::device::PackagesAnswer{core.documents.Get()->PackagesFrom(from.value_or(1))}.Build();
                }));
   TRY(OnPerson(router, core, Method::kPost, std::string(kPackagesPath),
-               [&devices](const Person& person, const Request& request) -> Result<std::string> {
+               [&devices, &signing](const Person& person, const Request& request) -> Result<std::string> {
                  TRY_ASSIGN(const auto body, PackageRequest::Parse(request.body));
                  TRY_ASSIGN(const auto answer, devices.PublishPackage(person, body));
+                 if (const Status followed = signing.FollowLog(); !followed)
+                   LogFailure("log.not-followed", followed.error());
                  return answer.Build();
+               }));
+  TRY(OnPerson(router, core, Method::kGet, Path(kPackagesPath, "/{version}"),
+               [&core](const Person&, const Request& request) -> Result<std::string> {
+                 TRY_ASSIGN(const int64_t version, VersionOf(request));
+                 TRY_ASSIGN(const auto record, core.signer.With([&](SignerPool::Client& client) {
+                   return client.FindPackageRecord(version);
+                 }));
+                 return record.ToJson().Serialize();
                }));
   TRY(OnPerson(router, core, Method::kGet, std::string(kPeoplePath),
                [&devices](const Person&, const Request& request) -> Result<std::string> {
@@ -148,6 +170,8 @@ Status AddRequestRoutes(http::Router& router, const AdminApiParts& parts) {
 Status AddAdminRoutes(http::Router& router, const AdminApiParts& parts) {
   TRY(AddRegisterRoutes(router, parts));
   TRY(AddRequestRoutes(router, parts));
+  TRY(AddKeyRoutes(router, parts));
+  TRY(AddPermitRoutes(router, parts));
   TRY(AddUpdateRoutes(router, parts));
   TRY(AddRolloutRoutes(router, parts));
   TRY(AddDeviceListRoutes(router, parts));
@@ -158,7 +182,7 @@ Status AddAdminRoutes(http::Router& router, const AdminApiParts& parts) {
     response.body = core.metrics.ToText(core.devices.size());
     return response;
   }));
-  return AddPublicRoutes(router, core.config.log_directory, http::PeerRule::kRequired);
+  return AddPublicRoutes(router, core, http::PeerRule::kRequired);
 }
 
 }  // namespace fleetseal::server

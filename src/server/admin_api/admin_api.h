@@ -30,6 +30,8 @@ Status AddRequestRoutes(http::Router& router, const AdminApiParts& parts);
 Status AddUpdateRoutes(http::Router& router, const AdminApiParts& parts);
 Status AddRolloutRoutes(http::Router& router, const AdminApiParts& parts);
 Status AddRegisterRoutes(http::Router& router, const AdminApiParts& parts);
+Status AddPermitRoutes(http::Router& router, const AdminApiParts& parts);
+Status AddKeyRoutes(http::Router& router, const AdminApiParts& parts);
 Status AddDeviceListRoutes(http::Router& router, const AdminApiParts& parts);
 
 // A handler that knows who asks.

@@ -171,6 +171,8 @@ Result<EventFilter> ReadFilter(const Request& request) {
     TRY_ASSIGN(filter.device, DeviceId::Parse(*device));
   }
   filter.event = text("event");
+  if (filter.event && !api::admin::IsEventName(*filter.event))
+    return Fail(ErrorCode::kInvalidArgument, "event: there are " + api::admin::EventNames());
   filter.actor = text("actor");
   filter.origin = text("origin");
   filter.update = text("update");

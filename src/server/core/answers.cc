@@ -6,14 +6,49 @@
 #include "log/log.h"
 #include "merkle/tiles.h"
 #include "sys/file.h"
+#include "translog/places.h"
 
 namespace fleetseal::server {
 namespace {
 
-constexpr int kTileSegmentsMax = 8;
+constexpr int kSegmentsMax = 10;
+constexpr size_t kNoteBytesMax = 64 * 1024;
+constexpr std::string_view kOrigins = "origins/";
 
-http::Response ServeLogFile(const std::string& directory, const http::Request& request) {
-  const std::string name = request.path.substr(std::string_view("/log/").size());
+// Whether the log in this folder has that origin.
+bool IsOrigin(const std::string& directory, std::string_view origin) {
+  const auto note = sys::ReadTextFile(sys::JoinPath(directory, "checkpoint"), kNoteBytesMax);
+  return note && std::string_view(*note).substr(0, note->find('\n')) == origin;
+}
+
+// `/log/NAME` is of the log that the newest package names first, `/log/origins/ORIGIN/NAME` of any that there is or
+// was.
+struct LogFile {
+  std::string directory;
+  std::string name;
+};
+std::optional<LogFile> FindLogFile(const Core& core, std::string_view path) {
+  const std::string& folder = core.config.log_directory;
+  path.remove_prefix(std::string_view("/log/").size());
+  if (!path.starts_with(kOrigins)) {
+    const auto newest = core.documents.Get()->newest;
+    const bool is_named = newest && !newest->package.logs.empty();
+    return LogFile{is_named ? translog::DirectoryOf(folder, newest->package.logs.front().origin) : folder,
+                   std::string(path)};
+  }
+  path.remove_prefix(kOrigins.size());
+  const size_t slash = path.find('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  const std::string origin(path.substr(0, slash));
+  LogFile file{translog::DirectoryOf(folder, origin), std::string(path.substr(slash + 1))};
+  if (file.directory == folder && !IsOrigin(folder, origin)) return std::nullopt;
+  return file;
+}
+
+http::Response ServeLogFile(const Core& core, const http::Request& request) {
+  const auto found = FindLogFile(core, request.path);
+  if (!found) return http::ProblemResponse(ErrorCode::kNotFound, request.request_id);
+  const auto& [directory, name] = *found;
   const bool is_checkpoint = name == "checkpoint";
   if (!is_checkpoint && !merkle::ParseTilePath(name))
     return http::ProblemResponse(ErrorCode::kNotFound, request.request_id);
@@ -68,15 +103,15 @@ Result<int64_t> PageLimit(const http::Request& request) {
   return *limit;
 }
 
-Status AddPublicRoutes(http::Router& router, const std::string& log_directory, http::PeerRule peer) {
+Status AddPublicRoutes(http::Router& router, const Core& core, http::PeerRule peer) {
   http::RouteOptions options;
   options.peer = peer;
   std::string pattern = "/log";
-  for (int i = 0; i < kTileSegmentsMax; ++i) {
+  for (int i = 0; i < kSegmentsMax; ++i) {
     pattern.append("/{p").append(std::to_string(i)).append("}");
     TRY(router.OnWorker(
-        http::Method::kGet, pattern,
-        [log_directory](const http::Request& request) { return ServeLogFile(log_directory, request); }, options));
+        http::Method::kGet, pattern, [&core](const http::Request& request) { return ServeLogFile(core, request); },
+        options));
   }
   const auto healthy = std::make_shared<const std::string>(R"({"status":"ok"})");
   return router.OnIoThread(

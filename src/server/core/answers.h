@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "http/router.h"
+#include "server/core/core.h"
 
 namespace fleetseal::server {
 
@@ -20,7 +21,8 @@ Result<int64_t> PageLimit(const http::Request& request);
 // A number in the query; nullopt without it. ValueOutOfRange.
 Result<std::optional<int64_t>> QueryNumber(const http::Request& request, std::string_view name);
 
-// GET /log/checkpoint, /log/tile/… from the public log directory, and GET /healthz.
-Status AddPublicRoutes(http::Router& router, const std::string& log_directory, http::PeerRule peer);
+// GET /log/checkpoint, /log/tile/…, /log/origins/ORIGIN/… from the public log directory, and GET /healthz. `core`
+// outlives the router.
+Status AddPublicRoutes(http::Router& router, const Core& core, http::PeerRule peer);
 
 }  // namespace fleetseal::server

@@ -164,7 +164,7 @@ Status CheckTls(const ServerConfig& config, UnixSeconds now, config::Findings& f
   findings.PrivateFile(config.tls_private_key);
   TRY_ASSIGN(const auto pem, sys::ReadTextFile(config.tls_certificate, 64 * 1024));
   TRY_ASSIGN(const auto certificate, pki::Certificate::FromPem(pem));
-  findings.EndsAt(config.tls_certificate, certificate.not_after(), now, "have the signer issue a new one");
+  findings.EndsAt(config.tls_certificate, certificate.not_after(), now, "certify it anew: see lost-ca-key.md");
   return {};
 }
 

@@ -66,6 +66,7 @@ Status Core::RefreshDevices() {
     devices.Put(page.devices, since);
     cursor = std::move(page.cursor);
   } while (cursor);
+  devices.EndSync();
   return {};
 }
 

@@ -52,6 +52,7 @@ class Core {
   PeopleRegister people;
   DocumentCache documents;
   ProofCache proofs;
+  FollowedLog followed_log;
   Metrics metrics;
   TaskPool tasks;
   // Apart from `tasks`: everybody may ask for a status that holds a nonce, and no flood of that may delay an order.

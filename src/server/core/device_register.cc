@@ -23,6 +23,7 @@ struct DeviceRegister::Entry {
   std::optional<Sha256> identity_key;
   std::shared_ptr<const Kind> kind;
   UnixSeconds seen;
+  UnixSeconds certificate_ends;  // 0: not known
   std::optional<int64_t> release_counter;
   std::optional<Sha256> manifest;
   std::string phase;
@@ -82,6 +83,17 @@ void DeviceRegister::Put(const std::vector<DeviceRow>& rows, uint64_t since) {
   }
 }
 
+void DeviceRegister::EndSync() {
+  const std::lock_guard lock(mutex_);
+  is_whole_ = true;
+}
+
+Refusal DeviceRegister::NotHere(const char* what) const {
+  if (is_whole_) return Refusal{ErrorCode::kDeviceUnknown, what};
+  return Refusal{ErrorCode::kUnreachable,
+                 "this server has just started and does not have its devices from the signer yet"};
+}
+
 void DeviceRegister::PutAllowed(const DeviceRow& row) {
   const std::lock_guard lock(mutex_);
   const auto known = entries_.find(row.id.text());
@@ -105,7 +117,7 @@ void DeviceRegister::PutAllowed(const DeviceRow& row) {
 Verdict<void> DeviceRegister::SetEnrolled(const DeviceId& id, const Enrolment& enrolment) {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(id.text());
-  if (found == entries_.end()) return Refuse(ErrorCode::kDeviceUnknown, "the device is not known here yet");
+  if (found == entries_.end()) return tl::unexpected(NotHere("the device is not known here yet"));
   Entry& entry = found->second;
   if (entry.generation != enrolment.generation) {  // an order names its generation
     entry.pending.reset();
@@ -144,7 +156,7 @@ void DeviceRegister::PutSeen(const SeenDevice& seen) {
 Verdict<void> DeviceRegister::Authenticate(const DeviceId& id, const Sha256& certificate, const Sha256& key) const {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(id.text());
-  if (found == entries_.end()) return Refuse(ErrorCode::kDeviceUnknown, "no such device");
+  if (found == entries_.end()) return tl::unexpected(NotHere("no such device"));
   TRY(JudgeState(found->second.state));
   if (found->second.certificate != certificate && found->second.identity_key != key) {
     return Refuse(ErrorCode::kCertificateInvalid, "this certificate is not the device's any more");
@@ -155,7 +167,7 @@ Verdict<void> DeviceRegister::Authenticate(const DeviceId& id, const Sha256& cer
 Verdict<void> DeviceRegister::CheckState(const DeviceId& id) const {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(id.text());
-  if (found == entries_.end()) return Refuse(ErrorCode::kDeviceUnknown, "no such device");
+  if (found == entries_.end()) return tl::unexpected(NotHere("no such device"));
   return JudgeState(found->second.state);
 }
 
@@ -174,6 +186,7 @@ DeviceRecord DeviceRegister::RecordOf(const std::string& id, const Entry& entry)
     record.seen =
         SeenDevice{record.row.id, entry.seen, entry.release_counter, entry.manifest, entry.phase, entry.agent_version};
   }
+  if (entry.certificate_ends.value > 0) record.certificate_ends = entry.certificate_ends;
   return record;
 }
 
@@ -184,26 +197,40 @@ std::optional<DeviceRecord> DeviceRegister::Find(const DeviceId& id) const {
   return RecordOf(found->first, found->second);
 }
 
-std::optional<PendingOrder> DeviceRegister::CheckIn(const api::device::CheckInRequest& request, UnixSeconds now) {
+void DeviceRegister::MarkDirty(const std::string& id, Entry& entry) {
+  if (entry.is_dirty) return;
+  entry.is_dirty = true;
+  dirty_.push_back(id);
+}
+
+std::optional<PendingOrder> DeviceRegister::CheckIn(const api::device::CheckInRequest& request, UnixSeconds now,
+                                                    std::optional<UnixSeconds> certificate_ends) {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(request.device_id.text());
   if (found == entries_.end()) return std::nullopt;
   Entry& entry = found->second;
   entry.is_seen = true;
   entry.seen = now;
+  if (certificate_ends) entry.certificate_ends = *certificate_ends;
   entry.phase = request.phase;
   entry.agent_version = request.agent_version;
   if (request.installed) {
     entry.release_counter = request.installed->release_counter;
     entry.manifest = request.installed->manifest_sha256;
   }
-  if (!entry.is_dirty) {
-    entry.is_dirty = true;
-    dirty_.push_back(found->first);
-  }
+  MarkDirty(found->first, entry);
   if (entry.cancel && entry.cancel->expires >= now) return *entry.cancel;
   if (!entry.pending || entry.pending->is_paused || entry.pending->expires < now) return std::nullopt;
   return *entry.pending;
+}
+
+void DeviceRegister::SetInstalled(const DeviceId& id, int64_t release_counter, const Sha256& manifest) {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(id.text());
+  if (found == entries_.end() || !found->second.is_seen) return;
+  found->second.release_counter = release_counter;
+  found->second.manifest = manifest;
+  MarkDirty(found->first, found->second);
 }
 
 Verdict<std::shared_ptr<const OfferSet>> DeviceRegister::JudgeContent(const DeviceId& id, const Sha256& content) const {
@@ -313,9 +340,7 @@ void DeviceRegister::PutBack(const std::vector<SeenDevice>& seen) {
   const std::lock_guard lock(mutex_);
   for (const SeenDevice& device : seen) {
     const auto found = entries_.find(device.device_id.text());
-    if (found == entries_.end() || found->second.is_dirty) continue;
-    found->second.is_dirty = true;
-    dirty_.push_back(found->first);
+    if (found != entries_.end()) MarkDirty(found->first, found->second);
   }
 }
 

@@ -44,6 +44,7 @@ struct PendingOrder {
 struct DeviceRecord {
   api::signing::DeviceRow row;
   std::optional<SeenDevice> seen;
+  std::optional<UnixSeconds> certificate_ends;  // of the one shown at the last check-in here
 };
 
 class DeviceRegister {
@@ -55,6 +56,8 @@ class DeviceRegister {
   // rows were asked for: devices that changed here after that are left alone.
   uint64_t BeginSync() const;
   void Put(const std::vector<api::signing::DeviceRow>& rows, uint64_t since);
+  // All rows were put. Until then a device that is not here may well exist: Unreachable instead of DeviceUnknown.
+  void EndSync();
   // A device that was allowed (again): its earlier keys and certificates are void. Says nothing of a generation that
   // has enrolled since, so that the same register-change sent again changes nothing.
   void PutAllowed(const api::signing::DeviceRow& row);
@@ -79,7 +82,10 @@ class DeviceRegister {
   std::optional<DeviceRecord> Find(const DeviceId& id) const;
 
   // Notes what the device says and gives its order, if there is one and it has not expired at `now`.
-  std::optional<PendingOrder> CheckIn(const api::device::CheckInRequest& request, UnixSeconds now);
+  std::optional<PendingOrder> CheckIn(const api::device::CheckInRequest& request, UnixSeconds now,
+                                      std::optional<UnixSeconds> certificate_ends = std::nullopt);
+  // What an accepted receipt says that the device runs now, until its next check-in says so too.
+  void SetInstalled(const DeviceId& id, int64_t release_counter, const Sha256& manifest);
   // May the device fetch this content now? PlanPaused, OrderCancelled, PermissionDenied (no order of it names it).
   Verdict<std::shared_ptr<const OfferSet>> JudgeContent(const DeviceId& id, const Sha256& content) const;
   // A lower sequence than the known one changes nothing. Of orders that cancel, which come before all others, the
@@ -106,8 +112,11 @@ class DeviceRegister {
   struct Entry;
   std::shared_ptr<const Kind> InternKind(const api::signing::DeviceRow& row);
   DeviceRecord RecordOf(const std::string& id, const Entry& entry) const;
+  Refusal NotHere(const char* what) const;              // mutex_ is held
+  void MarkDirty(const std::string& id, Entry& entry);  // mutex_ is held
 
   mutable std::mutex mutex_;
+  bool is_whole_ = false;
   uint64_t changes_ = 0;  // counts the changes of this server, so that an older list does not undo them
   std::map<std::string, Entry, std::less<>> entries_;
   std::unordered_map<std::string, std::shared_ptr<const Kind>> kinds_;

@@ -13,16 +13,20 @@ struct CertificateFacts {
   Sha256 fingerprint;
   Sha256 key;
   std::string key_id;
+  UnixSeconds ends;
 };
 
 Result<std::shared_ptr<const CertificateFacts>> FactsOf(const Core& core, const http::Request& request) {
   const Bytes* der = request.peer_certificate_der();
   if (der == nullptr) return Fail(ErrorCode::kNotAuthenticated, "no client certificate");
   if (request.peer->attachment) return std::static_pointer_cast<const CertificateFacts>(request.peer->attachment);
-  TRY_ASSIGN(const pki::Certificate certificate, pki::Certificate::FromDer(*der));
+  TRY_ASSIGN(const pki::Certificate certificate, request.peer->certificate
+                                                     ? pki::Certificate::FromParsed(*request.peer->certificate)
+                                                     : pki::Certificate::FromDer(*der));
   TRY_ASSIGN(const pki::Identity identity, pki::IdentityOf(certificate, core.config.organisation));
-  auto facts = std::make_shared<const CertificateFacts>(CertificateFacts{
-      identity, certificate.fingerprint(), certificate.public_key().thumbprint(), certificate.public_key().key_id()});
+  auto facts = std::make_shared<const CertificateFacts>(
+      CertificateFacts{identity, certificate.fingerprint(), certificate.public_key().thumbprint(),
+                       certificate.public_key().key_id(), certificate.not_after()});
   request.peer->attachment = facts;
   return std::shared_ptr<const CertificateFacts>(std::move(facts));
 }
@@ -35,7 +39,7 @@ Result<DeviceIdentity> DeviceOf(const Core& core, const http::Request& request) 
     return Fail(ErrorCode::kCertificateInvalid, "the certificate is not a device's");
   }
   TRY_ASSIGN(DeviceId id, DeviceId::Parse(facts->identity.id));
-  return DeviceIdentity{std::move(id), facts->fingerprint, facts->key};
+  return DeviceIdentity{std::move(id), facts->fingerprint, facts->key, facts->ends};
 }
 
 Result<DeviceIdentity> ActiveDeviceOf(const Core& core, const http::Request& request) {

@@ -15,6 +15,7 @@ struct DeviceIdentity {
   DeviceId id;
   Sha256 certificate;  // of its DER
   Sha256 key;          // thumbprint
+  UnixSeconds ends;    // of the certificate
 };
 
 // The certificate's device, whatever its state. NotAuthenticated (no certificate), CertificateInvalid.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "translog/places.h"
+
 namespace fleetseal::server {
 namespace {
 // Manifests that are rolled out at once; past it the cache starts anew.
@@ -25,12 +27,22 @@ Result<merkle::LogPolicy> LogPolicyOf(const manifest::PackageLog& log) {
   return policy;
 }
 
-ProofCache::ProofCache(std::string directory) : reader_(translog::LogReader::OfDirectory(directory)) {}
+ProofCache::ProofCache(std::string directory) : directory_(std::move(directory)) {}
+
+std::shared_ptr<const translog::LogReader> ProofCache::ReaderOf(const std::string& origin) {
+  const std::lock_guard lock(mutex_);
+  if (reader_ == nullptr || origin_ != origin) {
+    reader_ = std::make_shared<const translog::LogReader>(
+        translog::LogReader::OfDirectory(translog::DirectoryOf(directory_, origin)));
+    origin_ = origin;
+  }
+  return reader_;
+}
 
 Result<translog::LogReader::Head> ProofCache::Head(const manifest::RootPackage& package) {
   if (package.logs.empty()) return Fail(ErrorCode::kLogProofMissing, "the package names no log");
   TRY_ASSIGN(const merkle::LogPolicy policy, LogPolicyOf(package.logs.front()));
-  return reader_.ReadCheckpoint(policy);
+  return ReaderOf(policy.origin)->ReadCheckpoint(policy);
 }
 
 Result<std::shared_ptr<const ProofCache::Proof>> ProofCache::Prove(const manifest::RootPackage& package,
@@ -46,7 +58,8 @@ Result<std::shared_ptr<const ProofCache::Proof>> ProofCache::Prove(const manifes
     if (found != proofs_.end()) return found->second;
   }
   if (log_index < 0) return Fail(ErrorCode::kLogProofMissing, "no index");
-  TRY_ASSIGN(const merkle::LogProof proof, reader_.BuildProof(static_cast<uint64_t>(log_index), head));
+  TRY_ASSIGN(const merkle::LogProof proof,
+             ReaderOf(head.checkpoint.origin)->BuildProof(static_cast<uint64_t>(log_index), head));
   auto made = std::make_shared<const Proof>(Proof{merkle::BuildLogProof(proof), head.checkpoint});
   const std::lock_guard lock(mutex_);
   if (note_ == head.note) proofs_[log_index] = made;
@@ -56,13 +69,13 @@ Result<std::shared_ptr<const ProofCache::Proof>> ProofCache::Prove(const manifes
 Result<std::vector<Sha256>> ProofCache::Consistency(int64_t old_size, const merkle::Checkpoint& checkpoint) {
   const auto size = static_cast<uint64_t>(std::max<int64_t>(old_size, 0));
   if (size == 0 || size >= checkpoint.size) return std::vector<Sha256>{};
-  return reader_.ConsistencyProof(size, checkpoint);
+  return ReaderOf(checkpoint.origin)->ConsistencyProof(size, checkpoint);
 }
 
 Result<std::vector<Bytes>> ProofCache::Entries(uint64_t from, uint64_t to, const merkle::Checkpoint& checkpoint) {
   const uint64_t end = std::min(to, checkpoint.size);
   if (from >= end) return std::vector<Bytes>{};
-  return reader_.ReadEntries(from, end, checkpoint);
+  return ReaderOf(checkpoint.origin)->ReadEntries(from, end, checkpoint);
 }
 
 }  // namespace fleetseal::server

@@ -63,8 +63,9 @@ Response StatusRoute(Core& core, const Request& request) {
   return http::SharedResponse(200, "application/json", documents->status_answer);
 }
 
-Result<api::device::CheckInRequest> ReadCheckIn(const Core& core, const Request& request) {
+Result<api::device::CheckInRequest> ReadCheckIn(const Core& core, const Request& request, UnixSeconds& ends) {
   TRY_ASSIGN(const DeviceIdentity device, ActiveDeviceOf(core, request));
+  ends = device.ends;
   TRY_ASSIGN(api::device::CheckInRequest body, api::device::CheckInRequest::Parse(request.body));
   if (body.device_id != device.id)
     return Fail(ErrorCode::kDeviceIdMismatch, "the certificate is of " + device.id.text());
@@ -73,10 +74,11 @@ Result<api::device::CheckInRequest> ReadCheckIn(const Core& core, const Request&
 
 // On the I/O thread: memory only, unless there is an order to offer.
 Response CheckIn(Core& core, OfferService& offers, const Request& request) {
-  Result<api::device::CheckInRequest> body = ReadCheckIn(core, request);
+  UnixSeconds certificate_ends;
+  Result<api::device::CheckInRequest> body = ReadCheckIn(core, request, certificate_ends);
   if (!body) return Problem(body.error(), request);
   core.metrics.check_ins.fetch_add(1, std::memory_order_relaxed);
-  const auto pending = core.devices.CheckIn(*body, core.clock.Now());
+  const auto pending = core.devices.CheckIn(*body, core.clock.Now(), certificate_ends);
   if (pending) {
     return Later(core.tasks, request.request_id, [&offers, copy = request, body = *std::move(body), order = *pending] {
       const auto answer = offers.Offer(body, order, copy.remote_address());
@@ -185,7 +187,7 @@ Status AddDeviceRoutes(http::Router& router, const DeviceApiParts& parts) {
                         Result<Response> answer = Content(core, request);
                         return answer ? *std::move(answer) : Problem(answer.error(), request);
                       }));
-  return AddPublicRoutes(router, core.config.log_directory, PeerRule::kNone);
+  return AddPublicRoutes(router, core, PeerRule::kNone);
 }
 
 }  // namespace fleetseal::server

@@ -2,9 +2,12 @@
 
 #include "server/core/identity.h"
 #include "server/devices/device_service.h"
+#include "server/rollouts/rollout_service.h"
 
 namespace fleetseal::server {
 namespace {
+
+constexpr size_t kShownOrdersMax = 64;
 
 api::admin::DeviceRow ToAdmin(const DeviceRecord& record) {
   api::admin::DeviceRow row;
@@ -69,7 +72,24 @@ api::admin::DeviceList DeviceService::List(std::string_view cursor, int64_t limi
 Result<api::admin::DeviceRow> DeviceService::Show(const DeviceId& device) {
   const auto record = core_.devices.Find(device);
   if (!record) return Fail(ErrorCode::kNotFound, "no device " + device.text());
-  return ToAdmin(*record);
+  api::admin::DeviceRow row = ToAdmin(*record);
+  row.check_in_seconds = core_.config.check_in_seconds;
+  row.certificate_ends = record->certificate_ends;
+  const auto name_of = [this](const Sha256& manifest) -> std::optional<std::string> {
+    const auto update = core_.updates.Find(manifest);
+    return update ? std::optional(UpdateName(*update)) : std::nullopt;
+  };
+  if (row.manifest_sha256) row.installed = name_of(*row.manifest_sha256);
+  TRY(core_.rollouts.ForEachPending(device, [&](const StoredOrder& order, RolloutState state) -> Status {
+    if (row.orders.size() >= kShownOrdersMax) return {};
+    TRY_ASSIGN(const PendingOrder pending, PendingFromOrder(order.plan_id, order.order));
+    row.orders.push_back({order.plan_id, std::string(RolloutStateName(state)), std::string(OrderStateName(order.state)),
+                          order.code, name_of(pending.set->manifest_sha256), pending.expires});
+    return {};
+  }));
+  // A device takes the highest sequence.
+  std::reverse(row.orders.begin(), row.orders.end());
+  return row;
 }
 
 Result<api::admin::TimelineAnswer> DeviceService::Timeline(const DeviceId& device, std::optional<int64_t> cursor,

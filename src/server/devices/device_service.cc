@@ -147,14 +147,14 @@ Status DeviceService::ApplyRevocation(const manifest::Revocation& revocation, co
       return core_.RefreshPeople();
     case manifest::RevocationKind::kManifest: {
       TRY_ASSIGN(const Sha256 manifest, codec::DecodeBase64UrlSha256(revocation.subject));
-      TRY(rollouts_.Withdrawn(manifest));
+      TRY(rollouts_.Withdrawn(manifest, {source.actor, source.origin}));
       return core_.RefreshStatus(true);
     }
     case manifest::RevocationKind::kPlan: {
       TRY_ASSIGN(const PlanId plan, PlanId::Parse(revocation.subject));
       if (revocation.action == RevocationAction::kSuspend) TRY(rollouts_.Paused(plan));
       if (revocation.action == RevocationAction::kResume) TRY(rollouts_.Resumed(plan));
-      if (revocation.action == RevocationAction::kCancel) TRY(rollouts_.Cancelled(plan));
+      if (revocation.action == RevocationAction::kCancel) TRY(rollouts_.Cancelled(plan, {source.actor, source.origin}));
       return core_.RefreshStatus(true);
     }
   }
@@ -183,8 +183,9 @@ Result<api::admin::RevocationAnswer> DeviceService::Revoke(const Person& person,
 Result<api::admin::PackageAnswer> DeviceService::PublishPackage(const Person& person,
                                                                 const api::admin::PackageRequest& body) {
   TRY(DemandRole(person, {PersonRole::kSecurity}));
-  TRY_ASSIGN(const int64_t version,
-             core_.signer.With([&](SignerPool::Client& client) { return client.PublishPackage(body.package); }));
+  TRY_ASSIGN(const int64_t version, core_.signer.With([&](SignerPool::Client& client) {
+    return client.PublishPackage(body.package, body.transcript);
+  }));
   Status refreshed = core_.RefreshPackages();
   if (refreshed) refreshed = core_.RefreshStatus(true);
   if (!refreshed) LogFailure("package.refresh-failed", refreshed.error());

@@ -21,7 +21,7 @@ namespace fleetseal::server {
 namespace {
 
 constexpr const char* kUsage =
-    "fleetseal-server --config FILE [--ready-fd N | --check]\n"
+    "usage: fleetseal-server --config FILE [--ready-fd N | --check]\n"
     "  --check     look over everything at rest; prints findings\n"
     "  --ready-fd  write the line \"ready device=PORT admin=PORT\" to this descriptor (else to standard output)\n";
 

@@ -18,8 +18,11 @@ api::device::CheckInAnswer AnswerWithoutOrder(const Documents& documents, const 
 }
 
 Result<std::shared_ptr<const OfferService::Signed>> OfferService::SignedOf(const Sha256& manifest) {
+  const int64_t resigned = core_.updates.resigned();
   {
     const std::lock_guard lock(mutex_);
+    if (resigned_ != resigned) signed_.clear();
+    resigned_ = resigned;
     const auto found = signed_.find(manifest);
     if (found != signed_.end()) return found->second;
   }
@@ -31,9 +34,25 @@ Result<std::shared_ptr<const OfferService::Signed>> OfferService::SignedOf(const
       std::make_shared<const Signed>(Signed{update.manifest, *update.signature, *update.log_index, UpdateName(update)});
   const std::lock_guard lock(mutex_);
   if (signed_.size() >= kSignedMax) signed_.clear();
-  signed_[manifest] = made;
+  if (core_.updates.resigned() == resigned) signed_[manifest] = made;
   return std::shared_ptr<const Signed>(std::move(made));
 }
+
+namespace {
+
+// A row whose order is not the one that it names was edited or damaged: the device would refuse it, and a person would
+// look for the fault there. It is not offered; status and packages are.
+bool IsWhole(const StoredOrder& stored, const std::string& compact, const PendingOrder& pending) {
+  const auto read = PendingFromOrder(stored.plan_id, compact);
+  if (read && read->order_id == pending.order_id && read->is_cancel == pending.is_cancel) return true;
+  LogFailure("order.damaged", {ErrorCode::kCorrupt,
+                               "the stored order " + pending.order_id.text() + " of " + stored.device_id.text() +
+                                   " is not what the signer signed under that id",
+                               ""});
+  return false;
+}
+
+}  // namespace
 
 Status OfferService::NoteOffered(const DeviceId& device, const PendingOrder& pending, const std::string& origin,
                                  const std::optional<std::string>& update) {
@@ -59,7 +78,11 @@ Status OfferService::AddCancel(const DeviceId& device, const PendingOrder& pendi
     core_.devices.ClearPending(device, pending.order_id);
     return {};
   }
-  if (!pending.is_offered) TRY(NoteOffered(device, pending, origin, std::nullopt));
+  if (!IsWhole(stored, *stored.cancel, pending)) return {};
+  if (!pending.is_offered) {
+    const auto update = core_.updates.Find(pending.set->manifest_sha256);
+    TRY(NoteOffered(device, pending, origin, update ? std::optional(UpdateName(*update)) : std::nullopt));
+  }
   answer.order = stored.cancel;
   core_.metrics.orders_offered.fetch_add(1, std::memory_order_relaxed);
   return {};
@@ -75,13 +98,17 @@ Status OfferService::AddOrder(const api::device::CheckInRequest& request, const 
     core_.devices.ClearPending(device, pending.order_id);
     return {};
   }
+  if (!IsWhole(stored, stored.order, pending)) return {};
+  if (!documents.newest) return Fail(ErrorCode::kUnreachable, "the signer has not answered yet");
+  // No order while log indices are not those of the package's log. Before and after: what is read in between is.
+  if (!core_.followed_log.Is(documents.newest->package)) return {};
   const auto shared = SignedOf(pending.set->manifest_sha256);
   if (!shared && shared.error().code == ErrorCode::kUpdateNotDeployable) {
     core_.devices.ClearPending(device, pending.order_id);
     return {};
   }
   TRY(shared);
-  if (!documents.newest) return Fail(ErrorCode::kUnreachable, "the signer has not answered yet");
+  if (!core_.followed_log.Is(documents.newest->package)) return {};
   TRY_ASSIGN(const auto proof, core_.proofs.Prove(documents.newest->package, (*shared)->log_index));
   // A checkpoint of another log (the package named a new one) has no consistency with this.
   const bool is_same_log = request.checkpoint && request.checkpoint->origin == proof->checkpoint.origin;

@@ -42,6 +42,7 @@ class OfferService {
   Core& core_;
   std::mutex mutex_;
   std::map<Sha256, std::shared_ptr<const Signed>> signed_;
+  int64_t resigned_ = 0;  // what UpdateStore said when they were read
 };
 
 // The answer without an order: packages and status that the device lacks.

@@ -83,18 +83,24 @@ Status ReceiptService::Apply(const Source& source, const manifest::Receipt& rece
                     .manifest_sha256 = receipt.manifest_sha256,
                     .outcome = std::string(manifest::OutcomeName(receipt.outcome)),
                     .code = receipt.code};
-  if (receipt.manifest_sha256) {
-    const auto update = core_.updates.Find(*receipt.manifest_sha256);
-    event.update = update ? UpdateName(*update) : codec::EncodeHex(*receipt.manifest_sha256);
-  }
   if (receipt.order_id) {
     const Result<StoredOrder> order = core_.rollouts.FindOrderById(source.device, *receipt.order_id);
     if (order) {
       event.plan_id = order->plan_id;
       TRY(ApplyToOrder(source.device, receipt, *order));
+      // A cancel names no update, and what was refused was not believed: it is that of the plan.
+      const auto rollout = core_.rollouts.Find(order->plan_id);
+      if (!event.manifest_sha256 && rollout) event.manifest_sha256 = rollout->manifest_sha256;
     } else if (order.error().code != ErrorCode::kNotFound) {
       return tl::unexpected(order.error());
     }
+  }
+  // Else a device would be said to run the old release until its next check-in, minutes after its receipt.
+  if (receipt.outcome == manifest::Outcome::kInstalled && receipt.manifest_sha256 && receipt.release_counter)
+    core_.devices.SetInstalled(source.device, *receipt.release_counter, *receipt.manifest_sha256);
+  if (event.manifest_sha256) {
+    const auto update = core_.updates.Find(*event.manifest_sha256);
+    event.update = update ? UpdateName(*update) : codec::EncodeHex(*event.manifest_sha256);
   }
   const Status noted = core_.device_store.AppendEvents({event});
   if (noted || noted.error().code != ErrorCode::kInvalidArgument) return noted;
@@ -148,6 +154,7 @@ api::device::ReceiptResult ReceiptService::Conclude(const Source& source, const 
 Result<api::device::ReceiptsAnswer> ReceiptService::Take(const DeviceId& device,
                                                          const api::device::ReceiptsRequest& body,
                                                          const std::string& origin) {
+  TRY(budget_.Take(device, body.receipts.size(), core_.clock.MonotonicMs()));
   const Source source{device, origin};
   api::device::ReceiptsAnswer answer;
   std::vector<manifest::Receipt> receipts;
@@ -167,8 +174,12 @@ Result<api::device::ReceiptsAnswer> ReceiptService::Take(const DeviceId& device,
     result.detail = receipt.error().detail;
   }
   if (receipts.empty()) return answer;
-  TRY_ASSIGN(const auto taken,
-             core_.signer.With([&](SignerPool::Client& client) { return client.Receipts(readable); }));
+  const auto asked = core_.signer.With([&](SignerPool::Client& client) { return client.Receipts(readable); });
+  if (!asked) {
+    budget_.Return(device, body.receipts.size());
+    return tl::unexpected(asked.error());
+  }
+  const auto& taken = *asked;
   if (taken.results.size() != receipts.size())
     return Fail(ErrorCode::kProtocolError, "the signer answered another number");
   for (size_t i = 0; i < receipts.size(); ++i)

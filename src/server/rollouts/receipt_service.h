@@ -9,6 +9,7 @@
 #include "api/device/messages.h"
 #include "manifest/receipt.h"
 #include "server/core/core.h"
+#include "server/rollouts/receipt_budget.h"
 #include "server/rollouts/rollout_service.h"
 
 namespace fleetseal::server {
@@ -18,8 +19,8 @@ class ReceiptService {
   ReceiptService(Core& core, RolloutService& rollouts) : core_(core), rollouts_(rollouts) {}
 
   // One result each: one that can never be taken (unreadable, of another device, refused by the signer for good) is
-  // told as final and blocks none behind it. `origin`: the device's address. Codes: the signer's; nothing is taken
-  // then.
+  // told as final and blocks none behind it. `origin`: the device's address. Codes: LimitExceeded (ReceiptBudget), the
+  // signer's; nothing is taken then.
   Result<api::device::ReceiptsAnswer> Take(const DeviceId& device, const api::device::ReceiptsRequest& body,
                                            const std::string& origin);
 
@@ -39,6 +40,7 @@ class ReceiptService {
 
   Core& core_;
   RolloutService& rollouts_;
+  ReceiptBudget budget_;
   std::atomic<int64_t> next_refresh_ms_{0};
 };
 

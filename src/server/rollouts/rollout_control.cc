@@ -42,24 +42,24 @@ Status RolloutService::Resumed(const PlanId& plan) {
   return Settle(plan);
 }
 
-Status RolloutService::Cancel(const PlanId& plan) {
+Status RolloutService::Cancel(const PlanId& plan, const Decider& decider) {
   core_.devices.CancelPendingIf([&](const OfferSet& set) { return set.plan_id == plan; });
   const auto rollout = core_.rollouts.Find(plan);
   if (!rollout) return Tolerated(tl::unexpected(rollout.error()));
   if (rollout->state == RolloutState::kCancelled) return {};
   TRY(core_.rollouts.Move(plan, RolloutState::kCancelling));
-  return OrderCancels(plan);
+  return OrderCancels(plan, decider);
 }
 
-Status RolloutService::Cancelled(const PlanId& plan) { return Cancel(plan); }
+Status RolloutService::Cancelled(const PlanId& plan, const Decider& decider) { return Cancel(plan, decider); }
 
-Status RolloutService::Withdrawn(const Sha256& manifest) {
+Status RolloutService::Withdrawn(const Sha256& manifest, const Decider& decider) {
   core_.devices.CancelPendingIf([&](const OfferSet& set) { return set.manifest_sha256 == manifest; });
   TRY(Tolerated(core_.updates.Move(manifest, UpdateState::kWithdrawn)));
   TRY_ASSIGN(const auto plans, core_.rollouts.RolloutsOf(manifest));
   for (const PlanId& plan : plans) {
     TRY_ASSIGN(const StoredRollout rollout, core_.rollouts.Find(plan));
-    if (rollout.state != RolloutState::kFinished) TRY(Cancel(plan));
+    if (rollout.state != RolloutState::kFinished) TRY(Cancel(plan, decider));
   }
   return {};
 }
@@ -78,21 +78,36 @@ Status RolloutService::DeviceRevoked(const DeviceId& device) {
   return {};
 }
 
+Result<RolloutService::Claim> RolloutService::Claim::Take(RolloutService& service, const PlanId& plan, StartedBy who) {
+  std::unique_lock lock(service.mutex_);
+  const auto running = service.starting_.find(plan);
+  const bool is_worth_waiting = running != service.starting_.end() && running->second == StartedBy::kServer &&
+                                who == StartedBy::kPerson && !service.is_start_awaited_;
+  if (is_worth_waiting) {
+    service.is_start_awaited_ = true;
+    service.start_ended_.wait_for(lock, kStartWait, [&] { return !service.starting_.contains(plan); });
+    service.is_start_awaited_ = false;
+  }
+  if (!service.starting_.try_emplace(plan, who).second) return Fail(ErrorCode::kBusy, "this rollout is being started");
+  return Claim(service, plan);
+}
+
+RolloutService::Claim::~Claim() {
+  if (!service_) return;
+  {
+    const std::lock_guard lock(service_->mutex_);
+    service_->starting_.erase(plan_);
+  }
+  service_->start_ended_.notify_all();
+}
+
 Status RolloutService::RunStart(const StoredRollout& rollout, const Starter& starter, api::admin::StartAnswer& answer) {
   const PlanId& plan = rollout.plan_id;
-  {
-    const std::lock_guard lock(mutex_);
-    if (!starting_.insert(plan).second) return Fail(ErrorCode::kBusy, "this rollout is being started");
-  }
   Status started = core_.rollouts.BeginStart({plan, starter.person, starter.origin});
   if (started) started = StartPlan(rollout, starter, answer);
   if (started || IsForGood(started.error().code)) {
     const Status ended = core_.rollouts.EndStart(plan);
     if (!ended) LogFailure("rollout.start-not-ended", ended.error());
-  }
-  {
-    const std::lock_guard lock(mutex_);
-    starting_.erase(plan);
   }
   TRY(started);
   log::Event(
@@ -102,6 +117,8 @@ Status RolloutService::RunStart(const StoredRollout& rollout, const Starter& sta
 }
 
 Status RolloutService::ResumeStart(const StoredStart& start) {
+  const auto claim = Claim::Take(*this, start.plan_id, StartedBy::kServer);
+  if (!claim) return {};  // a person does it
   TRY_ASSIGN(const StoredRollout rollout, core_.rollouts.Find(start.plan_id));
   TRY_ASSIGN(const StoredUpdate update, core_.updates.Find(rollout.manifest_sha256));
   const bool is_cancelled = rollout.state == RolloutState::kCancelling || rollout.state == RolloutState::kCancelled;
@@ -116,10 +133,6 @@ Status RolloutService::ResumeStarts() {
   const std::lock_guard lock(resume_mutex_);
   TRY_ASSIGN(const auto starts, core_.rollouts.Starts());
   for (const StoredStart& start : starts) {
-    {
-      const std::lock_guard starting_lock(mutex_);
-      if (starting_.contains(start.plan_id)) continue;
-    }
     const Status resumed = ResumeStart(start);
     if (!resumed) LogFailure("rollout.start-interrupted", WithContext(resumed.error(), start.plan_id.text()));
   }
@@ -127,19 +140,15 @@ Status RolloutService::ResumeStarts() {
 }
 
 // Stored before it can be offered; a device that can never have one (revoked, enrolled anew, a later order) is done.
-Status RolloutService::TakeCancel(const PlanId& plan, const api::signing::OrderResult& result,
+Status RolloutService::TakeCancel(const DeviceEvent& cancelled, const api::signing::OrderResult& result,
                                   const StoredOrder& order) {
+  const PlanId& plan = order.plan_id;
   if (result.order) {
     TRY_ASSIGN(PendingOrder pending, PendingFromOrder(plan, *result.order));
     TRY(core_.rollouts.SetCancel(plan, result.device_id, pending.order_id, *result.order));
     const bool is_new = order.cancel_id != pending.order_id;
-    DeviceEvent event{.device_id = result.device_id,
-                      .time = core_.clock.Now(),
-                      .event = "cancel-ordered",
-                      .actor = "server",
-                      .origin = "",
-                      .plan_id = plan,
-                      .manifest_sha256 = pending.set->manifest_sha256};
+    DeviceEvent event = cancelled;
+    event.device_id = result.device_id;
     core_.devices.SetPending(result.device_id, std::move(pending));
     return is_new ? core_.device_store.AppendEvents({event}) : Status();
   }
@@ -148,7 +157,17 @@ Status RolloutService::TakeCancel(const PlanId& plan, const api::signing::OrderR
   return core_.rollouts.SetOrderState(plan, result.device_id, OrderState::kCancelled, std::string(ErrorCodeName(code)));
 }
 
-Status RolloutService::OrderCancels(const PlanId& plan) {
+Status RolloutService::OrderCancels(const PlanId& plan, const Decider& decider) {
+  TRY_ASSIGN(const StoredRollout rollout, core_.rollouts.Find(plan));
+  const auto update = core_.updates.Find(rollout.manifest_sha256);
+  DeviceEvent cancelled{.device_id = {},
+                        .time = core_.clock.Now(),
+                        .event = "cancel-ordered",
+                        .actor = decider.person,
+                        .origin = decider.origin,
+                        .plan_id = plan,
+                        .manifest_sha256 = rollout.manifest_sha256};
+  if (update) cancelled.update = UpdateName(*update);
   std::string cursor;
   while (true) {
     TRY_ASSIGN(const OrderPage page, core_.rollouts.OpenOrders(plan, cursor, api::signing::kOrderDevicesMax));
@@ -159,7 +178,7 @@ Status RolloutService::OrderCancels(const PlanId& plan) {
                  core_.signer.With([&](SignerPool::Client& client) { return client.CancelOrders(plan, devices); }));
       if (answer.orders.size() != devices.size())
         return Fail(ErrorCode::kProtocolError, "the signer answered another number");
-      for (size_t i = 0; i < devices.size(); ++i) TRY(TakeCancel(plan, answer.orders[i], page.orders[i]));
+      for (size_t i = 0; i < devices.size(); ++i) TRY(TakeCancel(cancelled, answer.orders[i], page.orders[i]));
     }
     if (!page.cursor) break;
     cursor = *page.cursor;
@@ -186,7 +205,7 @@ Status RolloutService::SyncPlans() {
   const auto documents = core_.documents.Get();
   for (const Sha256& manifest : documents->status_payload.withdrawn) {
     const auto update = core_.updates.Find(manifest);
-    if (update && update->state != UpdateState::kWithdrawn) TRY(Withdrawn(manifest));
+    if (update && update->state != UpdateState::kWithdrawn) TRY(Withdrawn(manifest, {}));
   }
   return {};
 }
@@ -202,14 +221,14 @@ Status RolloutService::SyncPlan(const api::signing::PlanRow& row) {
     case api::signing::PlanState::kPaused:
       return is_open ? Paused(row.id) : Status();
     case api::signing::PlanState::kCancelled:
-      return is_cancelled ? Status() : Cancel(row.id);
+      return is_cancelled ? Status() : Cancel(row.id, {});
   }
   return {};
 }
 
 Status RolloutService::ResumeCancels() {
   TRY_ASSIGN(const auto plans, core_.rollouts.RolloutsIn(RolloutState::kCancelling));
-  for (const PlanId& plan : plans) TRY(OrderCancels(plan));
+  for (const PlanId& plan : plans) TRY(OrderCancels(plan, {}));
   return {};
 }
 

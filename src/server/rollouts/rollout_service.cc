@@ -156,6 +156,12 @@ Result<api::admin::PlanAnswer> RolloutService::Plan(const Person& person, const 
   answer.plan_id = plan_id;
   answer.devices = static_cast<int64_t>(Candidates(checked.plan, {}).size());
   answer.bytes = answer.devices * SealedBytes(checked.update);
+  // A plan may be for devices that are let in later; whoever made it should know.
+  for (const DeviceId& device : checked.plan.devices.value_or(std::vector<DeviceId>())) {
+    const Verdict<void> allowed = core_.devices.CheckState(device);
+    if (!allowed && answer.failed.size() < kFailuresMax)
+      answer.failed.push_back({device, std::string(ErrorCodeName(allowed.error().code))});
+  }
   return answer;
 }
 
@@ -238,15 +244,18 @@ Status RolloutService::StartPlan(const StoredRollout& rollout, const Starter& st
   if (now.state == RolloutState::kPlanned || (now.state == RolloutState::kFinished && answer.orders > 0)) {
     TRY(core_.rollouts.Move(rollout.plan_id, RolloutState::kRunning));
   }
-  if (now.state == RolloutState::kCancelling) TRY(OrderCancels(rollout.plan_id));
+  if (now.state == RolloutState::kCancelling) TRY(OrderCancels(rollout.plan_id, {}));
   // Offered only now, when the rollout runs in the database too: a restart gives the same.
   return LoadPending();
 }
 
 Result<api::admin::StartAnswer> RolloutService::Start(const Person& person, const PlanId& plan,
                                                       const std::string& origin) {
+  // Who may not start it keeps nobody else from it; its state counts once it is claimed.
+  TRY_ASSIGN(const StoredRollout asked, core_.rollouts.Find(plan));
+  TRY_ASSIGN(const Checked checked, Check(person, asked.plan));
+  TRY_ASSIGN(const Claim claim, Claim::Take(*this, plan, StartedBy::kPerson));
   TRY_ASSIGN(const StoredRollout rollout, core_.rollouts.Find(plan));
-  TRY_ASSIGN(const Checked checked, Check(person, rollout.plan));
   if (rollout.state == RolloutState::kCancelled || rollout.state == RolloutState::kCancelling)
     return Fail(ErrorCode::kConflict, "the plan was cancelled");
   if (rollout.state == RolloutState::kPaused) return Fail(ErrorCode::kPlanPaused, plan.text());

@@ -1,5 +1,6 @@
 // A start that breaks off between two batches: nothing half is offered, and it is completed, by a person or by the
 // server.
+#include <future>
 #include <set>
 
 #include "server/testing/server_fixture.h"
@@ -90,6 +91,50 @@ TEST_F(StartTest, AStartThatTheSignerRefusesForGoodIsNotTriedAgain) {
   const int asked = lab.signer.calls("orders");
   ASSERT_TRUE(lab.server->Refresh().has_value());
   EXPECT_EQ(lab.signer.calls("orders"), asked);
+}
+
+// A start is held at the signer, while a person starts the same plan, until that has had time to be refused.
+class HeldStartTest : public StartTest {
+ protected:
+  void HoldTheFirst() {
+    lab.signer.On("orders", [this, is_first = true](const codec::Json& request) mutable -> Result<codec::Json> {
+      if (is_first) {
+        is_first = false;
+        is_held_.set_value();
+        (void)answered_.wait_for(std::chrono::milliseconds(500));
+      }
+      api::signing::OrdersAnswer answer;
+      for (const codec::Json& id : request.Find("devices")->as_array()) {
+        answer.orders.push_back(MakeOrder(id.as_string()));
+        if (answer.orders.back().order) signed_.insert(id.as_string());
+      }
+      return answer.ToJson();
+    });
+  }
+  std::promise<void> is_held_;
+  std::promise<void> second_answered_;
+  std::shared_future<void> answered_ = second_answered_.get_future().share();
+};
+
+TEST_F(HeldStartTest, APersonsStartWaitsForTheServersOwn) {
+  EXPECT_EQ(StartPlan(), "Unreachable");
+  HoldTheFirst();
+  auto own = std::async(std::launch::async, [&] { return lab.server->Refresh().has_value(); });
+  is_held_.get_future().wait();
+  EXPECT_EQ(StartPlan(), "200");
+  second_answered_.set_value();
+  EXPECT_TRUE(own.get());
+  ExpectComplete();
+}
+
+TEST_F(HeldStartTest, ThreadsAreKeptFreeWhilePersonsStartTheSamePlan) {
+  HoldTheFirst();
+  auto first = std::async(std::launch::async, [&] { return StartPlan(); });
+  is_held_.get_future().wait();
+  EXPECT_EQ(StartPlan(), "Busy") << "a thread that waits cannot pause or cancel";
+  second_answered_.set_value();
+  EXPECT_EQ(first.get(), "200");
+  ExpectComplete();
 }
 
 TEST_F(StartTest, AnInterruptedStartOfACancelledPlanIsNotCompleted) {

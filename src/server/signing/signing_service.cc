@@ -144,15 +144,38 @@ Result<api::admin::RequestDetail> SigningService::Show(const RequestId& id) {
   return out;
 }
 
+Result<api::signing::KeysAnswer> SigningService::Keys() {
+  return core_.signer.With([](SignerPool::Client& client) { return client.Keys(); });
+}
+
+Result<std::string> SigningService::TakeSjwk(const Person& person, const std::string& sjwk) {
+  TRY(DemandRole(person, {PersonRole::kSecurity}));
+  TRY_ASSIGN(std::string kid, core_.signer.With([&](SignerPool::Client& client) { return client.TakeSjwk(sjwk); }));
+  if (const Status refreshed = core_.RefreshStatus(true); !refreshed)
+    LogFailure("status.refresh-failed", refreshed.error());
+  return kid;
+}
+
+Result<api::signing::ResignAnswer> SigningService::Resign(const Person& person, const std::string& request) {
+  TRY(DemandRole(person, {PersonRole::kPublisher, PersonRole::kSecurity}));
+  TRY_ASSIGN(auto answer, core_.signer.With([&](SignerPool::Client& client) { return client.Resign(request); }));
+  TRY(core_.updates.SetNewestSignature(answer.manifest_sha256, answer.manifest_signature, answer.log_index));
+  return answer;
+}
+
 Status SigningService::Adopt(const RequestId& id) {
   TRY_ASSIGN(const auto detail, core_.signer.With([&](SignerPool::Client& client) { return client.ShowRequest(id); }));
   TRY_ASSIGN(const StoredUpdate update,
              NewUpdate(id, detail.row.requester, detail.row.issued, AsText(detail.manifest)));
   TRY(core_.updates.Submit(update));
-  if (detail.manifest_signature && detail.log_index) {
-    return RecordSigned(update.manifest_sha256, *detail.manifest_signature, *detail.log_index);
-  }
-  return {};
+  if (!detail.manifest_signature || !detail.log_index) return {};
+  // The signer's row may be ahead of what its log has published (ADR 0011): this asks for it and waits.
+  const auto proven =
+      core_.signer.With([&](SignerPool::Client& client) { return client.LogIndex(update.manifest_sha256); });
+  // Left behind with a log that was left: no device takes it.
+  if (!proven && proven.error().code == ErrorCode::kLogProofMissing) return {};
+  TRY(proven);
+  return RecordSigned(update.manifest_sha256, proven->manifest_signature, proven->log_index);
 }
 
 Status SigningService::SyncOne(const api::signing::RequestRow& row) {
@@ -169,6 +192,45 @@ Status SigningService::SyncOne(const api::signing::RequestRow& row) {
   if (is_known && known->state != UpdateState::kSubmitted) return {};
   if (row.state == RequestState::kRejected) return core_.updates.Move(row.manifest_sha256, UpdateState::kRejected);
   if (row.state == RequestState::kExpired) return core_.updates.Move(row.manifest_sha256, UpdateState::kExpired);
+  return {};
+}
+
+Status SigningService::MoveRecords() {
+  constexpr int64_t kPage = 200;
+  std::optional<int64_t> cursor;
+  do {
+    TRY_ASSIGN(const UpdatePage page, core_.updates.List(cursor, kPage));
+    for (const StoredUpdate& update : page.updates) {
+      if (!update.signature || !update.log_index) continue;
+      const auto answer =
+          core_.signer.With([&](SignerPool::Client& client) { return client.LogIndex(update.manifest_sha256); });
+      // What the signer does not know, or has not moved (it was withdrawn), stays as it is: no device takes it.
+      const bool is_left = !answer && (answer.error().code == ErrorCode::kUpdateNotSigned ||
+                                       answer.error().code == ErrorCode::kLogProofMissing);
+      if (is_left) continue;
+      TRY(answer);
+      if (answer->log_index == *update.log_index && answer->manifest_signature == *update.signature) continue;
+      TRY(core_.updates.SetNewestSignature(update.manifest_sha256, answer->manifest_signature, answer->log_index));
+    }
+    cursor = page.cursor;
+  } while (cursor);
+  return {};
+}
+
+Status SigningService::FollowLog() {
+  TRY_ASSIGN(const auto hello, core_.signer.With([](SignerPool::Client& client) { return client.Hello(); }));
+  const std::lock_guard lock(following_);
+  if (core_.followed_log.origin() == hello.log_origin) return {};
+  core_.followed_log.Set({});
+  // The signer moves the records with the package that names its new log. While it waits for that, there is nothing to
+  // follow, and whoever publishes the package comes through here.
+  const auto newest = core_.documents.Get()->newest;
+  if (!newest || newest->package.logs.empty() || newest->package.logs.front().origin != hello.log_origin) return {};
+  TRY_ASSIGN(const auto known, core_.updates.FollowedLog());
+  // Only after a change: else the rows are those that came with the signatures.
+  if (known && *known != hello.log_origin) TRY(MoveRecords());
+  if (known != hello.log_origin) TRY(core_.updates.SetFollowedLog(hello.log_origin));
+  core_.followed_log.Set(hello.log_origin);
   return {};
 }
 

@@ -4,6 +4,7 @@
 // see is wrong. Thread rule: any thread that may block.
 #pragma once
 
+#include <mutex>
 #include <optional>
 #include <string_view>
 
@@ -25,15 +26,26 @@ class SigningService {
   Result<api::admin::RequestList> List(std::optional<api::signing::RequestState> state);
   Result<api::admin::RequestDetail> Show(const RequestId& id);
 
+  Result<api::signing::KeysAnswer> Keys();
+  // A root's signature over a key of the signer; the kid. RoleMissing (security), the signer's codes.
+  Result<std::string> TakeSjwk(const Person& person, const std::string& sjwk);
+  // RoleMissing, the signer's codes.
+  Result<api::signing::ResignAnswer> Resign(const Person& person, const std::string& request);
+
   // Takes over what changed at the signer without this server (another server, expiry, a restored database).
   Status SyncUpdates();
+  // Where each update's record lies, after the signer has gone over to another log (ADR 0013). Goes by the newest
+  // package that this server has: refresh the packages first.
+  Status FollowLog();
 
  private:
   Status Adopt(const RequestId& id);
+  Status MoveRecords();
   Status SyncOne(const api::signing::RequestRow& row);
   Status RecordSigned(const Sha256& manifest, const std::string& signature, int64_t log_index);
 
   Core& core_;
+  std::mutex following_;  // one at a time
 };
 
 }  // namespace fleetseal::server

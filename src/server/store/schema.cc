@@ -59,11 +59,19 @@ std::vector<storage::Migration> Migrations() {
   };
 }
 
+// Whose records the log indices of `updates` are.
+std::vector<storage::Migration> LogMigrations() {
+  return {
+      {1, "followed log", {"CREATE TABLE followed_log (id BIGINT PRIMARY KEY, origin TEXT NOT NULL)"}},
+  };
+}
+
 }  // namespace
 
 Status MigrateServerTables(storage::Database& database) {
   const std::vector<storage::Migration> migrations = Migrations();
-  return storage::Migrate(database, "server", migrations);
+  TRY(storage::Migrate(database, "server", migrations));
+  return storage::Migrate(database, "server-log", LogMigrations());
 }
 
 }  // namespace fleetseal::server

@@ -52,7 +52,7 @@ class StoreContract : public ::testing::TestWithParam<storage::Engine> {
     const Status dropped = database->WithTransaction([](storage::Session& session) -> Status {
       for (const std::string_view table :
            {"schema_migrations", "updates", "update_files", "rollouts", "rollout_devices", "timeline", "device_seen",
-            "device_groups", "device_group_members", "refused_receipts"}) {
+            "device_groups", "device_group_members", "refused_receipts", "followed_log"}) {
         TRY(session.Execute("DROP TABLE IF EXISTS " + std::string(table)));
       }
       return {};

@@ -13,6 +13,9 @@ using storage::Row;
 using storage::Rows;
 using storage::Session;
 
+constexpr std::string_view kSelectFollowed = "SELECT origin FROM followed_log WHERE id = 1";
+constexpr std::string_view kPutFollowed =
+    "INSERT INTO followed_log (id, origin) VALUES (1, :origin) ON CONFLICT (id) DO UPDATE SET origin = excluded.origin";
 constexpr std::string_view kSelectUpdate =
     "SELECT manifest_sha256, request_id, product, version, state, requester, created, manifest, signature, log_index, "
     "release_counter, number FROM updates WHERE manifest_sha256 = :manifest";
@@ -38,6 +41,8 @@ constexpr std::string_view kSetSigned =
     "UPDATE updates SET state = :state, signature = :signature, log_index = :log_index, release_counter = "
     ":release_counter "
     "WHERE manifest_sha256 = :manifest";
+constexpr std::string_view kSetNewestSignature =
+    "UPDATE updates SET signature = :signature, log_index = :log_index WHERE manifest_sha256 = :manifest";
 constexpr std::string_view kSetState = "UPDATE updates SET state = :state WHERE manifest_sha256 = :manifest";
 constexpr std::string_view kSetSealed =
     "UPDATE update_files SET sealed_sha256 = :sealed_sha256, sealed_size = :sealed_size "
@@ -163,6 +168,32 @@ Status UpdateStore::SetSigned(const Sha256& manifest, std::string_view signature
       return Fail(ErrorCode::kConflict, "the update is not waiting for a signature");
     TRY(session.Execute(kSetSigned, {UpdateStateName(UpdateState::kSigned), signature, log_index, release_counter,
                                      codec::EncodeHex(manifest)}));
+    return {};
+  });
+}
+
+Status UpdateStore::SetNewestSignature(const Sha256& manifest, std::string_view signature, int64_t log_index) {
+  const Status stored = database_.WithTransaction([&](Session& session) -> Status {
+    TRY_ASSIGN(const StoredUpdate known, FindIn(session, manifest));
+    if (!known.signature) return Fail(ErrorCode::kConflict, "the update is not signed");
+    TRY(session.Execute(kSetNewestSignature, {signature, log_index, codec::EncodeHex(manifest)}));
+    return {};
+  });
+  if (stored) ++resigned_;
+  return stored;
+}
+
+Result<std::optional<std::string>> UpdateStore::FollowedLog() {
+  return database_.WithSnapshot([](Session& session) -> Result<std::optional<std::string>> {
+    TRY_ASSIGN(const Rows rows, session.Query(kSelectFollowed));
+    if (rows.empty()) return std::optional<std::string>();
+    return std::optional(rows.front().Text(0));
+  });
+}
+
+Status UpdateStore::SetFollowedLog(std::string_view origin) {
+  return database_.WithTransaction([&](Session& session) -> Status {
+    TRY(session.Execute(kPutFollowed, {origin}));
     return {};
   });
 }

@@ -5,6 +5,7 @@
 // Thread rule: any thread. Codes besides those named: those of storage::Session.
 #pragma once
 
+#include <atomic>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -63,6 +64,13 @@ class UpdateStore {
   Status Submit(const StoredUpdate& update);
   // submitted -> signed. No change if it is signed already with this signature. NotFound, Conflict.
   Status SetSigned(const Sha256& manifest, std::string_view signature, int64_t log_index, int64_t release_counter);
+  // The newest signature of an update that is signed: the signer has signed it again. NotFound, Conflict (not signed).
+  Status SetNewestSignature(const Sha256& manifest, std::string_view signature, int64_t log_index);
+  // Whose records the log indices are; nullopt before the first contact with a signer. Durable when it returns.
+  Result<std::optional<std::string>> FollowedLog();
+  Status SetFollowedLog(std::string_view origin);
+  // Grows with each new signature.
+  int64_t resigned() const { return resigned_; }
   // One of the other steps; no change if it is there already. NotFound, Conflict (the step would skip a state).
   Status Move(const Sha256& manifest, UpdateState to);
   // nullopt takes the sealed form back. NotFound.
@@ -78,6 +86,7 @@ class UpdateStore {
 
  private:
   storage::Database& database_;
+  std::atomic<int64_t> resigned_ = 0;
 };
 
 }  // namespace fleetseal::server

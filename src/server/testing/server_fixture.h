@@ -131,6 +131,7 @@ class ServerTest : public ::testing::Test {
     receipt.generation = 2;
     receipt.order_id = last_order->order_id;
     receipt.manifest_sha256 = release.sha256();
+    receipt.release_counter = 77;
     receipt.outcome = outcome;
     receipt.issued = lab.world.now;
     return lab.SignAsPerson(manifest::kTypReceipt, receipt.Build());

@@ -146,7 +146,7 @@ class ServerLab : public LabOrganisation {
     }
   }
   void Script() {
-    api::signing::HelloAnswer hello{world.organisation, "", "", "", "", "", 1, "1", ""};
+    api::signing::HelloAnswer hello{world.organisation, "", "", "", "", world.package.logs.front().origin, 1, "1", ""};
     signer.On("hello", [hello](const codec::Json&) -> Result<codec::Json> { return hello.ToJson(); });
     signer.On("people", [this](const codec::Json&) -> Result<codec::Json> { return people.ToJson(); });
     signer.On("devices", [this](const codec::Json&) -> Result<codec::Json> { return devices.ToJson(); });

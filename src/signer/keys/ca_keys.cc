@@ -33,6 +33,8 @@ Status CaKeys::Create(Keystore& keystore, const Organisation& organisation, Unix
     options.common_name = organisation.text().substr(0, 48) + " " + std::string(PurposeText(purpose));
     options.not_before = now - pki::kClockSlackSeconds;
     options.not_after = now + kCaLifetime;
+    // Its successor is cross-signed by it, so that devices that slept through the change find their server (section 9).
+    options.path_length = purpose == Purpose::kServerCa ? 1 : 0;
     TRY_ASSIGN(const pki::Certificate certificate, pki::CreateCa(signer, options));
     TRY(keystore.WritePublicFile(StoreName::kCa, FileOf(purpose), certificate.ToPem()));
   }

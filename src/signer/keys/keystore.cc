@@ -21,8 +21,8 @@ constexpr std::string_view kSaltFile = "keystore.json";
 constexpr size_t kSaltBytes = 16;
 constexpr size_t kFileBytesMax = 64 * 1024;
 constexpr std::array<std::string_view, 4> kStores = {"publisher", "online", "log", "ca"};
-constexpr std::array<std::string_view, 6> kPurposes = {"publisher", "director",  "log",
-                                                       "server-ca", "device-ca", "people-ca"};
+constexpr std::array<std::string_view, 7> kPurposes = {"publisher", "director",  "log",          "server-ca",
+                                                       "device-ca", "people-ca", "agent-release"};
 
 Result<SecretBytes> MasterKey(std::string_view passphrase, ByteView salt, crypto::ScryptCost cost) {
   if (passphrase.empty()) return Fail(ErrorCode::kValueOutOfRange, "the passphrase is empty");
@@ -102,6 +102,7 @@ std::string_view PurposeText(Purpose purpose) { return kPurposes[static_cast<siz
 StoreName StoreOf(Purpose purpose) {
   switch (purpose) {
     case Purpose::kPublisher:
+    case Purpose::kAgentRelease:
       return StoreName::kPublisher;
     case Purpose::kDirector:
       return StoreName::kOnline;
@@ -173,31 +174,47 @@ Result<KeyFacts> Keystore::Generate(Purpose purpose, crypto::SignatureAlgorithm 
   return header.facts;
 }
 
+Result<LoadedKey> Keystore::LoadFile(StoreName store, const std::string& name) const {
+  TRY_ASSIGN(const SecretBytes text, sys::ReadSecretFile(sys::JoinPath(FolderOf(store), name), kFileBytesMax));
+  TRY_ASSIGN_CONTEXT(auto file, ParseFile(AsText(text.reveal())), name);
+  auto& [header, sealed] = file;
+  if (header.store != store || name != header.facts.kid + ".json") {
+    return Fail(ErrorCode::kKeyPurposeWrong, name + " is a key of another store");
+  }
+  if (sealed.sealed.size() < crypto::AesGcm::kTagSize || sealed.nonce.size() != crypto::AesGcm::kNonceSize) {
+    return Fail(ErrorCode::kCorrupt, name);
+  }
+  SecretBytes plain(sealed.sealed.size() - crypto::AesGcm::kTagSize);
+  crypto::AesGcm aead(FileKey(store, sealed.salt).reveal());
+  const std::string aad = HeaderJson(header).Serialize();
+  if (!aead.Open(sealed.nonce, AsBytes(aad), sealed.sealed, plain.reveal_mutable())) {
+    return Fail(ErrorCode::kPassphraseWrong, name + " does not open: wrong passphrase, or the file was changed");
+  }
+  TRY_ASSIGN_CONTEXT(crypto::PrivateKey key, crypto::PrivateKey::FromPkcs8Der(plain.reveal()), name);
+  if (!(key.public_key() == header.facts.key)) return Fail(ErrorCode::kCorrupt, name + " holds another key");
+  return LoadedKey{std::move(header.facts), std::move(key)};
+}
+
 Result<std::vector<LoadedKey>> Keystore::Load(StoreName store) const {
   std::vector<LoadedKey> keys;
   TRY_ASSIGN(const auto names, sys::ListDirectory(FolderOf(store)));
   for (const auto& name : names) {
     if (!name.ends_with(".json")) continue;
-    TRY_ASSIGN(const SecretBytes text, sys::ReadSecretFile(sys::JoinPath(FolderOf(store), name), kFileBytesMax));
-    TRY_ASSIGN_CONTEXT(auto file, ParseFile(AsText(text.reveal())), name);
-    auto& [header, sealed] = file;
-    if (header.store != store || name != header.facts.kid + ".json") {
-      return Fail(ErrorCode::kKeyPurposeWrong, name + " is a key of another store");
-    }
-    if (sealed.sealed.size() < crypto::AesGcm::kTagSize || sealed.nonce.size() != crypto::AesGcm::kNonceSize) {
-      return Fail(ErrorCode::kCorrupt, name);
-    }
-    SecretBytes plain(sealed.sealed.size() - crypto::AesGcm::kTagSize);
-    crypto::AesGcm aead(FileKey(store, sealed.salt).reveal());
-    const std::string aad = HeaderJson(header).Serialize();
-    if (!aead.Open(sealed.nonce, AsBytes(aad), sealed.sealed, plain.reveal_mutable())) {
-      return Fail(ErrorCode::kPassphraseWrong, name + " does not open: wrong passphrase, or the file was changed");
-    }
-    TRY_ASSIGN_CONTEXT(crypto::PrivateKey key, crypto::PrivateKey::FromPkcs8Der(plain.reveal()), name);
-    if (!(key.public_key() == header.facts.key)) return Fail(ErrorCode::kCorrupt, name + " holds another key");
-    keys.push_back({std::move(header.facts), std::move(key)});
+    TRY_ASSIGN(LoadedKey key, LoadFile(store, name));
+    keys.push_back(std::move(key));
   }
   return keys;
+}
+
+Result<LoadedKey> Keystore::LoadOne(StoreName store, std::string_view kid) const {
+  TRY_ASSIGN(const KeyId id, KeyId::Parse(kid));
+  return LoadFile(store, id.text() + ".json");
+}
+
+Status Keystore::Destroy(StoreName store, std::string_view kid) const {
+  TRY_ASSIGN(const KeyId id, KeyId::Parse(kid));
+  TRY(sys::RemoveFile(sys::JoinPath(FolderOf(store), id.text() + ".json")));
+  return sys::FsyncDirectory(FolderOf(store));
 }
 
 Status Keystore::WritePublicFile(StoreName store, std::string_view name, std::string_view text) const {

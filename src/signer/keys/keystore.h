@@ -4,7 +4,7 @@
 // folder (publisher, online, log, ca) has its own HKDF key below it, each key file one below that. A file is JSON
 // {version, kid, role, store, products, alg, jwk, salt, nonce, sealed}: AES-256-GCM over PKCS#8 with AAD = every other
 // fact, so that no key can be moved to another purpose, store or product. Thread rule: Create and Open before other
-// threads start. What is loaded is immutable.
+// threads start; the rest from any thread, one at a time for one key.
 #pragma once
 
 #include <memory>
@@ -23,7 +23,7 @@ namespace fleetseal::signer {
 enum class StoreName : uint8_t { kPublisher, kOnline, kLog, kCa };
 std::string_view StoreNameText(StoreName store);
 // What the key may do for ever.
-enum class Purpose : uint8_t { kPublisher, kDirector, kLog, kServerCa, kDeviceCa, kPeopleCa };
+enum class Purpose : uint8_t { kPublisher, kDirector, kLog, kServerCa, kDeviceCa, kPeopleCa, kAgentRelease };
 std::string_view PurposeText(Purpose purpose);
 StoreName StoreOf(Purpose purpose);
 
@@ -31,7 +31,7 @@ StoreName StoreOf(Purpose purpose);
 struct KeyFacts {
   std::string kid;
   Purpose purpose = Purpose::kPublisher;
-  std::vector<ProductName> products;  // of a publisher key
+  std::vector<ProductName> products;  // of a publisher or agent-release key
   crypto::SignatureAlgorithm alg = crypto::SignatureAlgorithm::kEs256;
   crypto::PublicKey key;
 };
@@ -57,6 +57,11 @@ class Keystore {
   // Every key of the store. Codes: PassphraseWrong (or the file was changed), KeyPurposeWrong (a file of another
   // store), Corrupt.
   Result<std::vector<LoadedKey>> Load(StoreName store) const;
+  // One of them. NotFound, and the codes of Load.
+  Result<LoadedKey> LoadOne(StoreName store, std::string_view kid) const;
+  // Removes the key's file durably; a key that is not there any more is no error. What a disk or a backup has kept of
+  // the file, which is encrypted, is not reached.
+  Status Destroy(StoreName store, std::string_view kid) const;
   // A public file beside the keys of a store ("device.crt").
   Status WritePublicFile(StoreName store, std::string_view name, std::string_view text) const;
   Result<std::string> ReadPublicFile(StoreName store, std::string_view name) const;
@@ -64,6 +69,7 @@ class Keystore {
  private:
   Keystore(std::string folder, SecretBytes master);
   std::string FolderOf(StoreName store) const;
+  Result<LoadedKey> LoadFile(StoreName store, const std::string& name) const;
   SecretBytes FileKey(StoreName store, ByteView salt) const;
 
   const std::string folder_;

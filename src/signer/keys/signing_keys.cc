@@ -1,6 +1,7 @@
 #include "signer/keys/signing_keys.h"
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "jose/jws.h"
 #include "manifest/typ.h"
@@ -15,6 +16,17 @@ Result<std::string> SignDocument(const DocumentKey& key, std::string_view typ, c
   header.typ = typ;
   header.sjwk = sjwk;
   return jose::SignCompact(*key.signer, header, AsBytes(payload));
+}
+
+Status RequirePurpose(const KeyInUse& key, std::initializer_list<Purpose> purposes) {
+  if (key.key != nullptr && std::ranges::find(purposes, key.key->facts.purpose) != purposes.end()) return {};
+  return Fail(ErrorCode::kKeyPurposeWrong, "no key of that purpose");
+}
+
+Status RequireProduct(const KeyInUse& key, std::initializer_list<Purpose> purposes, const ProductName& product) {
+  TRY(RequirePurpose(key, purposes));
+  if (std::ranges::find(key.key->facts.products, product) != key.key->facts.products.end()) return {};
+  return Fail(ErrorCode::kKeyPurposeWrong, "the key " + key.key->facts.kid + " is not for " + product.text());
 }
 
 Result<std::vector<DocumentKey>> LoadStore(const Keystore& keystore, StoreName store) {
@@ -37,60 +49,78 @@ Result<DocumentKey> LoadOnly(const Keystore& keystore, StoreName store) {
 
 }  // namespace
 
-Result<PublisherKeys> PublisherKeys::Load(const Keystore& keystore) {
-  PublisherKeys keys;
-  TRY_ASSIGN(keys.keys_, LoadStore(keystore, StoreName::kPublisher));
+Result<std::unique_ptr<SigningKeys>> SigningKeys::Load(const Keystore& keystore) {
+  std::unique_ptr<SigningKeys> keys(new SigningKeys());
+  for (const StoreName store : {StoreName::kPublisher, StoreName::kOnline}) {
+    TRY_ASSIGN(auto loaded, keystore.Load(store));
+    for (auto& key : loaded) keys->Add(std::move(key));
+  }
   return keys;
 }
 
-const KeyFacts* PublisherKeys::Find(const ProductName& product) const {
-  for (const auto& key : keys_) {
-    if (std::find(key.facts.products.begin(), key.facts.products.end(), product) != key.facts.products.end())
-      return &key.facts;
-  }
-  return nullptr;
+HeldKey SigningKeys::FindKid(std::string_view kid) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = keys_.find(kid);
+  return found == keys_.end() ? nullptr : found->second;
 }
 
-const KeyFacts* PublisherKeys::FindKid(std::string_view kid) const {
-  for (const auto& key : keys_) {
-    if (key.facts.kid == kid) return &key.facts;
-  }
-  return nullptr;
-}
-
-std::vector<const KeyFacts*> PublisherKeys::All() const {
-  std::vector<const KeyFacts*> all;
-  for (const auto& key : keys_) all.push_back(&key.facts);
+std::vector<HeldKey> SigningKeys::All() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<HeldKey> all;
+  for (const auto& [kid, key] : keys_) all.push_back(key);
   return all;
 }
 
-Result<std::string> PublisherKeys::SignManifest(std::string_view kid, const std::string& sjwk,
-                                                const manifest::ManifestSignature& payload) const {
-  for (const auto& key : keys_) {
-    if (key.facts.kid != kid) continue;
-    const auto& products = key.facts.products;
-    if (std::find(products.begin(), products.end(), payload.product) == products.end()) break;
-    return SignDocument(key, manifest::kTypManifest, sjwk, payload.Build());
-  }
-  return Fail(ErrorCode::kKeyPurposeWrong, "no publisher key " + std::string(kid) + " for " + payload.product.text());
+void SigningKeys::Add(LoadedKey key) {
+  auto made = std::make_shared<DocumentKey>(
+      DocumentKey{std::move(key.facts), std::make_unique<crypto::SoftwareSigner>(std::move(key.private_key))});
+  const std::lock_guard lock(mutex_);
+  std::string kid = made->facts.kid;
+  keys_.insert_or_assign(std::move(kid), std::move(made));
 }
 
-Result<DirectorKey> DirectorKey::Load(const Keystore& keystore) {
-  TRY_ASSIGN(DocumentKey key, LoadOnly(keystore, StoreName::kOnline));
-  return DirectorKey(std::move(key));
+void SigningKeys::Remove(std::string_view kid) {
+  const std::lock_guard lock(mutex_);
+  if (const auto found = keys_.find(kid); found != keys_.end()) keys_.erase(found);
 }
 
-Result<std::string> DirectorKey::SignStatus(const std::string& sjwk, const manifest::StatusDocument& payload) const {
-  return SignDocument(key_, manifest::kTypStatus, sjwk, payload.Build());
+Result<std::string> SigningKeys::SignManifest(const KeyInUse& key, const manifest::ManifestSignature& payload) const {
+  TRY(RequireProduct(key, {Purpose::kPublisher, Purpose::kAgentRelease}, payload.product));
+  return SignDocument(*key.key, manifest::kTypManifest, key.sjwk, payload.Build());
 }
 
-Result<std::string> DirectorKey::SignOrder(const std::string& sjwk, const manifest::Order& payload) const {
-  return SignDocument(key_, manifest::kTypOrder, sjwk, payload.Build());
+Result<std::string> SigningKeys::SignPermit(const KeyInUse& key, const manifest::Permit& payload) const {
+  TRY(RequireProduct(key, {Purpose::kPublisher}, payload.product));
+  return SignDocument(*key.key, manifest::kTypPermit, key.sjwk, payload.Build());
+}
+
+Result<std::string> SigningKeys::SignStatus(const KeyInUse& key, const manifest::StatusDocument& payload) const {
+  TRY(RequirePurpose(key, {Purpose::kDirector}));
+  return SignDocument(*key.key, manifest::kTypStatus, key.sjwk, payload.Build());
+}
+
+Result<std::string> SigningKeys::SignOrder(const KeyInUse& key, const manifest::Order& payload) const {
+  TRY(RequirePurpose(key, {Purpose::kDirector}));
+  return SignDocument(*key.key, manifest::kTypOrder, key.sjwk, payload.Build());
 }
 
 Result<LogKey> LogKey::Load(const Keystore& keystore) {
   TRY_ASSIGN(DocumentKey key, LoadOnly(keystore, StoreName::kLog));
   return LogKey(std::move(key));
+}
+
+Result<std::vector<std::unique_ptr<LogKey>>> LogKey::LoadAll(const Keystore& keystore) {
+  TRY_ASSIGN(auto loaded, LoadStore(keystore, StoreName::kLog));
+  if (loaded.empty()) return Fail(ErrorCode::kNotFound, "there is no key in the store log");
+  std::vector<std::unique_ptr<LogKey>> keys;
+  for (auto& key : loaded) keys.push_back(std::unique_ptr<LogKey>(new LogKey(std::move(key))));
+  return keys;
+}
+
+Result<std::unique_ptr<LogKey>> LogKey::LoadKid(const Keystore& keystore, std::string_view kid) {
+  TRY_ASSIGN(auto key, keystore.LoadOne(StoreName::kLog, kid));
+  return std::unique_ptr<LogKey>(new LogKey(
+      DocumentKey{std::move(key.facts), std::make_unique<crypto::SoftwareSigner>(std::move(key.private_key))}));
 }
 
 }  // namespace fleetseal::signer

@@ -1,13 +1,15 @@
-// The keys by what they may sign: publisher, director, log. There is no function here that signs bytes of a caller.
+// The keys by what they may sign: publisher, agent-release, director, log. There is no function here that signs bytes
+// of a caller.
 //
 // Source: trust model section 1: "sign only bytes that the signer itself builds from parsed fields: no digest interface
 // reaches them". A document is built from its struct, typ and header are fixed here. LogKey alone hands out a
 // crypto::Signer, to the log writer, which signs checkpoints; main() wires it and nothing else gets it. Thread rule:
-// immutable after Load; signing may run on many threads.
+// any thread; a key that is removed stays good for whoever holds it.
 #pragma once
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +17,7 @@
 #include "crypto/signer.h"
 #include "manifest/manifest_signature.h"
 #include "manifest/order.h"
+#include "manifest/permit.h"
 #include "manifest/status.h"
 #include "signer/keys/keystore.h"
 
@@ -25,38 +28,43 @@ struct DocumentKey {
   KeyFacts facts;
   std::unique_ptr<crypto::SoftwareSigner> signer;
 };
+using HeldKey = std::shared_ptr<const DocumentKey>;
 
-class PublisherKeys {
- public:
-  static Result<PublisherKeys> Load(const Keystore& keystore);
-  // The key that signs for the product; nullptr if there is none.
-  const KeyFacts* Find(const ProductName& product) const;
-  const KeyFacts* FindKid(std::string_view kid) const;
-  std::vector<const KeyFacts*> All() const;
-  // The compact manifest signature. KeyPurposeWrong unless the key of that kid is made for payload.product.
-  Result<std::string> SignManifest(std::string_view kid, const std::string& sjwk,
-                                   const manifest::ManifestSignature& payload) const;
-
- private:
-  std::vector<DocumentKey> keys_;
+// A key with the root's word for it.
+struct KeyInUse {
+  HeldKey key;
+  std::string sjwk;
 };
 
-class DirectorKey {
+class SigningKeys {
  public:
-  // NotFound without a key; the newest by name if there are several is never guessed: Conflict.
-  static Result<DirectorKey> Load(const Keystore& keystore);
-  const KeyFacts& facts() const { return key_.facts; }
-  Result<std::string> SignStatus(const std::string& sjwk, const manifest::StatusDocument& payload) const;
-  Result<std::string> SignOrder(const std::string& sjwk, const manifest::Order& payload) const;
+  // Publisher, agent-release and director keys.
+  static Result<std::unique_ptr<SigningKeys>> Load(const Keystore& keystore);
+  // nullptr if there is none.
+  HeldKey FindKid(std::string_view kid) const;
+  std::vector<HeldKey> All() const;
+  void Add(LoadedKey key);
+  void Remove(std::string_view kid);
+
+  // Compact documents. KeyPurposeWrong unless the key is made for them (and for payload.product).
+  Result<std::string> SignManifest(const KeyInUse& key, const manifest::ManifestSignature& payload) const;
+  Result<std::string> SignPermit(const KeyInUse& key, const manifest::Permit& payload) const;
+  Result<std::string> SignStatus(const KeyInUse& key, const manifest::StatusDocument& payload) const;
+  Result<std::string> SignOrder(const KeyInUse& key, const manifest::Order& payload) const;
 
  private:
-  explicit DirectorKey(DocumentKey key) : key_(std::move(key)) {}
-  DocumentKey key_;
+  SigningKeys() = default;
+  mutable std::mutex mutex_;
+  std::map<std::string, HeldKey, std::less<>> keys_;
 };
 
 class LogKey {
  public:
+  // The only one there is. NotFound, Conflict, and codes of Keystore.
   static Result<LogKey> Load(const Keystore& keystore);
+  // Every one: of the log that is written, of those that were left, and of new ones. NotFound if there is none.
+  static Result<std::vector<std::unique_ptr<LogKey>>> LoadAll(const Keystore& keystore);
+  static Result<std::unique_ptr<LogKey>> LoadKid(const Keystore& keystore, std::string_view kid);
   const KeyFacts& facts() const { return key_.facts; }
   // For translog::LogWriter only.
   const crypto::Signer& checkpoint_signer() const { return *key_.signer; }

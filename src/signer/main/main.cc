@@ -10,6 +10,8 @@
 
 #include "log/log.h"
 #include "signer/ceremony.h"
+#include "signer/new_log.h"
+#include "signer/security_replacement.h"
 #include "signer/service.h"
 #include "storage/location.h"
 #include "sys/process.h"
@@ -20,21 +22,24 @@ namespace fleetseal::signer {
 namespace {
 
 constexpr const char* kUsage =
-    "fleetseal-signer --config FILE [--ready-fd N]                serve the signer's socket\n"
-    "fleetseal-signer --config FILE --create --product V/N ...    make keys, CAs, log and database; prints their "
-    "public halves\n"
-    "                 [--algorithm ES256|RS256]\n"
-    "fleetseal-signer --config FILE --adopt FOLDER                take what roots and security keys signed; prints "
-    "certificates\n"
-    "fleetseal-signer --config FILE --check                       look over everything at rest; prints findings\n"
-    "fleetseal-signer --config FILE --recovery                    why it is halted; prints evidence\n"
-    "fleetseal-signer --config FILE --continue DECISION           end the halt by a signed decision\n"
-    "fleetseal-signer --config FILE --clock-is-right DATE         records of a wrong clock no longer count\n";
+    "usage: fleetseal-signer --config FILE [--ready-fd N]       serve the signer's socket\n"
+    "       fleetseal-signer --config FILE --create --product V/N ... [--algorithm ES256|RS256]\n"
+    "                                    make keys, CAs, log and database; prints their public halves\n"
+    "       fleetseal-signer --config FILE --adopt FOLDER\n"
+    "                                    take what roots and security keys signed; prints certificates\n"
+    "       fleetseal-signer --config FILE --check               look over everything at rest; prints findings\n"
+    "       fleetseal-signer --config FILE --recovery            why it is halted; prints evidence\n"
+    "       fleetseal-signer --config FILE --continue DECISION   end the halt by a signed decision\n"
+    "       fleetseal-signer --config FILE --new-log DECISION    prepare a new log by a signed decision\n"
+    "       fleetseal-signer --config FILE --replace-security FILE  what k roots signed; prints certificates\n"
+    "       fleetseal-signer --config FILE --clock-is-right DATE records of a wrong clock no longer count\n";
 
 struct Arguments {
   std::string config;
   std::string adopt;
   std::string decision;
+  std::string new_log;
+  std::string security;
   std::string date;
   bool is_recovery = false;
   bool is_check = false;
@@ -50,6 +55,10 @@ Status ReadOne(std::string_view name, std::string_view value, Arguments& argumen
     arguments.adopt = value;
   } else if (name == "--continue") {
     arguments.decision = value;
+  } else if (name == "--new-log") {
+    arguments.new_log = value;
+  } else if (name == "--replace-security") {
+    arguments.security = value;
   } else if (name == "--clock-is-right") {
     arguments.date = value;
   } else if (name == "--product") {
@@ -88,10 +97,11 @@ Result<Arguments> Read(const std::vector<std::string_view>& words) {
   }
   if (arguments.config.empty()) return Fail(ErrorCode::kInvalidArgument, "--config is missing");
   if (arguments.is_create + !arguments.adopt.empty() + !arguments.decision.empty() + !arguments.date.empty() +
-          arguments.is_recovery + arguments.is_check >
+          !arguments.new_log.empty() + !arguments.security.empty() + arguments.is_recovery + arguments.is_check >
       1)
     return Fail(ErrorCode::kInvalidArgument,
-                "--create, --adopt, --recovery, --continue, --clock-is-right and --check exclude each other");
+                "--create, --adopt, --recovery, --continue, --new-log, --replace-security, --clock-is-right and "
+                "--check exclude each other");
   if (arguments.is_create == arguments.create.products.empty()) {
     return Fail(ErrorCode::kInvalidArgument, "--create goes with at least one --product");
   }
@@ -117,6 +127,8 @@ Result<sys::SandboxState> EnterSandbox(const Config& config, const Arguments& ar
   policy.write = {config.data, config.log};
   if (!arguments.adopt.empty()) policy.read.push_back(arguments.adopt);
   if (!arguments.decision.empty()) policy.read.push_back(arguments.decision);
+  if (!arguments.new_log.empty()) policy.read.push_back(arguments.new_log);
+  if (!arguments.security.empty()) policy.read.push_back(arguments.security);
   if (!database.directory.empty()) policy.write.push_back(database.directory);
   if (is_serving) policy.write.push_back(sys::ParentDirectory(config.socket));
   policy.has_internet = database.is_over_internet;
@@ -138,6 +150,8 @@ Status Run(const Arguments& arguments) {
   if (arguments.is_recovery) return Print(ShowRecovery(config, clock));
   if (arguments.is_check) return config::PrintFindings(CheckSigner(config, clock));
   if (!arguments.decision.empty()) return Print(ContinueAfterHalt(config, arguments.decision, clock));
+  if (!arguments.new_log.empty()) return Print(NewLog(config, arguments.new_log, clock));
+  if (!arguments.security.empty()) return Print(ReplaceSecurityFromFile(config, arguments.security, clock));
   if (!arguments.date.empty()) return Print(AcceptClock(config, arguments.date, clock));
   TRY_ASSIGN(const auto service, SignerService::Open(config, clock));
   TRY(service->Listen());

@@ -19,6 +19,7 @@ struct PersonRow {
   std::string kid;
   std::string jwk;
   bool is_revoked = false;
+  bool operator==(const PersonRow&) const = default;
 };
 Result<std::optional<PersonRow>> FindPersonByKid(storage::Session& session, const std::string& kid);
 Result<std::optional<PersonRow>> FindPerson(storage::Session& session, const std::string& id);

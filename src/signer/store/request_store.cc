@@ -21,16 +21,16 @@ constexpr std::string_view kRequests =
     "ORDER BY ordinal DESC LIMIT :row_limit";
 #undef FLEETSEAL_REQUEST_COLUMNS
 constexpr std::string_view kVersions =
-    "SELECT version, state, manifest_sha256, expires FROM requests WHERE product = :product AND component = :component "
-    "AND state <> 'rejected'";
+    "SELECT id, version, state, manifest_sha256, expires, release_counter FROM requests WHERE product = :product AND "
+    "component = :component AND state <> 'rejected'";
 constexpr std::string_view kInsertRequest =
     "INSERT INTO requests (id, product, component, version, requester, state, manifest_sha256, manifest, compact, "
     "payload, "
     "payload_sha256, key_kid, key_thumbprint, policy, policy_sha256, needed, release_counter, issued, expires, "
-    "ordinal) VALUES "
+    "manifest_signature, log_index, evidence_salt, ordinal) VALUES "
     "(:id, :product, :component, :version, :requester, :state, :manifest_sha256, :manifest, :compact, :payload, "
     ":payload_sha256, :key_kid, :key_thumbprint, :policy, :policy_sha256, :needed, :release_counter, :issued, "
-    ":expires, "
+    ":expires, :manifest_signature, :log_index, :evidence_salt, "
     "(SELECT COALESCE(MAX(ordinal), 0) + 1 FROM requests))";
 constexpr std::string_view kReject = "UPDATE requests SET state = 'rejected', reason = :reason WHERE id = :id";
 constexpr std::string_view kSign =
@@ -46,7 +46,8 @@ constexpr std::string_view kInsertApproval =
     "ordinal = excluded.ordinal";
 constexpr std::string_view kCounter = "SELECT last FROM counters WHERE name = :name";
 constexpr std::string_view kPutCounter =
-    "INSERT INTO counters (name, last) VALUES (:name, :last) ON CONFLICT (name) DO UPDATE SET last = excluded.last";
+    "INSERT INTO counters (name, last) VALUES (:name, :last) ON CONFLICT (name) DO UPDATE SET last = excluded.last "
+    "WHERE counters.last < excluded.last";
 constexpr std::string_view kWithdrawn = "SELECT manifest_sha256 FROM withdrawn ORDER BY manifest_sha256";
 constexpr std::string_view kIsWithdrawn =
     "SELECT manifest_sha256 FROM withdrawn WHERE manifest_sha256 = :manifest_sha256";
@@ -106,17 +107,33 @@ Result<std::vector<RequestRow>> ListRequests(storage::Session& session, int64_t 
 Result<std::vector<VersionRow>> ListVersions(storage::Session& session, const std::string& product,
                                              const std::string& component) {
   return AllRows(session, kVersions, {product, component}, [](const storage::Row& row) {
-    return VersionRow{row.Text(0), row.Text(1), row.Text(2), row.Integer(3)};
+    return VersionRow{row.Text(0), row.Text(1), row.Text(2), row.Text(3), row.Integer(4), row.Integer(5)};
   });
 }
 
-Status InsertRequest(storage::Session& session, const RequestRow& request) {
-  return Done(session.Execute(
-      kInsertRequest,
-      {request.id, request.product, request.component, request.version, request.requester, request.state,
-       request.manifest_sha256, request.manifest, request.compact, request.payload, request.payload_sha256,
-       request.key_kid, request.key_thumbprint, request.policy, request.policy_sha256, request.needed,
-       request.release_counter, request.issued, request.expires}));
+Status InsertRequest(storage::Session& session, const RequestRow& request, std::optional<int64_t> log_index) {
+  return Done(session.Execute(kInsertRequest, {request.id,
+                                               request.product,
+                                               request.component,
+                                               request.version,
+                                               request.requester,
+                                               request.state,
+                                               request.manifest_sha256,
+                                               request.manifest,
+                                               request.compact,
+                                               request.payload,
+                                               request.payload_sha256,
+                                               request.key_kid,
+                                               request.key_thumbprint,
+                                               request.policy,
+                                               request.policy_sha256,
+                                               request.needed,
+                                               request.release_counter,
+                                               request.issued,
+                                               request.expires,
+                                               request.manifest_signature,
+                                               log_index,
+                                               request.evidence_salt}));
 }
 
 Status SetRequestRejected(storage::Session& session, const std::string& id, const std::optional<std::string>& reason) {
@@ -148,7 +165,10 @@ Result<int64_t> ReadCounter(storage::Session& session, const std::string& name) 
 }
 
 Status PutCounter(storage::Session& session, const std::string& name, int64_t last) {
-  return Done(session.Execute(kPutCounter, {name, last}));
+  TRY_ASSIGN(const int64_t rows, session.Execute(kPutCounter, {name, last}));
+  if (rows != 1)
+    return Fail(ErrorCode::kConflict, "the counter " + name + " is at " + std::to_string(last) + " already");
+  return {};
 }
 
 Result<std::vector<std::string>> ListWithdrawn(storage::Session& session) {

@@ -43,15 +43,18 @@ Result<std::optional<RequestRow>> FindSignedByManifest(storage::Session& session
 // Newest first; without manifest, compact, payload and signature.
 Result<std::vector<RequestRow>> ListRequests(storage::Session& session, int64_t limit);
 struct VersionRow {
+  std::string id;  // of the request
   std::string version;
   std::string state;
   std::string manifest_sha256;
   int64_t expires = 0;
+  int64_t release_counter = 0;
 };
 // Of every request for this product and component that was not rejected.
 Result<std::vector<VersionRow>> ListVersions(storage::Session& session, const std::string& product,
                                              const std::string& component);
-Status InsertRequest(storage::Session& session, const RequestRow& request);
+// `log_index` of its signature's record, if it is signed at once, is known in this transaction only.
+Status InsertRequest(storage::Session& session, const RequestRow& request, std::optional<int64_t> log_index);
 Status SetRequestRejected(storage::Session& session, const std::string& id, const std::optional<std::string>& reason);
 struct SignedFacts {
   std::string manifest_signature;
@@ -72,6 +75,7 @@ Status InsertApproval(storage::Session& session, const ApprovalRow& approval);
 
 // The last counter given out; 0 for a new name.
 Result<int64_t> ReadCounter(storage::Session& session, const std::string& name);
+// Conflict unless it rises: no number is given out twice.
 Status PutCounter(storage::Session& session, const std::string& name, int64_t last);
 
 Result<std::vector<std::string>> ListWithdrawn(storage::Session& session);

@@ -15,6 +15,31 @@ storage::Migration KillSwitch() {
           }};
 }
 
+// What every signature asks for, without reading the rows, which are long: the next ordinal, and the versions there
+// are.
+storage::Migration Indexes() {
+  return {3,
+          "indexes for signing",
+          {
+              "CREATE INDEX requests_by_ordinal ON requests (ordinal)",
+              "DROP INDEX requests_by_component",
+              "CREATE INDEX requests_by_component ON requests (product, component, state, version, manifest_sha256, "
+              "expires)",
+              "CREATE INDEX certificates_by_subject ON certificates (kind, subject)",
+          }};
+}
+
+// The versions of a product are read from this index alone: a row of theirs is pages long.
+storage::Migration VersionIndex() {
+  return {4,
+          "an index that holds what is asked about versions",
+          {
+              "DROP INDEX requests_by_component",
+              "CREATE INDEX requests_by_component ON requests (product, component, state, version, manifest_sha256, "
+              "expires, release_counter, id)",
+          }};
+}
+
 }  // namespace
 
 std::vector<storage::Migration> Migrations() {
@@ -80,6 +105,8 @@ std::vector<storage::Migration> Migrations() {
            "CREATE TABLE director_state (id BIGINT PRIMARY KEY, epoch BIGINT NOT NULL, status_version BIGINT NOT NULL)",
        }},
       KillSwitch(),
+      Indexes(),
+      VersionIndex(),
   };
 }
 

@@ -69,6 +69,8 @@ class DeviceWorld : public OrganisationWorld {
     if (csr.empty()) csr = device.Csr();
     return csr;
   }
+  // From now on devices sign requests of other bytes, as after a restart.
+  void ForgetRequests() { csrs_.clear(); }
   EnrolInput Input(const WorldDevice& device) const {
     return {device.id, csr_of(device), Proof(device), std::nullopt, "192.0.2.1"};
   }

@@ -21,14 +21,17 @@
 
 namespace fleetseal::signer::testing {
 
-// Refuses to write while a test says so.
+// Refuses to write, or writes and says that it could not, while a test says so.
 class FaultLog final : public translog::LogWriter {
  public:
-  FaultLog(std::unique_ptr<translog::LogWriter> inner, const bool& is_failing)
-      : inner_(std::move(inner)), is_failing_(is_failing) {}
-  void Append(Bytes leaf, Done done) override {
+  FaultLog(std::unique_ptr<translog::LogWriter> inner, const bool& is_failing, const bool& is_answer_lost)
+      : inner_(std::move(inner)), is_failing_(is_failing), is_answer_lost_(is_answer_lost) {}
+  void Append(translog::LogEntry entry, Done done) override {
     if (is_failing_) return done(Fail(ErrorCode::kLogNotWritable, "the test's log is full"));
-    inner_->Append(std::move(leaf), std::move(done));
+    if (!is_answer_lost_) return inner_->Append(std::move(entry), std::move(done));
+    inner_->Append(std::move(entry), [done = std::move(done)](const Result<translog::Appended>&) {
+      done(Fail(ErrorCode::kLogNotWritable, "the test's log cannot say what it wrote"));
+    });
   }
   merkle::Checkpoint checkpoint() const override { return inner_->checkpoint(); }
   std::string checkpoint_note() const override { return inner_->checkpoint_note(); }
@@ -37,11 +40,13 @@ class FaultLog final : public translog::LogWriter {
  private:
   std::unique_ptr<translog::LogWriter> inner_;
   const bool& is_failing_;
+  const bool& is_answer_lost_;
 };
 
 class OrganisationWorld : public PeopleWorld {
  public:
   bool is_log_failing = false;
+  bool is_log_answer_lost = false;
   std::unique_ptr<sealer::UpdateStore> sealer_store;
   std::unique_ptr<sealer::SealerService> sealer_service;
   std::unique_ptr<SignerService> service;
@@ -61,7 +66,7 @@ class OrganisationWorld : public PeopleWorld {
   void Open() {
     service.reset();
     service = Must(SignerService::Open(config, clock, [this](std::unique_ptr<translog::LogWriter> writer) {
-      return std::make_unique<FaultLog>(std::move(writer), is_log_failing);
+      return std::make_unique<FaultLog>(std::move(writer), is_log_failing, is_log_answer_lost);
     }));
   }
   // Every row of every table and the size of the log: what a refusal may not change.

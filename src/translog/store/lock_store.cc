@@ -65,15 +65,20 @@ class SqlLockStore final : public LockStore {
     });
   }
 
-  Status Advance(const LockRow& from, const LockRow& to, const StagedGroup& group,
-                 uint64_t files_durable_size) override {
-    const std::string bundle = codec::EncodeBase64(merkle::EncodeEntries(group.leaves));
+  using LockStore::Advance;
+  Status Advance(const LockRow& from, uint64_t files_durable_size, const MakeMove& make) override {
     return database_.WithTransaction([&](storage::Session& session) -> Status {
+      TRY_ASSIGN(const LockMove move, make(session));
+      const LockRow& to = move.to;
+      const StagedGroup& group = move.group;
       TRY_ASSIGN(const int64_t swapped,
                  session.Execute(kSwapLock, {ToSql(to.size), codec::EncodeHex(to.root), to.checkpoint_note, origin_,
                                              ToSql(from.size), codec::EncodeHex(from.root)}));
       if (swapped != 1) return Fail(ErrorCode::kLogForked, "another writer has moved the log's lock row");
-      TRY(session.Execute(kInsertStaged, {origin_, ToSql(group.first), ToSql(group.leaves.size()), bundle}));
+      if (!group.leaves.empty()) {
+        const std::string bundle = codec::EncodeBase64(merkle::EncodeEntries(group.leaves));
+        TRY(session.Execute(kInsertStaged, {origin_, ToSql(group.first), ToSql(group.leaves.size()), bundle}));
+      }
       TRY(session.Execute(kDeleteStaged, {origin_, ToSql(files_durable_size)}));
       return {};
     });
@@ -85,6 +90,11 @@ class SqlLockStore final : public LockStore {
 };
 
 }  // namespace
+
+Status LockStore::Advance(const LockRow& from, const LockRow& to, const StagedGroup& group,
+                          uint64_t files_durable_size) {
+  return Advance(from, files_durable_size, [&](storage::Session&) -> Result<LockMove> { return LockMove{to, group}; });
+}
 
 std::vector<storage::Migration> Migrations() {
   return {
@@ -103,6 +113,13 @@ Result<std::vector<std::string>> ListOrigins(storage::Database& database) {
     for (const storage::Row& row : rows) origins.push_back(row.Text(0));
     return origins;
   });
+}
+
+Status InsertLog(storage::Session& session, const std::string& origin, const LockRow& row, const StagedGroup& group) {
+  const std::string bundle = codec::EncodeBase64(merkle::EncodeEntries(group.leaves));
+  TRY(session.Execute(kInsertLock, {origin, ToSql(row.size), codec::EncodeHex(row.root), row.checkpoint_note}));
+  TRY(session.Execute(kInsertStaged, {origin, ToSql(group.first), ToSql(group.leaves.size()), bundle}));
+  return {};
 }
 
 std::unique_ptr<LockStore> MakeSqlLockStore(storage::Database& database, std::string origin) {

@@ -3,11 +3,12 @@
 //
 // Source: reference/tlog.md section 6 (Sunlight's order). Staged leaves are rows beside the lock row and committed with
 // it, so one durable write covers both and no staging file can be orphaned. Only this row must never be lost or turned
-// back; the files can be written again from the staged leaves. Durable: when Create or Advance returns success. Thread
-// rule: one thread at a time.
+// back; the files can be written again from the staged leaves. Rows that belong to the leaves are written by the same
+// transaction (ADR 0011). Durable: when Create or Advance returns success. Thread rule: one thread at a time.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -38,6 +39,15 @@ struct LockState {
   std::vector<StagedGroup> staged;  // ascending
 };
 
+// What one transaction makes of the lock row.
+struct LockMove {
+  LockRow to;
+  StagedGroup group;
+};
+// Writes the rows that belong to the leaves and says how the lock row moves, inside the transaction. It may run again
+// (storage::Database::WithTransaction) and have no other effects than through the session and what it returns.
+using MakeMove = std::function<Result<LockMove>(storage::Session&)>;
+
 class LockStore {
  public:
   virtual ~LockStore() = default;
@@ -45,11 +55,12 @@ class LockStore {
   virtual Status Create(const LockRow& row) = 0;
   // NotFound if there is no such log; Corrupt.
   virtual Result<LockState> Load() = 0;
-  // In one transaction: replaces `from` by `to`, adds `group`, forgets groups that end at or below
-  // `files_durable_size`. LogForked if the row is no longer `from`: another writer has the log. After another error it
-  // is unknown whether it happened.
-  virtual Status Advance(const LockRow& from, const LockRow& to, const StagedGroup& group,
-                         uint64_t files_durable_size) = 0;
+  // In one transaction: runs `make`, replaces `from` by its row, adds its group, forgets groups that end at or below
+  // `files_durable_size`. LogForked if the row is no longer `from`: another writer has the log. An error of `make` is
+  // returned and nothing has happened. After another error it is unknown whether it happened.
+  virtual Status Advance(const LockRow& from, uint64_t files_durable_size, const MakeMove& make) = 0;
+  // As above with a move that is known already.
+  Status Advance(const LockRow& from, const LockRow& to, const StagedGroup& group, uint64_t files_durable_size);
 };
 
 // Migrations of the tables used here, for storage::Migrate(database, kMigrationModule, ...).
@@ -58,6 +69,9 @@ std::vector<storage::Migration> Migrations();
 
 // The logs that have a lock row, ascending.
 Result<std::vector<std::string>> ListOrigins(storage::Database& database);
+
+// A log with its first group staged, inside the caller's transaction: opening the log writes its files. AlreadyExists.
+Status InsertLog(storage::Session& session, const std::string& origin, const LockRow& row, const StagedGroup& group);
 
 // `database` outlives the store.
 std::unique_ptr<LockStore> MakeSqlLockStore(storage::Database& database, std::string origin);

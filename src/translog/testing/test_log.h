@@ -30,9 +30,9 @@ class FaultyLockStore final : public LockStore {
     return Step([&] { return inner_.Create(row); });
   }
   Result<LockState> Load() override { return inner_.Load(); }
-  Status Advance(const LockRow& from, const LockRow& to, const StagedGroup& group,
-                 uint64_t files_durable_size) override {
-    return Step([&] { return inner_.Advance(from, to, group, files_durable_size); });
+  using LockStore::Advance;
+  Status Advance(const LockRow& from, uint64_t files_durable_size, const MakeMove& make) override {
+    return Step([&] { return inner_.Advance(from, files_durable_size, make); });
   }
 
  private:

@@ -1,0 +1,48 @@
+#include "trust/device_profile.h"
+
+#include "codec/json.h"
+
+namespace fleetseal::trust {
+namespace {
+
+constexpr size_t kPropertiesMax = 32;
+
+void ReadProperties(codec::ObjectReader& reader, DeviceProfile& device) {
+  const codec::Json& properties = reader.Object("properties");
+  if (!reader.is_good()) return;
+  if (properties.as_object().size() > kPropertiesMax)
+    reader.Stop(ErrorCode::kLimitExceeded, "properties", "more than 32");
+  for (const auto& [name, value] : properties.as_object()) {
+    if (value.is_string())
+      device.properties[name] = value.as_string();
+    else
+      reader.Stop(ErrorCode::kMemberTypeWrong, "properties", "a value is no text");
+  }
+}
+
+}  // namespace
+
+Result<DeviceDescription> ParseDeviceDescription(std::string_view text) {
+  TRY_ASSIGN(const codec::Json json, codec::ParseJson(text));
+  codec::ObjectReader reader(json, "device.json");
+  DeviceDescription description;
+  DeviceProfile& device = description.device;
+  device.organisation = reader.Parsed<Organisation>("organisation");
+  device.device_id = reader.Parsed<DeviceId>("deviceId");
+  device.generation = reader.Integer("generation", 1);
+  device.product = reader.Parsed<ProductName>("product");
+  device.environment = reader.Parsed<Environment>("environment");
+  ReadProperties(reader, device);
+  auto delivery = manifest::DeliveryFromName(reader.String("delivery"));
+  if (reader.is_good() && reader.Take(delivery, "delivery")) device.delivery = *delivery;
+  const std::string profile = reader.OptionalString("profile").value_or("native");
+  if (profile == "adu")
+    description.profile = Profile::kAdu;
+  else if (profile != "native")
+    reader.Stop(ErrorCode::kValueOutOfRange, "profile", "not \"native\" or \"adu\"");
+  description.build_time = reader.Time("buildTime");
+  TRY(reader.Finish());
+  return description;
+}
+
+}  // namespace fleetseal::trust
