@@ -190,6 +190,31 @@ TEST_F(ServerTest, S1_6_ContentOfAnotherSizeOrHashLeavesNothing) {
   EXPECT_EQ(ShowUpdate(release).state, "signed");
 }
 
+TEST_F(ServerTest, AVersionRefusedAsKnownIsSeenEvenWhenItsOwnAnswerWasLost) {
+  api::signing::RequestDetail known;
+  known.row.request_id = Must(RequestId::Parse("request-1"));
+  known.row.product = lab.manifests.at(draft.sha256()).product;
+  known.row.version = lab.manifests.at(draft.sha256()).version.text();
+  known.row.requester = Must(PersonId::Parse("paula"));
+  known.row.manifest_sha256 = draft.sha256();
+  known.row.needed = 1;
+  known.row.issued = lab.world.now;
+  known.row.expires = lab.world.now + 600;
+  known.manifest = Bytes(AsBytes(draft.manifest).begin(), AsBytes(draft.manifest).end());
+  lab.signer.On("list-requests", [&](const codec::Json&) -> Result<codec::Json> {
+    codec::Json answer = codec::Json::MakeObject();
+    codec::Json rows = codec::Json::MakeArray();
+    rows.Push(known.row.ToJson());
+    answer.Set("requests", std::move(rows));
+    return answer;
+  });
+  lab.signer.On("show-request", [&](const codec::Json&) -> Result<codec::Json> { return known.ToJson(); });
+  lab.signer.Refuse("submit-request", ErrorCode::kVersionExists);
+  EXPECT_EQ(Submit(draft, "request-2"), "VersionExists");
+  const auto row = ShowUpdate(draft);
+  EXPECT_EQ(row.request_id.text() + " " + row.state, "request-1 submitted");
+}
+
 TEST_F(ServerTest, AnUploadIsSealedAndMakesTheUpdateDeployable) {
   MakeDeployable();
   const std::string before = lab.Dump();

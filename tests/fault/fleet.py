@@ -62,8 +62,11 @@ class Fleet:
         if "refusal" not in answer:
             return answer["id"], answer["requestId"]
         # The answer to the first attempt was lost.
-        update = next(row for row in self.command("update", "list")["updates"] if row["version"] == version)
+        update = self.until("the update " + version, lambda: self.known(version))
         return update["id"], update["requestId"]
+
+    def known(self, version):
+        return next((row for row in self.command("update", "list")["updates"] if row["version"] == version), None)
 
     def release(self, version, content):
         path = self.lab.path(f"pump-{version}.img", content)

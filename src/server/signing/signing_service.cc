@@ -68,23 +68,27 @@ Result<api::admin::SubmitAnswer> SigningService::Submit(const Person& person, co
   if (update.manifest_sha256 != request.manifest_sha256) {
     return Fail(ErrorCode::kManifestHashMismatch, "the request is for other manifest bytes");
   }
-  TRY_ASSIGN(const auto signed_by, core_.signer.With([&](SignerPool::Client& client) {
-    return client.SubmitRequest(body.request, AsBytes(body.manifest));
-  }));
+  const auto signed_by = core_.signer.With(
+      [&](SignerPool::Client& client) { return client.SubmitRequest(body.request, AsBytes(body.manifest)); });
+  // The answer to an earlier attempt may have been lost on this side: what is refused as known is to be seen.
+  if (!signed_by && signed_by.error().code == ErrorCode::kVersionExists) {
+    TRY(SyncVersion(update.product, update.version));
+  }
+  TRY(signed_by);
   TRY(core_.updates.Submit(update));
-  if (signed_by.manifest_signature && signed_by.log_index) {
-    TRY(RecordSigned(update.manifest_sha256, *signed_by.manifest_signature, *signed_by.log_index));
+  if (signed_by->manifest_signature && signed_by->log_index) {
+    TRY(RecordSigned(update.manifest_sha256, *signed_by->manifest_signature, *signed_by->log_index));
   }
   api::admin::SubmitAnswer answer;
-  answer.request_id = signed_by.request_id;
-  answer.payload = signed_by.payload;
-  answer.payload_sha256 = signed_by.payload_sha256;
-  answer.key_thumbprint = signed_by.key_thumbprint;
-  answer.policy_sha256 = signed_by.policy_sha256;
-  answer.approvals = signed_by.approvals;
-  answer.state = api::signing::RequestStateName(signed_by.state);
-  answer.manifest_signature = signed_by.manifest_signature;
-  answer.log_index = signed_by.log_index;
+  answer.request_id = signed_by->request_id;
+  answer.payload = signed_by->payload;
+  answer.payload_sha256 = signed_by->payload_sha256;
+  answer.key_thumbprint = signed_by->key_thumbprint;
+  answer.policy_sha256 = signed_by->policy_sha256;
+  answer.approvals = signed_by->approvals;
+  answer.state = api::signing::RequestStateName(signed_by->state);
+  answer.manifest_signature = signed_by->manifest_signature;
+  answer.log_index = signed_by->log_index;
   return answer;
 }
 
@@ -192,6 +196,14 @@ Status SigningService::SyncOne(const api::signing::RequestRow& row) {
   if (is_known && known->state != UpdateState::kSubmitted) return {};
   if (row.state == RequestState::kRejected) return core_.updates.Move(row.manifest_sha256, UpdateState::kRejected);
   if (row.state == RequestState::kExpired) return core_.updates.Move(row.manifest_sha256, UpdateState::kExpired);
+  return {};
+}
+
+Status SigningService::SyncVersion(const ProductName& product, std::string_view version) {
+  TRY_ASSIGN(const auto rows, core_.signer.With([](SignerPool::Client& client) { return client.ListRequests(); }));
+  for (auto row = rows.rbegin(); row != rows.rend(); ++row) {
+    if (row->product == product && row->version == version) TRY(SyncOne(*row));
+  }
   return {};
 }
 

@@ -42,6 +42,7 @@ class SigningService {
   Status Adopt(const RequestId& id);
   Status MoveRecords();
   Status SyncOne(const api::signing::RequestRow& row);
+  Status SyncVersion(const ProductName& product, std::string_view version);
   Status RecordSigned(const Sha256& manifest, const std::string& signature, int64_t log_index);
 
   Core& core_;
