@@ -14,12 +14,12 @@ using manifest::RootPackageDocument;
 bool TryPackage(ByteView input) {
   const auto document = RootPackageDocument::Parse(AsText(input));
   if (!document) return false;
-  CHECK(document->signed_sha256 == crypto::HashSha256(document->signed_bytes));
+  CHECK(document->signed_sha256 == crypto::HashSha256(document->SignedBytes()));
   // The signed bytes alone carry everything that is signed: put together again they are the same package.
   const auto again = RootPackageDocument::Parse(
-      manifest::AssemblePackage(document->signed_bytes, document->positional_signatures, document->signatures));
+      manifest::AssemblePackage(document->SignedBytes(), document->positional_signatures, document->signatures));
   CHECK(again.has_value());
-  CHECK(again->signed_bytes == document->signed_bytes);
+  CHECK(again->SignedBytes() == document->SignedBytes());
   CHECK(manifest::BuildProtected(again->package) == manifest::BuildProtected(document->package));
   // What we would write for it is read as the same package.
   const auto rebuilt = RootPackageDocument::Parse(manifest::AssemblePackage(

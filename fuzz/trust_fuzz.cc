@@ -64,16 +64,16 @@ bool TryPackageStep(ByteView input) {
   CheckUnchanged();
   if (!next) return false;
   static const auto genuine = Must(manifest::RootPackageDocument::Parse(world.next_package));
-  CHECK(next->package->signed_bytes == genuine.signed_bytes);
+  CHECK(next->package->SignedBytes() == genuine.SignedBytes());
   CHECK(next->time_floor >= world.ready.time_floor);
   return true;
 }
 bool TryProvision(ByteView input) {
   const auto state = trust::Provision(AsText(input), kNow);
   if (!state) return false;
-  const std::string& is = state->package->signed_bytes;
-  CHECK(is == TheWorld().provisioned.package->signed_bytes ||
-        is == Must(manifest::RootPackageDocument::Parse(TheWorld().next_package)).signed_bytes);
+  const std::string is = state->package->SignedBytes();
+  CHECK(is == TheWorld().provisioned.package->SignedBytes() ||
+        is == Must(manifest::RootPackageDocument::Parse(TheWorld().next_package)).SignedBytes());
   return true;
 }
 bool TryStatus(ByteView input) {

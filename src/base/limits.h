@@ -13,13 +13,23 @@ inline constexpr size_t kJsonMembersMax = 100'000;
 // Integers in JSON: exact in every JSON reader.
 inline constexpr int64_t kJsonIntegerMax = (int64_t{1} << 53) - 1;
 
-// One root-key package, bytes: 64 listed keys of RSA-4096 with signatures fit in a quarter of it.
-inline constexpr size_t kPackageBytesMax = 256 * 1024;
-// One update manifest, bytes: 20 files and 10 steps with their properties fit in a quarter of it.
-inline constexpr size_t kManifestBytesMax = 64 * 1024;
-// One JWS in compact form (order, status, manifest signature, person document), bytes.
+// What a device reads for a decision, bytes: all of it together, parsed, stays within 256 KiB of memory (ADR 0014).
+// One root-key package: 10 roots of RSA-4096 with both kinds of signatures and 64 listings fit.
+inline constexpr size_t kPackageBytesMax = 40 * 1024;
+// One update manifest: 20 files and 10 steps with their properties fit.
+inline constexpr size_t kManifestBytesMax = 16 * 1024;
+// One JWS in compact form that a device reads: order, status, manifest signature, permit.
+inline constexpr size_t kDeviceJwsBytesMax = 20 * 1024;
+// The tlog-proof of a manifest's signature: 63 hashes and 16 witness lines fit.
+inline constexpr size_t kDeviceLogProofBytesMax = 8 * 1024;
+// The status: withdrawn updates and newest counters. Larger, as nothing else is held beside it.
+inline constexpr size_t kStatusBytesMax = 28 * 1024;
+// JSON values of one such document.
+inline constexpr size_t kDeviceValuesMax = 1'000;
+
+// Any other JWS in compact form (documents of people, receipts), bytes.
 inline constexpr size_t kJwsBytesMax = 128 * 1024;
-// One tlog-proof, bytes: 63 hashes, a 64 KiB leaf, 16 witness lines.
+// Any tlog-proof, bytes: 63 hashes, a 64 KiB leaf, 16 witness lines.
 inline constexpr size_t kLogProofBytesMax = 128 * 1024;
 // One log record (leaf), bytes: the tlog-tiles entry bundle has 16-bit lengths.
 inline constexpr size_t kLogLeafBytesMax = 65'535;

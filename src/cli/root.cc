@@ -89,7 +89,7 @@ Status CheckSignatures(const Ceremony& ceremony) {
     const auto is_good = [&](const RootPackage& package) {
       const manifest::RootKey* root = package.FindRoot(kid);
       return root != nullptr && root->key.default_algorithm() == signature.alg &&
-             root->key.Verify(signature.alg, AsBytes(ceremony.document.signed_bytes), signature.signature).has_value();
+             root->key.Verify(signature.alg, AsBytes(ceremony.document.SignedBytes()), signature.signature).has_value();
     };
     if (!is_good(ceremony.previous.package) && !is_good(ceremony.document.package))
       return Fail(ErrorCode::kSignatureInvalid,
@@ -109,7 +109,7 @@ Status SignBy(const Context& context, const RootKeyPair& root, const std::string
                 "the signature of " + kid + " would not count: it is an enabled root of neither package");
   }
   const auto alg = root.signer->public_key().default_algorithm();
-  TRY_ASSIGN(auto bytes, root.signer->Sign(alg, AsBytes(ceremony.document.signed_bytes)));
+  TRY_ASSIGN(auto bytes, root.signer->Sign(alg, AsBytes(ceremony.document.SignedBytes())));
   auto& signatures = ceremony.document.signatures;
   std::erase_if(signatures, [&](const auto& other) { return other.kid == root.kid; });
   std::erase_if(ceremony.transcript.signatures, [&](const auto& other) { return other.root == root.kid; });
@@ -227,7 +227,7 @@ Status RootPackageSign(Context& context, const RootPackageOptions& options) {
   TRY(CheckSignatures(ceremony));
   TRY_ASSIGN(const auto roots, LoadRoots(options.folder, options.passphrase_file, options.kids));
   for (const auto& root : roots) TRY(SignBy(context, root, PersonName(options.by), ceremony));
-  const std::string text = manifest::AssemblePackage(ceremony.document.signed_bytes, Positional(ceremony.document),
+  const std::string text = manifest::AssemblePackage(ceremony.document.SignedBytes(), Positional(ceremony.document),
                                                      ceremony.document.signatures);
   TRY_ASSIGN(ceremony.document, RootPackageDocument::Parse(text));
   TRY(ceremony.transcript.CheckFits(ceremony.document));

@@ -291,7 +291,7 @@ SignatureCount CountSignatures(const RootPackage& roots, const manifest::RootPac
     const bool has_signed = std::any_of(
         document.signatures.begin(), document.signatures.end(), [&](const manifest::PackageSignature& signature) {
           return signature.kid == root->kid && signature.alg == root->key.default_algorithm() &&
-                 root->key.Verify(signature.alg, AsBytes(document.signed_bytes), signature.signature).has_value();
+                 root->key.Verify(signature.alg, AsBytes(document.SignedBytes()), signature.signature).has_value();
         });
     (has_signed ? count.signed_by : count.missing).push_back(kid);
   }

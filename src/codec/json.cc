@@ -271,35 +271,41 @@ Result<Json> ParseJson(std::string_view text, const JsonLimits& limits) {
   return parser.handler().TakeRoot();
 }
 
-Result<std::string> MinifiedMember(std::string_view text, std::string_view name) {
+Status VisitMinifiedMember(std::string_view text, std::string_view name,
+                           const std::function<void(std::string_view part)>& visit) {
   // The text is valid JSON, so depth and strings are all there is to track.
-  std::string minified;
+  const std::string quoted = std::string(name) + '"';
   std::string key;
   int depth = 0;
   bool is_in_string = false;
   bool is_copying = false;
   bool is_key_position = false;
+  size_t part = 0;  // where the part that is copied begins
+  const auto end_part = [&](size_t end) {
+    if (is_copying && part < end) visit(text.substr(part, end - part));
+    part = end + 1;
+  };
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (is_in_string) {
-      if (is_copying)
-        minified += c;
-      else if (depth == 1)
-        key += c;
+      const bool is_key = !is_copying && depth == 1;
+      if (is_key) key += c;
       if (c == '\\') {
         ++i;
-        if (is_copying)
-          minified += text[i];
-        else if (depth == 1)
-          key += text[i];
+        if (is_key) key += text[i];
       } else if (c == '"') {
         is_in_string = false;
       }
       continue;
     }
-    if (c == ' ' || c == '\t' || c == '\n' || c == '\r') continue;
-    if (is_copying && depth == 1 && (c == ',' || c == '}')) return minified;
-    if (is_copying) minified += c;
+    if (c == ' ' || c == '\t' || c == '\n' || c == '\r') {
+      end_part(i);
+      continue;
+    }
+    if (is_copying && depth == 1 && (c == ',' || c == '}')) {
+      end_part(i);
+      return {};
+    }
     if (c == '"') {
       is_in_string = true;
       if (!is_copying && depth == 1 && is_key_position) key.clear();
@@ -312,10 +318,17 @@ Result<std::string> MinifiedMember(std::string_view text, std::string_view name)
       is_key_position = true;
     } else if (c == ':' && depth == 1 && is_key_position) {
       is_key_position = false;
-      is_copying = key == std::string(name) + '"';
+      is_copying = key == quoted;
+      part = i + 1;
     }
   }
   return Fail(ErrorCode::kMemberMissing, std::string(name));
+}
+
+Result<std::string> MinifiedMember(std::string_view text, std::string_view name) {
+  std::string minified;
+  TRY(VisitMinifiedMember(text, name, [&](std::string_view part) { minified += part; }));
+  return minified;
 }
 
 bool IsPrintableAscii(std::string_view text) {

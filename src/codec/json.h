@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <optional>
 #include <string>
@@ -103,6 +104,9 @@ Result<Json> ParseJson(std::string_view text, const JsonLimits& limits = {});
 // The source text of top-level member `name` with the white space between tokens removed, tokens verbatim and in order
 // (trust model section 3, "Signed bytes"). REQUIRES: ParseJson(text) succeeded. MemberMissing if it is not there.
 Result<std::string> MinifiedMember(std::string_view text, std::string_view name);
+// The same text part by part, for who needs no copy of it.
+Status VisitMinifiedMember(std::string_view text, std::string_view name,
+                           const std::function<void(std::string_view part)>& visit);
 
 // True if every character is printable ASCII and none is '\' or '/' (strings of a root-key package), or for
 // IsPrintableAscii just printable ASCII.

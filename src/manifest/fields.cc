@@ -10,11 +10,9 @@ namespace fleetseal::manifest {
 using codec::Json;
 using codec::ObjectReader;
 
-Result<Json> ParsePayload(std::string_view payload) {
-  // JSON values of the document with the most: a status with newest counters of every product and environment.
-  constexpr size_t kPayloadValuesMax = 10'000;
+Result<Json> ParsePayload(std::string_view payload, size_t values_max) {
   codec::JsonLimits json_limits;
-  json_limits.members_max = kPayloadValuesMax;
+  json_limits.members_max = values_max;
   json_limits.bytes_max = limits::kJwsBytesMax;
   return codec::ParseJson(payload, json_limits);
 }

@@ -19,8 +19,11 @@ namespace fleetseal::manifest {
 
 inline constexpr size_t kTextBytesMax = 512;
 
+// JSON values of the document with the most: a register change with devices.
+inline constexpr size_t kPayloadValuesMax = 10'000;
+
 // The payload of a signed document.
-Result<codec::Json> ParsePayload(std::string_view payload);
+Result<codec::Json> ParsePayload(std::string_view payload, size_t values_max = kPayloadValuesMax);
 
 // Printable ASCII, 1 to `size_max` characters; else TextInvalid or ValueOutOfRange.
 std::string Text(codec::ObjectReader& reader, std::string_view name, size_t size_max = kTextBytesMax);

@@ -6,7 +6,7 @@
 namespace fleetseal::manifest {
 
 Result<ManifestSignature> ManifestSignature::Parse(std::string_view payload) {
-  TRY_ASSIGN(const codec::Json json, ParsePayload(payload));
+  TRY_ASSIGN(const codec::Json json, ParsePayload(payload, limits::kDeviceValuesMax));
   codec::ObjectReader reader(json, "manifest signature");
   ManifestSignature signature;
   signature.manifest_sha256 = reader.Base64Sha256("sha256");

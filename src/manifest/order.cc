@@ -25,7 +25,7 @@ Result<OrderContent> ParseContent(const codec::Json& json) {
 }  // namespace
 
 Result<Order> Order::Parse(std::string_view payload) {
-  TRY_ASSIGN(const codec::Json json, ParsePayload(payload));
+  TRY_ASSIGN(const codec::Json json, ParsePayload(payload, limits::kDeviceValuesMax));
   codec::ObjectReader reader(json, "order");
   Order order;
   order.order_id = reader.Parsed<OrderId>("orderId");

@@ -5,8 +5,6 @@
 namespace fleetseal::manifest {
 namespace {
 
-constexpr size_t kPermitDevicesMax = 1024;
-
 ReleasePoint ReadPoint(codec::ObjectReader& outer, std::string_view name) {
   codec::ObjectReader reader(outer.Object(name), name);
   ReleasePoint point;
@@ -40,14 +38,14 @@ codec::Json PointJson(const ReleasePoint& point) {
 }  // namespace
 
 Result<Permit> Permit::Parse(std::string_view payload) {
-  TRY_ASSIGN(const codec::Json json, ParsePayload(payload));
+  TRY_ASSIGN(const codec::Json json, ParsePayload(payload, limits::kDeviceValuesMax));
   codec::ObjectReader reader(json, "permit");
   Permit permit;
   permit.permit_id = reader.Parsed<PermitId>("permitId");
   permit.product = reader.Parsed<ProductName>("product");
   permit.from = ReadPoint(reader, "from");
   permit.to = ReadPoint(reader, "to");
-  ReadScope(reader, kPermitDevicesMax, permit.device_ids, permit.plan_id);
+  ReadScope(reader, kPermitRequestDevicesMax, permit.device_ids, permit.plan_id);
   Dates(reader, permit.issued, permit.expires);
   TRY(reader.Finish());
   return permit;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/check.h"
 #include "base/limits.h"
 #include "codec/base64.h"
 #include "crypto/digest.h"
@@ -28,7 +29,7 @@ constexpr size_t kCertificatesMax = 16;
 constexpr size_t kCertificateBytesMax = 8192;
 constexpr size_t kProductsMax = 256;
 // JSON values of a package whose every list is full: 64 listings of 64 products are the largest part.
-constexpr size_t kPackageValuesMax = 8'000;
+constexpr size_t kPackageValuesMax = 1'500;
 
 Result<KeyRole> KeyRoleFromName(std::string_view name) {
   for (const KeyRole role : {KeyRole::kPublisher, KeyRole::kAgentRelease, KeyRole::kDirector}) {
@@ -341,17 +342,29 @@ Result<RootPackageDocument> RootPackageDocument::Parse(std::string_view text) {
   ObjectReader reader(json, "package");
   const Json& protected_json = reader.Object("protected");
   if (!reader.is_good()) TRY(reader.Finish());
-  RootPackageDocument document{{}, std::string(text), {}, {}, {}, {}};
-  TRY_ASSIGN(document.signed_bytes, codec::MinifiedMember(text, "protected"));
+  RootPackageDocument document{{}, std::string(text), {}, {}, {}};
   // Trust model section 3: no string holds '\' or '/' or leaves printable ASCII. Judged on the tokens themselves, so
   // that an escape cannot spell a harmless character in two ways.
-  if (!codec::IsPackageText(document.signed_bytes))
-    return Fail(ErrorCode::kTextInvalid, "package.protected holds a character that is not allowed");
-  document.signed_sha256 = crypto::HashSha256(document.signed_bytes);
+  bool is_allowed = true;
+  crypto::Sha256Hasher hasher;
+  TRY(codec::VisitMinifiedMember(text, "protected", [&](std::string_view part) {
+    is_allowed = is_allowed && codec::IsPackageText(part);
+    hasher.Update(part);
+  }));
+  if (!is_allowed) return Fail(ErrorCode::kTextInvalid, "package.protected holds a character that is not allowed");
+  document.signed_sha256 = hasher.Finish();
   TRY_ASSIGN(document.package, ParseProtected(protected_json));
   ReadSignatures(reader, document);
   TRY(reader.Finish());
   return document;
+}
+
+std::string RootPackageDocument::SignedBytes() const {
+  std::string bytes;
+  bytes.reserve(text.size());
+  const Status found = codec::VisitMinifiedMember(text, "protected", [&](std::string_view part) { bytes += part; });
+  CHECK(found.has_value());  // Parse has found it
+  return bytes;
 }
 
 std::string BuildProtected(const RootPackage& package) {

@@ -86,14 +86,16 @@ struct PackageSignature {
 struct RootPackageDocument {
   RootPackage package;
   std::string text;                          // as received
-  std::string signed_bytes;                  // what the roots signed
-  Sha256 signed_sha256;                      // SHA-256 of signed_bytes: status.packageSha256
+  Sha256 signed_sha256;                      // SHA-256 of SignedBytes(): status.packageSha256
   std::vector<Bytes> positional_signatures;  // RS256, over rootKeys; empty or one each
   std::vector<PackageSignature> signatures;  // signaturesExt, the only ones that trust/ counts
 
   // Codes: DocumentTooLarge, TextInvalid (a string that a package may not hold), ValueOutOfRange, KeyInvalid, KeyWeak,
   // AlgorithmNotAllowed, AlreadyExists (a kid twice), and those of ParseJson and ObjectReader.
   static Result<RootPackageDocument> Parse(std::string_view text);
+  // What the roots signed: `protected` without the white space between tokens. Made anew each time, as a device keeps
+  // the text anyway.
+  std::string SignedBytes() const;
 };
 
 // Compact text of `protected`. It is what roots sign (as signed bytes: the text holds no white space between tokens).

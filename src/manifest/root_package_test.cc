@@ -75,7 +75,7 @@ TEST(RootPackage, ParseAndBuildAreInverseAndSignedBytesAreTheTokens) {
   const auto document = RootPackageDocument::Parse(Assemble(text));
   ASSERT_TRUE(document.has_value()) << document.error().ToString();
   EXPECT_EQ(BuildProtected(document->package), text);
-  EXPECT_EQ(document->signed_bytes, text);
+  EXPECT_EQ(document->SignedBytes(), text);
   EXPECT_EQ(document->signed_sha256, crypto::HashSha256(text));
   EXPECT_EQ(document->signatures.size(), 1u);
   EXPECT_EQ(document->positional_signatures.size(), 1u);
@@ -85,12 +85,12 @@ TEST(RootPackage, ParseAndBuildAreInverseAndSignedBytesAreTheTokens) {
 TEST(RootPackage, WhiteSpaceIsNotSignedAndTheOrderOfMembersIs) {
   const std::string text = BuildProtected(Good());
   std::string spaced = Replaced(text, "\"published\":", " \"published\" :\n\t ");
-  EXPECT_EQ(RootPackageDocument::Parse(Assemble(spaced)).value().signed_bytes, text);
+  EXPECT_EQ(RootPackageDocument::Parse(Assemble(spaced)).value().SignedBytes(), text);
   const std::string moved =
       Replaced(Replaced(text, "\"published\":1000,", ""), "\"threshold\":2,", "\"threshold\":2,\"published\":1000,");
   const auto document = RootPackageDocument::Parse(Assemble(moved));
   ASSERT_TRUE(document.has_value());
-  EXPECT_EQ(document->signed_bytes, moved);
+  EXPECT_EQ(document->SignedBytes(), moved);
 }
 
 TEST(RootPackage, NoStringHoldsASlashABackslashOrAnythingBeyondAscii) {

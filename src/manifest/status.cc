@@ -25,14 +25,13 @@ codec::Json BuildNewest(const NewestCounters& newest) {
 Result<NewestCounters> ParseNewest(const codec::Json& json) {
   NewestCounters newest;
   if (!json.is_object()) return Fail(ErrorCode::kMemberTypeWrong, "newest is not an object");
-  if (json.as_object().size() > kStatusProductsMax)
-    return Fail(ErrorCode::kValueOutOfRange, "newest names too many products");
+  size_t pairs = 0;
   for (const auto& [name, environments] : json.as_object()) {
     TRY_ASSIGN(const ProductName product, ProductName::Parse(name));
     if (!environments.is_object()) return Fail(ErrorCode::kMemberTypeWrong, "newest." + name + " is not an object");
-    if (environments.as_object().size() > kStatusEnvironmentsMax) {
-      return Fail(ErrorCode::kValueOutOfRange, "newest." + name + " names too many environments");
-    }
+    pairs += std::max<size_t>(environments.as_object().size(), 1);
+    if (pairs > kStatusNewestMax)
+      return Fail(ErrorCode::kValueOutOfRange, "newest names too many products and environments");
     auto& counters = newest[product];
     codec::ObjectReader reader(environments, "newest." + name);
     for (const auto& member : environments.as_object()) {
@@ -45,7 +44,7 @@ Result<NewestCounters> ParseNewest(const codec::Json& json) {
 }
 
 Result<StatusDocument> StatusDocument::Parse(std::string_view payload) {
-  TRY_ASSIGN(const codec::Json json, ParsePayload(payload));
+  TRY_ASSIGN(const codec::Json json, ParsePayload(payload, limits::kDeviceValuesMax));
   codec::ObjectReader reader(json, "status");
   StatusDocument status;
   status.epoch = reader.Integer("epoch");

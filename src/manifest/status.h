@@ -14,9 +14,11 @@
 namespace fleetseal::manifest {
 
 // What one status holds at most; who signs it refuses what would not fit.
-inline constexpr size_t kStatusWithdrawnMax = 1024;
-inline constexpr size_t kStatusProductsMax = 256;
-inline constexpr size_t kStatusEnvironmentsMax = 32;  // of one product
+inline constexpr size_t kStatusWithdrawnMax = 256;
+inline constexpr size_t kStatusNewestMax = 256;  // pairs of product and environment
+// Text that surely fits into limits::kStatusBytesMax, whatever keys sign it: the rest is the header with its sjwk, the
+// signature, and a nonce.
+inline constexpr size_t kStatusPayloadBytesMax = 17 * 1024;
 
 // product -> environment -> newest release counter.
 using NewestCounters = std::map<ProductName, std::map<Environment, int64_t>>;

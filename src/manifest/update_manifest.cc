@@ -74,22 +74,22 @@ void ReadFiles(ObjectReader& reader, UpdateManifest& manifest) {
   }
   if (!reader.is_good()) return;
   for (const auto& [id, json] : files.as_object()) {
-    const auto file = ParseFile(id, json);
+    auto file = ParseFile(id, json);
     if (!reader.Take(file, "files")) return;
     for (const UpdateFile& other : manifest.files) {
       if (other.file_name == file->file_name)
         reader.Stop(ErrorCode::kValueOutOfRange, "files", "a file name is there twice");
     }
-    manifest.files.push_back(*file);
+    manifest.files.push_back(*std::move(file));
   }
 }
 
 void ReadSteps(ObjectReader& reader, UpdateManifest& manifest) {
   ObjectReader inner(reader.Object("instructions"), "instructions");
   for (const Json& json : inner.Array("steps", limits::kManifestStepsMax)) {
-    const auto step = ParseStep(json, manifest);
+    auto step = ParseStep(json, manifest);
     if (!inner.Take(step, "steps")) break;
-    manifest.steps.push_back(*step);
+    manifest.steps.push_back(*std::move(step));
   }
   if (inner.is_good() && manifest.steps.empty()) inner.Stop(ErrorCode::kValueOutOfRange, "steps", "empty");
   reader.Take(inner.Finish(), "instructions");

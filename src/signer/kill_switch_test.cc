@@ -59,7 +59,7 @@ TEST_F(KillSwitch, NoPlanAndNoWithdrawalMakesAStatusThatDevicesRefuse) {
       return store::InsertPlan(session, {name, name, name, plan.product.text(), name, name, 1, false, false});
     });
   };
-  for (size_t i = 1; i < manifest::kStatusEnvironmentsMax; ++i) ASSERT_TRUE(add_plan(i).has_value());
+  for (size_t i = 1; i < manifest::kStatusNewestMax; ++i) ASSERT_TRUE(add_plan(i).has_value());
   const auto judge = [&] {
     return trust::AcceptStatus(*Must(world.core().Trust()), Must(MakeStatus(world.core(), Bytes(16, 1))), world.now());
   };
@@ -67,7 +67,7 @@ TEST_F(KillSwitch, NoPlanAndNoWithdrawalMakesAStatusThatDevicesRefuse) {
   (void)NewPlan();  // of an environment that is there already
   (void)Must(Decide(RevocationAction::kSuspend));
   (void)Must(Decide(RevocationAction::kResume));
-  ASSERT_TRUE(add_plan(manifest::kStatusEnvironmentsMax).has_value());
+  ASSERT_TRUE(add_plan(manifest::kStatusNewestMax).has_value());
   EXPECT_FALSE(judge().has_value());
   EXPECT_REFUSED_UNCHANGED(world, AcceptPlan(world.core(), world.Signed(world.MakePlan(manifest))), kLimitExceeded);
   (void)Must(Decide(RevocationAction::kSuspend));
@@ -82,6 +82,52 @@ TEST_F(KillSwitch, NoPlanAndNoWithdrawalMakesAStatusThatDevicesRefuse) {
   const auto withdrawal =
       world.MakeRevocation(RevocationKind::kManifest, RevocationAction::kWithdraw, Text(manifest), "sam");
   EXPECT_REFUSED_UNCHANGED(world, Revoke(world.core(), world.Signed(withdrawal)), kLimitExceeded);
+}
+
+// ADR 0014: as few as they are, their names may be as long as names are.
+TEST_F(KillSwitch, AStatusStaysAsShortAsDevicesReadItWhateverThingsAreCalled) {
+  auto& database = world.service->database();
+  const auto add_plan = [&](size_t number) {
+    const std::string name = "other-" + std::to_string(number);
+    std::string product = std::string(60, 'v') + "/" + name;
+    product.resize(120, 'p');
+    return database.WithTransaction([&](storage::Session& session) {
+      return store::InsertPlan(session, {name, name, name, product, std::string(60, 'e'), name, 1, false, false});
+    });
+  };
+  size_t plans = 0;
+  const auto resume = [&] { return Decide(RevocationAction::kResume); };
+  (void)Must(Decide(RevocationAction::kSuspend));
+  while (plans < manifest::kStatusNewestMax && resume().has_value()) {
+    (void)Must(Decide(RevocationAction::kSuspend));
+    ASSERT_TRUE(add_plan(plans++).has_value());
+  }
+  EXPECT_LT(plans, manifest::kStatusNewestMax) << "the text ends before the number of names does";
+  EXPECT_REFUSED_UNCHANGED(world, resume(), kLimitExceeded);
+  const std::string status = Must(MakeStatus(world.core(), Bytes(64, 1)));
+  EXPECT_GT(status.size(), manifest::kStatusPayloadBytesMax);
+  EXPECT_TRUE(trust::AcceptStatus(*Must(world.core().Trust()), status, world.now()).has_value());
+}
+
+// Trust model section 5: below minCounter nothing is installed in any case, so the list need not grow for ever.
+TEST_F(KillSwitch, AWithdrawnUpdateBelowMinCounterIsLeftOutOfTheStatus) {
+  const auto withdrawal =
+      world.MakeRevocation(RevocationKind::kManifest, RevocationAction::kWithdraw, Text(manifest), "sam");
+  (void)Must(Revoke(world.core(), world.Signed(withdrawal)));
+  const auto listed = [&] {
+    const auto jws = Must(jose::UnverifiedJws::Parse(Must(MakeStatus(world.core(), Bytes(16, 1)))));
+    return Must(manifest::StatusDocument::Parse(AsText(jws.unverified_payload()))).withdrawn;
+  };
+  EXPECT_EQ(listed(), std::vector<Sha256>{manifest});
+  const auto publish = [&](int64_t least) {
+    world.package.version += 1;
+    world.package.min_counter[plan.product] = least;
+    (void)Must(PublishPackage(world.core(), world.SignPackage(world.package)));
+  };
+  publish(1);
+  EXPECT_EQ(listed(), std::vector<Sha256>{manifest}) << "at minCounter it is not below it";
+  publish(2);
+  EXPECT_TRUE(listed().empty());
 }
 
 TEST_F(KillSwitch, ADecisionNeedsTheRoleAndTheRegisteredKey) {

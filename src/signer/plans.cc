@@ -52,9 +52,11 @@ Result<bool> IsRepeat(const Core& core, const manifest::Plan& plan, std::string_
 Status RecordPlan(Core& core, const manifest::Plan& plan, const ReleasedUpdate& update, const PersonDocument& document,
                   std::string_view compact) {
   const std::string person = document.person.id.text();
+  TRY_ASSIGN(const auto trust, core.Trust());
   const Status fits = core.database().WithSnapshot([&](storage::Session& session) -> Status {
     TRY(CheckNonce(session, person, plan.nonce));
-    return CheckStatusRoom(session, store::NewestRow{plan.product.text(), plan.environment.text(), 0});
+    return CheckStatusRoom(session, trust->root_package(),
+                           store::NewestRow{plan.product.text(), plan.environment.text(), 0});
   });
   TRY(fits);
   const manifest::PersonDocumentLeaf leaf{"plan", core.Now(), crypto::HashSha256(compact), plan.plan_id.text()};

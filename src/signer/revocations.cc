@@ -66,16 +66,18 @@ Status OnPerson(storage::Session& session, const Person& person, const Revocatio
   return RevokePersonRow(session, id);
 }
 
-Status OnManifest(storage::Session& session, const Person& person, const Revocation& revocation) {
+Status OnManifest(storage::Session& session, const manifest::RootPackage& package, const Person& person,
+                  const Revocation& revocation) {
   if (revocation.action != RevocationAction::kWithdraw) return NotAnAction(revocation);
   TRY_ASSIGN(const auto request, store::FindSignedByManifest(session, revocation.subject));
   if (!request) return Fail(ErrorCode::kUpdateNotSigned, revocation.subject);
   TRY(RequireEither(person, PersonRole::kPublisher, request->product));
   TRY(store::InsertWithdrawn(session, revocation.subject));
-  return CheckStatusRoom(session);
+  return CheckStatusRoom(session, package);
 }
 
-Status OnPlan(storage::Session& session, const Person& person, const Revocation& revocation) {
+Status OnPlan(storage::Session& session, const manifest::RootPackage& package, const Person& person,
+              const Revocation& revocation) {
   using enum RevocationAction;
   if (revocation.action != kSuspend && revocation.action != kResume && revocation.action != kCancel)
     return NotAnAction(revocation);
@@ -86,11 +88,11 @@ Status OnPlan(storage::Session& session, const Person& person, const Revocation&
   if (revocation.action == kCancel) return store::SetPlanCancelled(session, revocation.subject);
   if (plan->is_cancelled) return Fail(ErrorCode::kConflict, plan->id + " was cancelled");
   TRY(store::SetPlanPaused(session, revocation.subject, revocation.action == kSuspend));
-  return revocation.action == kResume ? CheckStatusRoom(session) : Status();
+  return revocation.action == kResume ? CheckStatusRoom(session, package) : Status();
 }
 
-Status Apply(storage::Session& session, const PersonDocument& document, const Revocation& revocation,
-             const std::string& compact, UnixSeconds now, int64_t log_index) {
+Status Apply(storage::Session& session, const manifest::RootPackage& package, const PersonDocument& document,
+             const Revocation& revocation, const std::string& compact, UnixSeconds now, int64_t log_index) {
   const std::string person = document.person.id.text();
   TRY(CheckNonce(session, person, revocation.nonce));
   switch (revocation.kind) {
@@ -101,10 +103,10 @@ Status Apply(storage::Session& session, const PersonDocument& document, const Re
       TRY(OnPerson(session, document.person, revocation));
       break;
     case RevocationKind::kManifest:
-      TRY(OnManifest(session, document.person, revocation));
+      TRY(OnManifest(session, package, document.person, revocation));
       break;
     case RevocationKind::kPlan:
-      TRY(OnPlan(session, document.person, revocation));
+      TRY(OnPlan(session, package, document.person, revocation));
       break;
   }
   TRY(TakeNonce(session, person, revocation.nonce, document.sha256));
@@ -113,10 +115,10 @@ Status Apply(storage::Session& session, const PersonDocument& document, const Re
 }
 
 // Applies it and takes it back: what is recorded afterwards is known to apply.
-Status TryApply(const Core& core, const PersonDocument& document, const Revocation& revocation,
-                const std::string& compact) {
+Status TryApply(const Core& core, const manifest::RootPackage& package, const PersonDocument& document,
+                const Revocation& revocation, const std::string& compact) {
   const Status outcome = core.database().WithTransaction([&](storage::Session& session) -> Status {
-    TRY(Apply(session, document, revocation, compact, core.Now(), 0));
+    TRY(Apply(session, package, document, revocation, compact, core.Now(), 0));
     return Fail(ErrorCode::kCancelled, "only tried");
   });
   if (!outcome && outcome.error().code == ErrorCode::kCancelled) return {};
@@ -137,12 +139,15 @@ Result<RevokeAnswer> Revoke(Core& core, std::string_view text) {
   }));
   if (known) return answer;
   TRY(CheckAge(revocation.issued, core.Now()));
-  TRY(TryApply(core, document, revocation, compact));
+  TRY_ASSIGN(const auto trust, core.Trust());
+  const manifest::RootPackage& package = trust->root_package();
+  TRY(TryApply(core, package, document, revocation, compact));
   const manifest::PersonDocumentLeaf leaf{"revocation", core.Now(), crypto::HashSha256(compact),
                                           revocation.revocation_id.text()};
   TRY_ASSIGN(const int64_t index, core.Record(leaf.Build()));
-  TRY(core.database().WithTransaction(
-      [&](storage::Session& session) { return Apply(session, document, revocation, compact, core.Now(), index); }));
+  TRY(core.database().WithTransaction([&](storage::Session& session) {
+    return Apply(session, package, document, revocation, compact, core.Now(), index);
+  }));
   core.SetCachedStatus(std::nullopt);
   log::Event(log::Level::kInfo, "revoked",
              {{"kind", manifest::RevocationKindName(revocation.kind)},

@@ -1,31 +1,15 @@
 // status: the director's fresh word about time, withdrawals and what is newest.
 #include <algorithm>
 
-#include "codec/base64.h"
 #include "manifest/status.h"
+#include "signer/status_room.h"
 #include "signer/store/plan_store.h"
-#include "signer/store/request_store.h"
 #include "signer/verbs.h"
 
 namespace fleetseal::signer {
 namespace {
 
 constexpr int64_t kCacheSeconds = 30;
-
-Status FillLists(storage::Session& session, manifest::StatusDocument& status) {
-  TRY_ASSIGN(const auto withdrawn, store::ListWithdrawn(session));
-  for (const auto& text : withdrawn) {
-    TRY_ASSIGN(const Sha256 hash, codec::DecodeBase64UrlSha256(text));
-    status.withdrawn.push_back(hash);
-  }
-  TRY_ASSIGN(const auto newest, store::ListNewest(session));
-  for (const auto& row : newest) {
-    TRY_ASSIGN(const ProductName product, ProductName::Parse(row.product));
-    TRY_ASSIGN(const Environment environment, Environment::Parse(row.environment));
-    status.newest[product][environment] = row.release_counter;
-  }
-  return {};
-}
 
 // The version is durable before the status leaves: none is ever given twice.
 Status TakeVersion(storage::Session& session, manifest::StatusDocument& status) {
@@ -57,9 +41,7 @@ Result<std::string> MakeStatus(Core& core, const std::optional<Bytes>& nonce) {
   status.nonce = nonce;
   TRY_ASSIGN(const KeyInUse director, core.KeyFor(Purpose::kDirector));
   const Status stored = core.database().WithTransaction([&](storage::Session& session) -> Status {
-    status.withdrawn.clear();
-    status.newest.clear();
-    TRY(FillLists(session, status));
+    TRY(FillStatusLists(session, trust->root_package(), status));
     return TakeVersion(session, status);
   });
   TRY(stored);

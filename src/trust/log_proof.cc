@@ -1,5 +1,6 @@
 #include "trust/log_proof.h"
 
+#include "base/limits.h"
 #include "manifest/log_leaf.h"
 #include "merkle/proof.h"
 #include "merkle/tree.h"
@@ -25,6 +26,7 @@ Verdict<merkle::LogPolicy> FindLog(const manifest::RootPackage& package, std::st
 Verdict<merkle::Checkpoint> VerifyLogged(const manifest::RootPackage& package, const VerifiedManifest& manifest,
                                          std::string_view log_proof) {
   if (log_proof.empty()) return Refuse(ErrorCode::kLogProofMissing, "there is no log proof");
+  if (log_proof.size() > limits::kDeviceLogProofBytesMax) return Refuse(ErrorCode::kDocumentTooLarge, "log proof");
   TRY_ASSIGN(const merkle::LogProof proof, merkle::ParseLogProof(log_proof));
   // Section 6: the leaf is of this type and holds the SHA-256 of the whole compact JWS.
   TRY_ASSIGN(const manifest::ManifestSignatureLeaf leaf, manifest::ManifestSignatureLeaf::Parse(AsText(proof.leaf)));

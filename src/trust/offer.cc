@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/limits.h"
 #include "jose/jws.h"
 #include "trust/package.h"
 #include "trust/status.h"
@@ -12,7 +13,7 @@ namespace {
 // Whether the status asks to be taken as the answer to our nonce. Nothing is believed yet.
 bool HoldsNonce(std::string_view compact, ByteView nonce) {
   if (nonce.empty()) return false;
-  const auto jws = jose::UnverifiedJws::Parse(compact);
+  const auto jws = jose::UnverifiedJws::Parse(compact, limits::kStatusBytesMax);
   if (!jws) return false;
   const auto status = manifest::StatusDocument::Parse(AsText(jws->unverified_payload()));
   return status && status->nonce && std::ranges::equal(*status->nonce, nonce);
@@ -22,11 +23,10 @@ bool HoldsNonce(std::string_view compact, ByteView nonce) {
 Verdict<void> OfferPackages(std::span<const std::string_view> packages, OfferVerdict& verdict) {
   for (const std::string_view text : packages) {
     if (text == verdict.state.package->text) continue;  // a repeat of what is known
-    TRY_ASSIGN(TrustState next, AcceptPackageStep(verdict.state, text));
+    const int64_t epoch = verdict.state.root_package().director_epoch;
+    TRY(TakePackageStep(verdict.state, text));
     // Section 5: the time that the old epoch's status gave falls with the floor.
-    if (next.root_package().director_epoch > verdict.state.root_package().director_epoch)
-      verdict.is_time_forgotten = true;
-    verdict.state = std::move(next);
+    if (verdict.state.root_package().director_epoch > epoch) verdict.is_time_forgotten = true;
     verdict.packages_accepted += 1;
   }
   return {};

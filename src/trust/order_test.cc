@@ -28,6 +28,12 @@ struct OrderTest : ::testing::Test {
   }
 };
 
+void SetStatusExpires(TrustState& state, UnixSeconds expires) {
+  StoredStatus status = *state.status;
+  status.expires = expires;
+  state.status = std::make_shared<const StoredStatus>(std::move(status));
+}
+
 TEST_F(OrderTest, AcceptsAGoodOrderAndStoresItsNumberAndCheckpoint) {
   const std::string before = state.Serialize();
   const auto order = world.MakeOrder(release);
@@ -49,6 +55,24 @@ TEST_F(OrderTest, NeedsAFreshPackageAndAFreshStatus) {
   EXPECT_REFUSED(AcceptOrder(without_status, world.device, documents, world.now), kStatusExpired);
   EXPECT_REFUSED(AcceptOrder(state, world.device, documents, state.status->expires), kStatusExpired);
   EXPECT_REFUSED(AcceptOrder(state, world.device, documents, world.package.expires), kPackageExpired);
+}
+
+// ADR 0014: one byte more than a device reads.
+TEST_F(OrderTest, RefusesWhatIsLongerThanADeviceReads) {
+  const auto documents = world.Documents(release, world.MakeOrder(release), state);
+  const auto longer = [&](std::string OrderDocuments::* part, size_t most) {
+    auto changed = documents;
+    (changed.*part).resize(most + 1, 'A');
+    return AcceptOrder(state, world.device, changed, world.now);
+  };
+  EXPECT_REFUSED(longer(&OrderDocuments::order, limits::kDeviceJwsBytesMax), kDocumentTooLarge);
+  EXPECT_REFUSED(longer(&OrderDocuments::manifest, limits::kManifestBytesMax), kDocumentTooLarge);
+  EXPECT_REFUSED(longer(&OrderDocuments::manifest_signature, limits::kDeviceJwsBytesMax), kDocumentTooLarge);
+  EXPECT_REFUSED(longer(&OrderDocuments::log_proof, limits::kDeviceLogProofBytesMax), kDocumentTooLarge);
+  std::string status = world.SignStatus(world.MakeStatus());
+  status.resize(limits::kStatusBytesMax + 1, 'A');
+  EXPECT_REFUSED(AcceptStatus(state, status, world.now), kDocumentTooLarge);
+  EXPECT_REFUSED(AcceptNonceStatus(state, status, Bytes(16, 1)), kDocumentTooLarge);
 }
 
 // --- check 5
@@ -76,9 +100,9 @@ TEST_F(OrderTest, TheSameBytesAgainAreARepeatAndOtherBytesOfTheSequenceAreRefuse
   const auto documents = world.Documents(release, order, state);
   const auto first = Must(AcceptOrder(state, world.device, documents, world.now));
   // A repeat is not judged by its expiry again.
-  state.status->expires = order.expires + 1000;
+  SetStatusExpires(state, order.expires + 1000);
   state = first.next_state;
-  state.status->expires = order.expires + 1000;
+  SetStatusExpires(state, order.expires + 1000);
   const auto again = AcceptOrder(state, world.device, documents, order.expires + 10);
   ASSERT_TRUE(again.has_value()) << again.error().ToString();
   EXPECT_TRUE(again->is_repeat);
@@ -144,7 +168,7 @@ TEST_F(OrderTest, AClockSetBackDoesNotRevivePastOrders) {
   const auto order = world.MakeOrder(release);
   const auto documents = world.Documents(release, order, state);
   state.time_floor = order.expires;
-  state.status->expires = order.expires + 100;
+  SetStatusExpires(state, order.expires + 100);
   EXPECT_REFUSED(AcceptOrder(state, world.device, documents, {5}), kOrderExpired);
 }
 

@@ -19,12 +19,11 @@ namespace {
 // The current director key and the next one (trust model section 3).
 constexpr int kDirectorListingsMax = 2;
 
-TrustState WithPackage(const TrustState& state, RootPackageDocument document) {
-  TrustState next = state;
-  next.package_hashes[document.package.version] = document.signed_sha256;
-  while (next.package_hashes.size() > kPackageHashesMax) next.package_hashes.erase(next.package_hashes.begin());
-  next.package = std::make_shared<const RootPackageDocument>(std::move(document));
-  return next;
+void SetPackage(TrustState& state, RootPackageDocument document) {
+  auto package = std::make_shared<const RootPackageDocument>(std::move(document));
+  state.package_hashes[package->package.version] = package->signed_sha256;
+  while (state.package_hashes.size() > kPackageHashesMax) state.package_hashes.erase(state.package_hashes.begin());
+  state.package = std::move(package);
 }
 
 // Which signature of a document, by which key, is good: the roots before and after a step are mostly the same, and each
@@ -35,6 +34,7 @@ int64_t CountRootSignatures(const RootPackage& roots, const RootPackageDocument&
                             VerifiedSignatures& verified) {
   // Trust model section 3, "A step": distinct by key, not by kid, and only signaturesExt counts.
   std::set<Sha256> signed_by;
+  std::string signed_bytes;
   for (size_t i = 0; i < document.signatures.size(); ++i) {
     const manifest::PackageSignature& signature = document.signatures[i];
     const manifest::RootKey* root = roots.FindRoot(signature.kid.text());
@@ -42,7 +42,8 @@ int64_t CountRootSignatures(const RootPackage& roots, const RootPackageDocument&
     if (signature.alg != root->key.default_algorithm()) continue;
     const auto [known, is_new] = verified.try_emplace({i, root->key.thumbprint()}, false);
     if (is_new) {
-      known->second = root->key.Verify(signature.alg, AsBytes(document.signed_bytes), signature.signature).has_value();
+      if (signed_bytes.empty()) signed_bytes = document.SignedBytes();
+      known->second = root->key.Verify(signature.alg, AsBytes(signed_bytes), signature.signature).has_value();
     }
     if (known->second) signed_by.insert(root->key.thumbprint());
   }
@@ -99,7 +100,8 @@ Verdict<TrustState> Provision(std::string_view package_text, UnixSeconds build_t
   state.profile = profile;
   state.build_time = build_time;
   state.time_floor = std::max(build_time, document.package.published);
-  return WithPackage(state, std::move(document));
+  SetPackage(state, std::move(document));
+  return state;
 }
 
 Verdict<TrustState> AcceptBuiltIn(const TrustState& stored, std::span<const std::string> built_in,
@@ -118,7 +120,7 @@ Verdict<TrustState> AcceptBuiltIn(const TrustState& stored, std::span<const std:
       }
       continue;
     }
-    TRY_ASSIGN(state, AcceptPackageStep(state, text));
+    TRY(TakePackageStep(state, text));
   }
   return state;
 }
@@ -146,6 +148,12 @@ Verdict<void> CheckStored(const TrustState& stored, std::span<const std::string>
 }
 
 Verdict<TrustState> AcceptPackageStep(const TrustState& state, std::string_view text) {
+  TrustState next = state;
+  TRY(TakePackageStep(next, text));
+  return next;
+}
+
+Verdict<void> TakePackageStep(TrustState& state, std::string_view text) {
   CHECK(state.package != nullptr);
   const RootPackage& current = state.root_package();
   const auto refuse = [](std::string detail) { return Refuse(ErrorCode::kPackageStepInvalid, std::move(detail)); };
@@ -165,16 +173,17 @@ Verdict<TrustState> AcceptPackageStep(const TrustState& state, std::string_view 
   if (next_package.director_epoch < current.director_epoch) return refuse("directorEpoch fell");
   const bool is_new_epoch = next_package.director_epoch > current.director_epoch;
   const UnixSeconds published = next_package.published;
-  TrustState next = WithPackage(state, std::move(document));
+  // Nothing is refused any more.
+  SetPackage(state, std::move(document));
   if (is_new_epoch) {
     // Trust model section 5: undoes a thief of the director key who ran numbers or time to their end.
-    next.status.reset();
-    next.order.reset();
-    next.time_floor = std::max(state.build_time, published);
+    state.status.reset();
+    state.order.reset();
+    state.time_floor = std::max(state.build_time, published);
   } else {
-    next.time_floor = std::max(state.time_floor, published);
+    state.time_floor = std::max(state.time_floor, published);
   }
-  return next;
+  return {};
 }
 
 Verdict<void> JudgePackageFresh(const TrustState& state, UnixSeconds now) {

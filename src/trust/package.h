@@ -31,6 +31,8 @@ Verdict<void> CheckStored(const TrustState& stored, std::span<const std::string>
 // One step N -> N+1. Codes: PackageStepInvalid (version, signatures of either threshold, epoch, lifetimes), and those
 // of RootPackageDocument::Parse. When the epoch rises, status, order and floor start anew.
 Verdict<TrustState> AcceptPackageStep(const TrustState& state, std::string_view text);
+// The same in place, for who takes many: `state` is the next one, or unchanged if the step is refused.
+Verdict<void> TakePackageStep(TrustState& state, std::string_view text);
 
 // PackageExpired unless the newest package is in its dates.
 Verdict<void> JudgePackageFresh(const TrustState& state, UnixSeconds now);

@@ -81,7 +81,7 @@ Verdict<SignerInfo> VerifySigningKey(const RootPackage& package, Profile profile
 Verdict<VerifiedJws> VerifyListedJws(const RootPackage& package, Profile profile, std::string_view compact,
                                      const JwsExpectation& expected,
                                      const std::function<Verdict<void>(const SignerInfo&, ByteView)>& precheck) {
-  TRY_ASSIGN(UnverifiedJws jws, UnverifiedJws::Parse(compact));
+  TRY_ASSIGN(UnverifiedJws jws, UnverifiedJws::Parse(compact, expected.bytes_max));
   // Section 4: the header is exactly alg, typ, sjwk.
   if (jws.header().kid) return Refuse(ErrorCode::kHeaderNotAllowed, "has a kid beside the sjwk");
   if (!jws.header().sjwk) return Refuse(ErrorCode::kHeaderNotAllowed, "has no sjwk");

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/limits.h"
 #include "jose/sjwk.h"
 #include "manifest/root_package.h"
 #include "trust/trust_state.h"
@@ -33,6 +34,7 @@ struct JwsExpectation {
   UnixSeconds now;
   // Whoever verifies again and again may keep what roots have signed; every other check is made each time.
   jose::VerifiedSjwks* sjwks = nullptr;
+  size_t bytes_max = limits::kDeviceJwsBytesMax;
 };
 
 class VerifiedJws {

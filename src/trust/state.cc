@@ -14,7 +14,6 @@ namespace {
 // The text's format; a new one is a new number, and the old one stays readable until commit (trust model section 8).
 constexpr int64_t kStateFormat = 1;
 constexpr size_t kStateBytesMax = 4 * 1024 * 1024;
-constexpr size_t kWithdrawnMax = 1024;
 constexpr size_t kVersionTextMax = 64;
 
 std::string HashText(const Sha256& digest) { return codec::EncodeBase64Url(digest.view()); }
@@ -43,12 +42,12 @@ Result<StoredStatus> ParseStatus(const Json& json) {
   status.issued = reader.Time("issued");
   status.expires = reader.Time("expires");
   status.package_version = reader.Integer("packageVersion");
-  for (const std::string& text : reader.Strings("withdrawn", kWithdrawnMax)) {
+  for (const std::string& text : reader.Strings("withdrawn", manifest::kStatusWithdrawnMax)) {
     const auto digest = codec::DecodeBase64UrlSha256(text);
     if (reader.Take(digest, "withdrawn")) status.withdrawn.push_back(*digest);
   }
   if (auto newest = manifest::ParseNewest(reader.Object("newest")); reader.Take(newest, "newest"))
-    status.newest = *newest;
+    status.newest = *std::move(newest);
   TRY(reader.Finish());
   return status;
 }
@@ -194,7 +193,8 @@ Result<TrustState> TrustState::Parse(std::string_view text) {
   state.build_time = reader.Time("buildTime");
   state.time_floor = reader.Time("timeFloor");
   if (const Json* status = reader.OptionalObject("status"); status != nullptr && reader.is_good()) {
-    if (const auto parsed = ParseStatus(*status); reader.Take(parsed, "status")) state.status = *parsed;
+    if (auto parsed = ParseStatus(*status); reader.Take(parsed, "status"))
+      state.status = std::make_shared<const StoredStatus>(*std::move(parsed));
   }
   if (const Json* order = reader.OptionalObject("order"); order != nullptr && reader.is_good()) {
     if (const auto parsed = ParseOrder(*order); reader.Take(parsed, "order")) state.order = *parsed;

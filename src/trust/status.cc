@@ -54,6 +54,16 @@ Verdict<void> CheckPackageNamed(const TrustState& state, const StatusDocument& s
   return {};
 }
 
+// Not verified yet: only the nonce is compared and a time proposed, under which everything is then verified.
+Verdict<UnixSeconds> ClaimedTime(std::string_view compact, ByteView nonce) {
+  TRY_ASSIGN(const jose::UnverifiedJws jws, jose::UnverifiedJws::Parse(compact, limits::kStatusBytesMax));
+  TRY_ASSIGN(const StatusDocument claimed, StatusDocument::Parse(AsText(jws.unverified_payload())));
+  const bool holds_nonce = claimed.nonce && !nonce.empty() &&
+                           std::equal(claimed.nonce->begin(), claimed.nonce->end(), nonce.begin(), nonce.end());
+  if (!holds_nonce) return Refuse(ErrorCode::kStatusReplayed, "the status does not hold the nonce");
+  return claimed.issued;
+}
+
 }  // namespace
 
 Verdict<TrustState> AcceptStatus(const TrustState& state, std::string_view compact, UnixSeconds clock) {
@@ -61,8 +71,10 @@ Verdict<TrustState> AcceptStatus(const TrustState& state, std::string_view compa
   const UnixSeconds now = EffectiveNow(state, clock);
   TRY(JudgePackageFresh(state, now));
   // Section 8.4.
-  TRY_ASSIGN(const VerifiedJws jws, VerifyListedJws(state.root_package(), state.profile, compact,
-                                                    {manifest::kTypStatus, {manifest::KeyRole::kDirector}, now}));
+  TRY_ASSIGN(
+      const VerifiedJws jws,
+      VerifyListedJws(state.root_package(), state.profile, compact,
+                      {manifest::kTypStatus, {manifest::KeyRole::kDirector}, now, nullptr, limits::kStatusBytesMax}));
   TRY_ASSIGN(StatusDocument status, StatusDocument::Parse(jws.text()));
   TRY(CheckNumbers(state, status, jws.sha256()));
   TRY(CheckDates(status, now));
@@ -71,27 +83,17 @@ Verdict<TrustState> AcceptStatus(const TrustState& state, std::string_view compa
     return Refuse(ErrorCode::kSigningKeyExpired, "the status is issued outside the dates of its key");
   TRY(CheckPackageNamed(state, status));
   TrustState next = state;
-  next.status = StoredStatus{status.epoch,
-                             status.version,
-                             jws.sha256(),
-                             status.issued,
-                             status.expires,
-                             status.package_version,
-                             std::move(status.withdrawn),
-                             std::move(status.newest)};
+  next.status = std::make_shared<const StoredStatus>(
+      StoredStatus{status.epoch, status.version, jws.sha256(), status.issued, status.expires, status.package_version,
+                   std::move(status.withdrawn), std::move(status.newest)});
   // Section 5: the floor rises with signed time, but a status cannot push it past the package's end.
   next.time_floor = std::max(state.time_floor, std::min(status.issued, state.root_package().expires));
   return next;
 }
 
 Verdict<NonceStatus> AcceptNonceStatus(const TrustState& state, std::string_view compact, ByteView nonce) {
-  TRY_ASSIGN(const jose::UnverifiedJws jws, jose::UnverifiedJws::Parse(compact));
-  // Not verified yet: only the nonce is compared and a time proposed, under which everything is then verified.
-  TRY_ASSIGN(const StatusDocument claimed, StatusDocument::Parse(AsText(jws.unverified_payload())));
-  const bool holds_nonce = claimed.nonce && !nonce.empty() &&
-                           std::equal(claimed.nonce->begin(), claimed.nonce->end(), nonce.begin(), nonce.end());
-  if (!holds_nonce) return Refuse(ErrorCode::kStatusReplayed, "the status does not hold the nonce");
-  const UnixSeconds now = EffectiveNow(state, claimed.issued);
+  TRY_ASSIGN(const UnixSeconds claimed, ClaimedTime(compact, nonce));
+  const UnixSeconds now = EffectiveNow(state, claimed);
   TRY_ASSIGN(TrustState next, AcceptStatus(state, compact, now));
   return NonceStatus{std::move(next), now};
 }

@@ -65,8 +65,8 @@ struct TrustState {
   std::shared_ptr<const manifest::RootPackageDocument> package;  // never null in a state that trust/ made
   std::map<int64_t, Sha256> package_hashes;  // signed bytes of the newest versions passed, by version (at most 64)
   UnixSeconds build_time;
-  UnixSeconds time_floor;  // greatest signed time seen
-  std::optional<StoredStatus> status;
+  UnixSeconds time_floor;                      // greatest signed time seen
+  std::shared_ptr<const StoredStatus> status;  // null: none was accepted
   std::optional<StoredOrder> order;
   std::map<std::string, CounterState> counters;
   std::map<std::string, StoredCheckpoint> checkpoints;  // by origin

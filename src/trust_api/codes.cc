@@ -10,9 +10,10 @@ namespace {
 // The header's limits are those of the code.
 static_assert(FLEETSEAL_TRUST_PACKAGE_BYTES_MAX == limits::kPackageBytesMax);
 static_assert(FLEETSEAL_TRUST_PACKAGES_MAX == limits::kPackageStepsMax);
-static_assert(FLEETSEAL_TRUST_JWS_BYTES_MAX == limits::kJwsBytesMax);
+static_assert(FLEETSEAL_TRUST_JWS_BYTES_MAX == limits::kDeviceJwsBytesMax);
+static_assert(FLEETSEAL_TRUST_STATUS_BYTES_MAX == limits::kStatusBytesMax);
 static_assert(FLEETSEAL_TRUST_MANIFEST_BYTES_MAX == limits::kManifestBytesMax);
-static_assert(FLEETSEAL_TRUST_LOG_PROOF_BYTES_MAX == limits::kLogProofBytesMax);
+static_assert(FLEETSEAL_TRUST_LOG_PROOF_BYTES_MAX == limits::kDeviceLogProofBytesMax);
 static_assert(FLEETSEAL_TRUST_CONSISTENCY_MAX == merkle::kProofHashesMax);
 static_assert(FLEETSEAL_TRUST_ORIGIN_BYTES_MAX == merkle::kKeyNameBytesMax + 1);
 static_assert(FLEETSEAL_TRUST_HASH_BYTES == Sha256::kSize);

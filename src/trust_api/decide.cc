@@ -17,7 +17,7 @@ std::string_view Cut(const fleetseal_trust_bytes& bytes, size_t size_max) {
 
 trust::OfferedDocuments OfferedOf(const fleetseal_trust_documents& documents) {
   trust::OfferedDocuments offered;
-  offered.status = OptionalView(documents.status);
+  if (documents.status.data != nullptr) offered.status = Cut(documents.status, FLEETSEAL_TRUST_STATUS_BYTES_MAX);
   if (documents.order.data != nullptr) offered.order = Cut(documents.order, FLEETSEAL_TRUST_JWS_BYTES_MAX);
   offered.manifest = Cut(documents.manifest, FLEETSEAL_TRUST_MANIFEST_BYTES_MAX);
   offered.manifest_signature = Cut(documents.manifest_signature, FLEETSEAL_TRUST_JWS_BYTES_MAX);

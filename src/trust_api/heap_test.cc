@@ -89,7 +89,7 @@ TEST_F(HeapOfADecision, StaysBelowTheBoundAtTheLargestDocuments) {
   const auto& largest = world_.documents;
   // They are as large as the header says that they may be, or a little less.
   EXPECT_GT(largest.package.size(), FLEETSEAL_TRUST_PACKAGE_BYTES_MAX * 9 / 10);
-  EXPECT_GT(largest.status.size(), FLEETSEAL_TRUST_JWS_BYTES_MAX * 9 / 10);
+  EXPECT_GT(largest.status.size(), FLEETSEAL_TRUST_STATUS_BYTES_MAX * 3 / 4);
   EXPECT_GT(largest.order.order.size(), FLEETSEAL_TRUST_JWS_BYTES_MAX * 3 / 4);
   EXPECT_GT(largest.order.manifest.size(), FLEETSEAL_TRUST_MANIFEST_BYTES_MAX * 9 / 10);
   fleetseal_trust_code code = 0;

@@ -164,9 +164,9 @@ def add_manifests(world, controls):
     refuse("slot-by-agent-release", "an image by a key for the agent's own releases", "X4", "RoleNotAllowed", kid="agent-1")
     large = world.manifest(release.content, "4.0.0", description="PLACE")
     before, after = large.split("PLACE")
-    whole = before + "x" * 66_000 + after
-    control.refuse("manifest/huge", "66 KB, properly signed", "S1.16 X6", "DocumentTooLarge", "order",
-                   {"manifest": Pieces([{"text": before}, {"text": "x", "times": 66_000}, {"text": after}]),
+    whole = before + "x" * 17_000 + after
+    control.refuse("manifest/huge", "17 KB, properly signed", "S1.16 X6", "DocumentTooLarge", "order",
+                   {"manifest": Pieces([{"text": before}, {"text": "x", "times": 17_000}, {"text": after}]),
                     "manifestSignature": world.signed(MANIFEST_TYP, world.signature_payload(release, sha256=b64(sha256(whole))), "publisher-1"),
                     "order": world.signed(ORDER_TYP, world.order_payload(release, manifestSha256=b64u(sha256(whole))), "director-1")})
     add_mixtures(world, controls, signature)
@@ -286,7 +286,7 @@ def add_logs(world, controls):
     refuse("version-other", "a proof of another version", "FormatVersionUnknown", proof.replace("@v1", "@v2"))
     refuse("cut", "half a proof", "Truncated", proof[:proof.index("\n\n")])
     refuse("line-ends", "lines that end as on other systems", "FormatVersionUnknown", proof.replace("\n", "\r\n"))
-    refuse("huge", "a proof of 200 KB", "DocumentTooLarge", Pieces([{"text": proof}, {"text": "A", "times": 200_000}]), rows="S1.16 X6")
+    refuse("huge", "a proof of 9 KB", "DocumentTooLarge", Pieces([{"text": proof}, {"text": "A", "times": 9_000}]), rows="S1.16 X6")
     checkpoint = proof[proof.index("\n\n") + 2:]
     refuse("checkpoint-altered", "the checkpoint's size was altered", "SignatureInvalid", proof.replace(f"\n{len(world.log.leaves)}\n", f"\n{len(world.log.leaves) + 1}\n"))
     refuse("checkpoint-unsigned", "a checkpoint without signature", "TextInvalid", proof.replace(checkpoint, checkpoint[:checkpoint.index("\n\n") + 2]))

@@ -136,11 +136,11 @@ def signatures(signed):
 def huge(signed):
     right = signed.make()
     header, payload, signature = right.split(".")
-    deep = signed.make(payload="[" * 60_000)
-    yield "huge", "129 KiB", "S1.16 S1.33 X6", "DocumentTooLarge", Pieces([{"text": right}, {"text": "A", "times": 132_000}])
-    yield "huge-header", "a header of 100,000 levels", "S1.16 S1.33 X6", "JsonTooDeep", Pieces([{"text": "W1tb", "times": 30_000}, {"text": f".{payload}.{signature}"}])
-    yield "huge-depth", "a properly signed payload of 60,000 levels", "S1.16 S1.33 X6", "JsonTooDeep", \
-        Pieces([{"text": header + "."}, {"text": "W1tb", "times": 20_000}, {"text": "." + deep.rsplit(".", 1)[1]}])
+    deep = signed.make(payload="[" * 9_000)
+    yield "huge", "30 KB", "S1.16 S1.33 X6", "DocumentTooLarge", Pieces([{"text": right}, {"text": "A", "times": 30_000}])
+    yield "huge-header", "a header of 9,000 levels", "S1.16 S1.33 X6", "JsonTooDeep", Pieces([{"text": "W1tb", "times": 3_000}, {"text": f".{payload}.{signature}"}])
+    yield "huge-depth", "a properly signed payload of 9,000 levels", "S1.16 S1.33 X6", "JsonTooDeep", \
+        Pieces([{"text": header + "."}, {"text": "W1tb", "times": 3_000}, {"text": "." + deep.rsplit(".", 1)[1]}])
 
 
 def add_forms(signed, kinds, only=None):

@@ -70,11 +70,11 @@ def add_package_text(world, refuse):
     for name, title, code, text in texts:
         refuse(name, title, "S1.46", code, text, group)
     large = "S1.42 S1.45 S1.16 X6"
-    refuse("huge", "blanks up to 300 KB", large, "DocumentTooLarge", Pieces([{"text": " ", "times": 300_000}, {"text": right}]), group)
-    refuse("huge-depth", "100,000 levels", large, "JsonTooDeep", Pieces([{"text": "[", "times": 100_000}]), group)
-    refuse("huge-key", "a root of 200,000 digits", large, "ValueOutOfRange",
+    refuse("huge", "blanks up to 42 KB", large, "DocumentTooLarge", Pieces([{"text": " ", "times": 42_000}, {"text": right}]), group)
+    refuse("huge-depth", "40,000 levels", large, "JsonTooDeep", Pieces([{"text": "[", "times": 40_000}]), group)
+    refuse("huge-key", "a root of 30,000 digits", large, "ValueOutOfRange",
            Pieces([{"text": '{"protected":{"version":'}, {"text": "9", "times": 15}, {"text": ',"published":1,"expires":2,"directorEpoch":1,"threshold":2,"rootKeys":{"a":{"keyType":"RSA","n":"'},
-                   {"text": "A", "times": 200_000}, {"text": '","e":65537}}},"signatures":[],"signaturesExt":[]}'}]), group)
+                   {"text": "A", "times": 30_000}, {"text": '","e":65537}}},"signatures":[],"signaturesExt":[]}'}]), group)
 
 
 def replaced(text, old, new):

@@ -48,7 +48,10 @@ constexpr std::string_view kCounter = "SELECT last FROM counters WHERE name = :n
 constexpr std::string_view kPutCounter =
     "INSERT INTO counters (name, last) VALUES (:name, :last) ON CONFLICT (name) DO UPDATE SET last = excluded.last "
     "WHERE counters.last < excluded.last";
-constexpr std::string_view kWithdrawn = "SELECT manifest_sha256 FROM withdrawn ORDER BY manifest_sha256";
+constexpr std::string_view kWithdrawn =
+    "SELECT withdrawn.manifest_sha256, COALESCE(MAX(requests.product), ''), COALESCE(MAX(requests.release_counter), 0) "
+    "FROM withdrawn LEFT JOIN requests ON requests.manifest_sha256 = withdrawn.manifest_sha256 AND "
+    "requests.manifest_signature IS NOT NULL GROUP BY withdrawn.manifest_sha256 ORDER BY withdrawn.manifest_sha256";
 constexpr std::string_view kIsWithdrawn =
     "SELECT manifest_sha256 FROM withdrawn WHERE manifest_sha256 = :manifest_sha256";
 constexpr std::string_view kInsertWithdrawn =
@@ -171,8 +174,10 @@ Status PutCounter(storage::Session& session, const std::string& name, int64_t la
   return {};
 }
 
-Result<std::vector<std::string>> ListWithdrawn(storage::Session& session) {
-  return AllRows(session, kWithdrawn, {}, ToText);
+Result<std::vector<WithdrawnRow>> ListWithdrawn(storage::Session& session) {
+  return AllRows(session, kWithdrawn, {}, [](const storage::Row& row) {
+    return WithdrawnRow{row.Text(0), row.Text(1), row.Integer(2)};
+  });
 }
 
 Result<bool> IsWithdrawn(storage::Session& session, const std::string& manifest_sha256) {

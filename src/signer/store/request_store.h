@@ -78,7 +78,12 @@ Result<int64_t> ReadCounter(storage::Session& session, const std::string& name);
 // Conflict unless it rises: no number is given out twice.
 Status PutCounter(storage::Session& session, const std::string& name, int64_t last);
 
-Result<std::vector<std::string>> ListWithdrawn(storage::Session& session);
+struct WithdrawnRow {
+  std::string manifest_sha256;
+  std::string product;  // empty: nothing signed is known of it
+  int64_t release_counter = 0;
+};
+Result<std::vector<WithdrawnRow>> ListWithdrawn(storage::Session& session);
 Result<bool> IsWithdrawn(storage::Session& session, const std::string& manifest_sha256);
 Status InsertWithdrawn(storage::Session& session, const std::string& manifest_sha256);
 

@@ -62,12 +62,11 @@ class LargestWorld : public TestWorld {
     for (size_t i = 0; i < manifest::kStatusWithdrawnMax; ++i)
       status.withdrawn.push_back(crypto::HashSha256("withdrawn " + std::to_string(i)));
     documents.status = SignStatus(status);
-    for (size_t i = 0; i < manifest::kStatusProductsMax; ++i) {
+    for (size_t i = 0; i < manifest::kStatusNewestMax / 2; ++i) {
       manifest::StatusDocument longer = status;
-      for (size_t k = 0; k < manifest::kStatusEnvironmentsMax; ++k)
-        longer.newest[Product(i)][Must(Environment::Parse("e" + std::to_string(k)))] = 1;
+      for (const char* name : {"production", "test"}) longer.newest[Product(i)][Must(Environment::Parse(name))] = 1;
       std::string text = SignStatus(longer);
-      if (text.size() > limits::kJwsBytesMax) break;
+      if (text.size() > limits::kStatusBytesMax) break;
       documents.status = std::move(text);
       status = std::move(longer);
     }
@@ -97,7 +96,7 @@ class LargestWorld : public TestWorld {
   // Signature lines of nobody that the package knows, as many as a note may have.
   std::string PaddedProof(std::string proof) const {
     const std::string line = "\xe2\x80\x94 " + std::string(200, 'n') + " " + codec::EncodeBase64(Bytes(68, 3)) + "\n";
-    for (size_t i = 0; i < 62 && proof.size() + line.size() <= limits::kLogProofBytesMax; ++i) proof += line;
+    for (size_t i = 0; i < 62 && proof.size() + line.size() <= limits::kDeviceLogProofBytesMax; ++i) proof += line;
     return proof;
   }
   void FillOrder() {
@@ -107,12 +106,12 @@ class LargestWorld : public TestWorld {
     manifest::Order order = MakeOrder(release);
     manifest::Permit permit = MakePermit(release, release);
     permit.device_ids->clear();
-    for (size_t i = 0; i < 1024; ++i)
+    for (size_t i = 0; i < manifest::kPermitRequestDevicesMax; ++i)
       permit.device_ids->push_back(Must(DeviceId::Parse(Padded("device-" + std::to_string(i) + "-", 48))));
-    const std::string permit_text = SignPermit(permit);
-    order.content_key = std::string(4000, 'k') + "..b.c.d";
-    const size_t room = limits::kJwsBytesMax * 3 / 4 - 8000;
-    order.permit = permit_text.size() < room ? permit_text : std::string(room, 'p');
+    order.permit = SignPermit(permit);
+    order.content_key = "k..b.c.d";
+    const size_t room = limits::kDeviceJwsBytesMax - Documents(release, order, state).order.size();
+    order.content_key = std::string(room * 3 / 4 - 8, 'k') + "..b.c.d";
     documents.order = Documents(release, order, state);
     documents.order.log_proof = PaddedProof(documents.order.log_proof);
   }

@@ -22,18 +22,19 @@ typedef int32_t fleetseal_trust_code;
 #define FLEETSEAL_TRUST_BUG (-4)               // nothing was decided: please report it
 
 // Greatest sizes in bytes; past them a document is refused (DocumentTooLarge, LimitExceeded) before it is read.
-#define FLEETSEAL_TRUST_PACKAGE_BYTES_MAX 262144u
+#define FLEETSEAL_TRUST_PACKAGE_BYTES_MAX 40960u
 #define FLEETSEAL_TRUST_PACKAGES_MAX 64u       // in one call
-#define FLEETSEAL_TRUST_JWS_BYTES_MAX 131072u  // status, order, manifest signature
-#define FLEETSEAL_TRUST_MANIFEST_BYTES_MAX 65536u
-#define FLEETSEAL_TRUST_LOG_PROOF_BYTES_MAX 131072u
+#define FLEETSEAL_TRUST_STATUS_BYTES_MAX 28672u
+#define FLEETSEAL_TRUST_JWS_BYTES_MAX 20480u  // order, manifest signature, permit
+#define FLEETSEAL_TRUST_MANIFEST_BYTES_MAX 16384u
+#define FLEETSEAL_TRUST_LOG_PROOF_BYTES_MAX 8192u
 #define FLEETSEAL_TRUST_CONSISTENCY_MAX 63u  // hashes
 #define FLEETSEAL_TRUST_DEVICE_BYTES_MAX 65536u
 #define FLEETSEAL_TRUST_STATE_BYTES_MAX 4194304u
 
-// What a call holds of heap at most, beyond the handles that it was given. Documents that are all as large as they may
-// be take 2.2 MiB, ordinary ones (packages and orders of some KiB) 32 KiB.
-#define FLEETSEAL_TRUST_HEAP_BYTES_MAX 4194304u
+// What a call holds of heap at most, beyond the handles that it was given: with documents that are all as large as they
+// may be, and whatever other bytes come. Ordinary ones (packages and orders of some KiB) take 24 KiB.
+#define FLEETSEAL_TRUST_HEAP_BYTES_MAX 262144u
 
 #define FLEETSEAL_TRUST_HASH_BYTES 32u
 #define FLEETSEAL_TRUST_ORIGIN_BYTES_MAX 256u
