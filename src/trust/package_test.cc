@@ -149,7 +149,7 @@ TEST(PackageStep, AHigherEpochRestartsStatusOrderAndFloor) {
   auto package = world.NextPackage();
   package.director_epoch = 2;
   const TrustState next = Must(AcceptPackageStep(state, world.SignPackage(package)));
-  EXPECT_FALSE(next.status != nullptr);
+  EXPECT_EQ(next.status, nullptr);
   EXPECT_FALSE(next.order.has_value());
   EXPECT_EQ(next.time_floor, package.published);
   EXPECT_EQ(next.checkpoints.size(), 1u);
