@@ -24,7 +24,7 @@ struct Commands {
   Action action;
 };
 
-void AddOrganisationCommands(CLI::App& app, Commands& commands);  // init, run, root, lab
+void AddOrganisationCommands(CLI::App& app, Commands& commands);  // init, run, tls, root, lab
 void AddRootCommands(CLI::App& app, Commands& commands);          // root; hung in by AddOrganisationCommands
 void AddAuditPackageCommand(CLI::App& noun, Commands& commands);  // audit package
 void AddPeopleCommands(CLI::App& app, Commands& commands);        // user, device, group

@@ -1,6 +1,7 @@
 #include "cli/cli11/command_tree.h"
 #include "cli/lab.h"
 #include "cli/organisation.h"
+#include "cli/tls.h"
 
 namespace fleetseal::cli {
 namespace {
@@ -43,6 +44,17 @@ void AddRun(CLI::App& app, Commands& commands) {
       [](Context& context, const RunOptions& chosen) { return Run(context, chosen.data, chosen.ready_fd); });
   verb->add_option("--data", options->data, "directory made by `fleetseal init`")->required();
   verb->add_option("--ready-fd", options->ready_fd, "descriptor to write one line to when all serve")->group("");
+}
+
+void AddTls(CLI::App& app, Commands& commands) {
+  CLI::App* noun = AddNoun(app, "tls", "the server's own certificate");
+  auto [verb, options] = AddVerb<TlsRenewOptions>(
+      *noun, commands, "renew", "certify the server anew, for the same key and names",
+      "fleetseal tls renew --data /var/lib/fleetseal",
+      [](Context& context, const TlsRenewOptions& chosen) { return TlsRenew(context, chosen); });
+  verb->add_option("--data", options->data, "the organisation's directory; its signer is stopped")->required();
+  verb->add_option("--date", options->date,
+                   "today (2027-01-31, UTC), read from another clock; only if the root-key package has ended");
 }
 
 struct LabDevicesOptions {
@@ -103,6 +115,7 @@ void AddOrganisationCommands(CLI::App& app, Commands& commands) {
   AddLab(app, commands);
   AddInit(app, commands);
   AddRun(app, commands);
+  AddTls(app, commands);
   AddRootCommands(app, commands);
 }
 

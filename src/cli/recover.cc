@@ -78,16 +78,6 @@ Result<codec::Json> Sign(Context& context, const Identity& identity, const std::
   return codec::Json::MakeObject().Set("jws", std::move(signatures));
 }
 
-// Public bytes, in a folder that the signer's user passes through.
-Result<std::string> HandOver(const std::string& data, const std::string& verb, const codec::Json& document) {
-  const std::string path = data + "/run/decision.json";
-  TRY(sys::WriteFileDurably(path, AsBytes(document.Serialize()), 0644));
-  TRY_ASSIGN(const std::string real, sys::RealPath(path));
-  auto answer = AskProgram(data, "signer", {verb, real});
-  TRY(sys::RemoveFile(path));
-  return answer;
-}
-
 manifest::NewLog DecideNewLog(const Context& context, const RecoverNewLogOptions& options, const codec::Json& state) {
   manifest::NewLog decision;
   decision.origin = options.origin;
@@ -132,6 +122,18 @@ Result<std::string> AskProgram(const std::string& data, const std::string& name,
   std::vector<std::string> all{"--config", folder + "/" + name + ".toml"};
   all.insert(all.end(), arguments.begin(), arguments.end());
   return CaptureProgram(program, all, std::move(user));
+}
+
+Result<std::string> HandOver(const std::string& data, const std::string& name, const std::string& verb,
+                             std::string_view text, const std::vector<std::string>& more) {
+  const std::string path = data + "/run/handed-over";
+  TRY(sys::WriteFileDurably(path, AsBytes(text), 0644));
+  TRY_ASSIGN(const std::string real, sys::RealPath(path));
+  std::vector<std::string> arguments{verb, real};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  auto answer = AskProgram(data, name, arguments);
+  TRY(sys::RemoveFile(path));
+  return answer;
 }
 
 Status RecoverShow(Context& context, const std::string& data) {
@@ -180,7 +182,7 @@ Status RecoverContinue(Context& context, const RecoverContinueOptions& options) 
     TRY_ASSIGN(auto client, AdminClient::Open(context, std::move(identity)));
     TRY(client->Post("/admin/v1/register-changes", document));
   } else {
-    TRY(HandOver(options.data, "--continue", document));
+    TRY(HandOver(options.data, "signer", "--continue", document.Serialize()));
   }
   TRY_ASSIGN(const auto after, ReadState(options.data));
   Answer(context, after, what);
@@ -211,7 +213,7 @@ Status RecoverNewLog(Context& context, const RecoverNewLogOptions& options) {
   }
   TRY_ASSIGN(const auto identity, Identity::Choose(context, manifest::PersonRole::kSecurity));
   TRY_ASSIGN(const auto document, Sign(context, *identity, options.also_signed_by, state, decision));
-  TRY_ASSIGN(const auto text, HandOver(options.data, "--new-log", document));
+  TRY_ASSIGN(const auto text, HandOver(options.data, "signer", "--new-log", document.Serialize()));
   TRY_ASSIGN(const auto made, codec::ParseJson(text));
   Answer(context, made, NextSteps(made));
   return {};

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/context.h"
@@ -39,5 +40,8 @@ Status RecoverNewLog(Context& context, const RecoverNewLogOptions& options);
 // Runs a program of an organisation's data directory under the user that owns its folder; its standard output.
 Result<std::string> AskProgram(const std::string& data, const std::string& name,
                                const std::vector<std::string>& arguments);
+// As AskProgram, with public bytes in a file behind `verb`, in a folder that the program's user passes through.
+Result<std::string> HandOver(const std::string& data, const std::string& name, const std::string& verb,
+                             std::string_view text, const std::vector<std::string>& more = {});
 
 }  // namespace fleetseal::cli

@@ -139,10 +139,10 @@ config::Findings CheckSigner(const Config& config, const sys::Clock& clock) {
   const auto keys = OpenKeys(config);
   if (!keys) findings.Failed(KeysFolderOf(config), keys.error());
   if (!keys || (lines && !lines->empty())) return findings;
-  for (const auto& [name, ca] : {std::pair("server CA", &keys->cas.server_ca()),
-                                 {"device CA", &keys->cas.device_ca()},
-                                 {"people CA", &keys->cas.people_ca()}}) {
-    findings.EndsAt(name, ca->not_after(), clock.Now(), "see lost-ca-key.md");
+  findings.EndsAt("server CA", keys->cas.server_ca().not_after(), clock.Now(), "see lost-ca-key.md");
+  for (const auto& [name, ca] :
+       {std::pair("device CA", &keys->cas.device_ca()), {"people CA", &keys->cas.people_ca()}}) {
+    findings.EndsAt(name, ca->not_after(), clock.Now(), "see certificates.md");
   }
   const auto database = storage::Database::Open({.url = config.database, .sessions = 1});
   if (!database) {

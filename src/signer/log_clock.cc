@@ -54,14 +54,17 @@ void TellClock(const Core& core, UnixSeconds newest) {
   }
 }
 
+Status CheckToday(const std::string& date, UnixSeconds now) {
+  const std::string today = manifest::BuildDateTime(now).substr(0, kDateLength);
+  if (date == today) return {};
+  return Fail(ErrorCode::kInvalidArgument,
+              "this machine's date is " + today + " (UTC), not " + date + ": set its clock first");
+}
+
 Result<codec::Json> AcceptClock(const Config& config, const std::string& date, const sys::Clock& clock) {
   const UnixSeconds now = clock.Now();
-  const std::string today = manifest::BuildDateTime(now).substr(0, kDateLength);
   // Else a machine whose clock is still wrong would be believed.
-  if (date != today) {
-    return Fail(ErrorCode::kInvalidArgument,
-                "this machine's date is " + today + " (UTC), not " + date + ": set its clock first");
-  }
+  TRY(CheckToday(date, now));
   TRY_ASSIGN(const auto service, SignerService::Open(config, clock));
   const Status behind = service->core().RequireClock();
   if (behind) return Fail(ErrorCode::kConflict, "the clock is not behind the log: there is nothing to accept");

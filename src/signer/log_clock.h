@@ -18,4 +18,7 @@ Result<UnixSeconds> ReadNewestRecord(const std::string& directory, storage::Data
 // (`clock.ahead`): the latter may be an organisation that slept.
 void TellClock(const Core& core, UnixSeconds newest);
 
+// InvalidArgument unless `date` (2027-01-31, UTC), which the owner of the machine read elsewhere, is the day of `now`.
+Status CheckToday(const std::string& date, UnixSeconds now);
+
 }  // namespace fleetseal::signer

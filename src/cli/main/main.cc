@@ -82,7 +82,7 @@ int PrintUsageError(const Context& context, const CLI::App& app, const CLI::Pars
 // The order of the groups is that in which the commands were added.
 void GroupByPurpose(CLI::App& app) {
   const std::pair<const char*, std::vector<const char*>> groups[] = {
-      {"Try it, run it", {"lab", "init", "run", "doctor"}},
+      {"Try it, run it", {"lab", "init", "run", "doctor", "tls"}},
       {"Root keys (offline)", {"root"}},
       {"Keys of the signer", {"key"}},
       {"People and devices", {"user", "policy", "device", "group"}},

@@ -160,11 +160,19 @@ Status CheckContent(const ServerConfig& config, storage::Database& database, con
   return {};
 }
 
+// The signer renews what it issued; after a lost CA key there is another CA, which is nobody's on this machine.
+const char* RenewalOf(const ServerConfig& config, const pki::Certificate& certificate) {
+  const auto pem = sys::ReadTextFile(config.server_ca, 64 * 1024);
+  const auto ca = pem ? pki::Certificate::FromPem(*pem) : Result<pki::Certificate>(tl::unexpected(pem.error()));
+  const bool is_of_signer = !ca || certificate.VerifySignedBy(ca->public_key()).has_value();
+  return is_of_signer ? "fleetseal tls renew (certificates.md)" : "certify it anew: see lost-ca-key.md";
+}
+
 Status CheckTls(const ServerConfig& config, UnixSeconds now, config::Findings& findings) {
   findings.PrivateFile(config.tls_private_key);
   TRY_ASSIGN(const auto pem, sys::ReadTextFile(config.tls_certificate, 64 * 1024));
   TRY_ASSIGN(const auto certificate, pki::Certificate::FromPem(pem));
-  findings.EndsAt(config.tls_certificate, certificate.not_after(), now, "certify it anew: see lost-ca-key.md");
+  findings.EndsAt(config.tls_certificate, certificate.not_after(), now, RenewalOf(config, certificate));
   return {};
 }
 

@@ -10,6 +10,7 @@
 
 #include "log/log.h"
 #include "server/core/check.h"
+#include "server/core/own_certificate.h"
 #include "server/server.h"
 #include "storage/location.h"
 #include "sys/process.h"
@@ -21,13 +22,18 @@ namespace fleetseal::server {
 namespace {
 
 constexpr const char* kUsage =
-    "usage: fleetseal-server --config FILE [--ready-fd N | --check]\n"
-    "  --check     look over everything at rest; prints findings\n"
-    "  --ready-fd  write the line \"ready device=PORT admin=PORT\" to this descriptor (else to standard output)\n";
+    "usage: fleetseal-server --config FILE [--ready-fd N | --check | --show-certificate | --take-certificate FILE]\n"
+    "  --check             look over everything at rest; prints findings\n"
+    "  --show-certificate  print the TLS certificate, for `fleetseal-signer --renew-server`\n"
+    "  --take-certificate  replace it by what that printed; used from the next start\n"
+    "  --ready-fd          write the line \"ready device=PORT admin=PORT\" to this descriptor (else to standard "
+    "output)\n";
 
 struct Arguments {
   std::string config;
+  std::string certificate;  // to take
   bool is_check = false;
+  bool is_show = false;
   int ready_fd = STDOUT_FILENO;
 };
 
@@ -38,11 +44,17 @@ Result<Arguments> Read(const std::vector<std::string_view>& words) {
       arguments.is_check = true;
       continue;
     }
+    if (words[i] == "--show-certificate") {
+      arguments.is_show = true;
+      continue;
+    }
     if (i + 1 == words.size()) return Fail(ErrorCode::kInvalidArgument, std::string(words[i]) + " lacks its value");
     const std::string_view name = words[i];
     const std::string_view value = words[++i];
     if (name == "--config") {
       arguments.config = value;
+    } else if (name == "--take-certificate") {
+      arguments.certificate = value;
     } else if (name == "--ready-fd") {
       const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), arguments.ready_fd);
       if (error != std::errc() || end != value.data() + value.size() || arguments.ready_fd < 0) {
@@ -53,15 +65,12 @@ Result<Arguments> Read(const std::vector<std::string_view>& words) {
     }
   }
   if (arguments.config.empty()) return Fail(ErrorCode::kInvalidArgument, "--config FILE is needed");
+  if (arguments.is_check + arguments.is_show + !arguments.certificate.empty() > 1)
+    return Fail(ErrorCode::kInvalidArgument, "--check, --show-certificate and --take-certificate exclude each other");
   return arguments;
 }
 
-Result<sys::SandboxState> EnterSandbox(const ServerConfig& config, bool is_check) {
-  // A check changes nothing.
-  if (!is_check) {
-    TRY(sys::MakeDirectories(config.data, 0700));
-    TRY(sys::MakeDirectories(config.content, 0700));
-  }
+sys::SandboxPolicy PolicyOf(const ServerConfig& config) {
   const auto database = storage::LocationOf(config.database_url);
   sys::SandboxPolicy policy;
   policy.read = {config.log_directory};
@@ -74,19 +83,49 @@ Result<sys::SandboxState> EnterSandbox(const ServerConfig& config, bool is_check
   policy.listen_ports = {config.device.port, config.admin.port};
   // It answers and asks nobody but its database.
   if (database.is_over_internet) policy.connect_ports.reset();
-  TRY_ASSIGN(auto sandbox, sys::EnterSandbox(policy));
+  return policy;
+}
+
+// No network, and nothing is written but the certificate's folder.
+sys::SandboxPolicy PolicyOfCertificate(const ServerConfig& config, const std::string& file) {
+  sys::SandboxPolicy policy;
+  for (const auto& own : {config.tls_certificate, config.tls_private_key, config.server_ca})
+    policy.read.push_back(sys::ParentDirectory(own));
+  if (file.empty()) return policy;
+  policy.read.push_back(file);
+  policy.write = {sys::ParentDirectory(config.tls_certificate)};
+  return policy;
+}
+
+Result<sys::SandboxState> EnterSandbox(const ServerConfig& config, const Arguments& arguments) {
+  const bool is_about_certificate = arguments.is_show || !arguments.certificate.empty();
+  // A check changes nothing.
+  if (!arguments.is_check && !is_about_certificate) {
+    TRY(sys::MakeDirectories(config.data, 0700));
+    TRY(sys::MakeDirectories(config.content, 0700));
+  }
+  TRY_ASSIGN(auto sandbox, sys::EnterSandbox(is_about_certificate ? PolicyOfCertificate(config, arguments.certificate)
+                                                                  : PolicyOf(config)));
   if (!sandbox.missing.empty())
     log::Event(log::Level::kWarning, "sandbox.incomplete", {{"missing", sandbox.MissingText()}});
   return sandbox;
+}
+
+Status Print(const Result<codec::Json>& outcome) {
+  TRY(outcome);
+  const std::string text = outcome->Serialize() + "\n";
+  return sys::WriteAll(STDOUT_FILENO, AsBytes(text));
 }
 
 Status Run(const Arguments& arguments) {
   TRY_ASSIGN(const auto signals, sys::StopSignals::Block());
   TRY_ASSIGN(ServerConfig config, LoadServerConfig(arguments.config));
   TRY(log::Init({"fleetseal-server", config.log_level, config.log_file}));
-  TRY_ASSIGN(const auto sandbox, EnterSandbox(config, arguments.is_check));
+  TRY_ASSIGN(const auto sandbox, EnterSandbox(config, arguments));
   sys::SystemClock clock;
   if (arguments.is_check) return config::PrintFindings(CheckServer(config, clock));
+  if (arguments.is_show) return Print(ShowCertificate(config));
+  if (!arguments.certificate.empty()) return Print(TakeCertificate(config, arguments.certificate, clock));
   TRY_ASSIGN(const auto server, Server::Start(std::move(config), clock));
   const std::string ports =
       "device=" + std::to_string(server->device_port()) + " admin=" + std::to_string(server->admin_port());

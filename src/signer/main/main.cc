@@ -12,6 +12,7 @@
 #include "signer/ceremony.h"
 #include "signer/new_log.h"
 #include "signer/security_replacement.h"
+#include "signer/server_renewal.h"
 #include "signer/service.h"
 #include "storage/location.h"
 #include "sys/process.h"
@@ -32,6 +33,8 @@ constexpr const char* kUsage =
     "       fleetseal-signer --config FILE --continue DECISION   end the halt by a signed decision\n"
     "       fleetseal-signer --config FILE --new-log DECISION    prepare a new log by a signed decision\n"
     "       fleetseal-signer --config FILE --replace-security FILE  what k roots signed; prints certificates\n"
+    "       fleetseal-signer --config FILE --renew-server CERTIFICATE [--date DATE]\n"
+    "                                    the server's next certificate, for the same key and names; prints it\n"
     "       fleetseal-signer --config FILE --clock-is-right DATE records of a wrong clock no longer count\n";
 
 struct Arguments {
@@ -40,6 +43,8 @@ struct Arguments {
   std::string decision;
   std::string new_log;
   std::string security;
+  std::string server_certificate;
+  std::string server_date;  // beside it
   std::string date;
   bool is_recovery = false;
   bool is_check = false;
@@ -59,6 +64,10 @@ Status ReadOne(std::string_view name, std::string_view value, Arguments& argumen
     arguments.new_log = value;
   } else if (name == "--replace-security") {
     arguments.security = value;
+  } else if (name == "--renew-server") {
+    arguments.server_certificate = value;
+  } else if (name == "--date") {
+    arguments.server_date = value;
   } else if (name == "--clock-is-right") {
     arguments.date = value;
   } else if (name == "--product") {
@@ -97,11 +106,14 @@ Result<Arguments> Read(const std::vector<std::string_view>& words) {
   }
   if (arguments.config.empty()) return Fail(ErrorCode::kInvalidArgument, "--config is missing");
   if (arguments.is_create + !arguments.adopt.empty() + !arguments.decision.empty() + !arguments.date.empty() +
-          !arguments.new_log.empty() + !arguments.security.empty() + arguments.is_recovery + arguments.is_check >
+          !arguments.new_log.empty() + !arguments.security.empty() + !arguments.server_certificate.empty() +
+          arguments.is_recovery + arguments.is_check >
       1)
     return Fail(ErrorCode::kInvalidArgument,
-                "--create, --adopt, --recovery, --continue, --new-log, --replace-security, --clock-is-right and "
-                "--check exclude each other");
+                "--create, --adopt, --recovery, --continue, --new-log, --replace-security, --renew-server, "
+                "--clock-is-right and --check exclude each other");
+  if (!arguments.server_date.empty() && arguments.server_certificate.empty())
+    return Fail(ErrorCode::kInvalidArgument, "--date goes with --renew-server");
   if (arguments.is_create == arguments.create.products.empty()) {
     return Fail(ErrorCode::kInvalidArgument, "--create goes with at least one --product");
   }
@@ -129,6 +141,7 @@ Result<sys::SandboxState> EnterSandbox(const Config& config, const Arguments& ar
   if (!arguments.decision.empty()) policy.read.push_back(arguments.decision);
   if (!arguments.new_log.empty()) policy.read.push_back(arguments.new_log);
   if (!arguments.security.empty()) policy.read.push_back(arguments.security);
+  if (!arguments.server_certificate.empty()) policy.read.push_back(arguments.server_certificate);
   if (!database.directory.empty()) policy.write.push_back(database.directory);
   if (is_serving) policy.write.push_back(sys::ParentDirectory(config.socket));
   policy.has_internet = database.is_over_internet;
@@ -152,6 +165,8 @@ Status Run(const Arguments& arguments) {
   if (!arguments.decision.empty()) return Print(ContinueAfterHalt(config, arguments.decision, clock));
   if (!arguments.new_log.empty()) return Print(NewLog(config, arguments.new_log, clock));
   if (!arguments.security.empty()) return Print(ReplaceSecurityFromFile(config, arguments.security, clock));
+  if (!arguments.server_certificate.empty())
+    return Print(RenewServerFromFile(config, arguments.server_certificate, arguments.server_date, clock));
   if (!arguments.date.empty()) return Print(AcceptClock(config, arguments.date, clock));
   TRY_ASSIGN(const auto service, SignerService::Open(config, clock));
   TRY(service->Listen());
