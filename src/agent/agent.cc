@@ -4,6 +4,7 @@
 #include <thread>
 #include <utility>
 
+#include "agent/alarm_watch.h"
 #include "base/check.h"
 #include "codec/hex.h"
 #include "crypto/digest.h"
@@ -96,7 +97,8 @@ int64_t PauseSeconds(const Config& config, int64_t wanted_by_server) {
 
 ExitCode CycleReport::exit() const {
   if (refusal) return InfoOf(refusal->code).exit;
-  return code ? InfoOf(*code).exit : ExitCode::kOk;
+  if (code) return InfoOf(*code).exit;
+  return state && !state->alarms.empty() ? ExitCode::kFailed : ExitCode::kOk;
 }
 
 codec::Json CycleReport::ToJson() const {
@@ -122,6 +124,7 @@ codec::Json CycleReport::ToJson() const {
       json.Set("installed", std::move(installed));
     }
   }
+  if (state && !state->alarms.empty()) json.Set("alarms", AlarmsJson(state->alarms));
   json.Set("nextCheckInSeconds", next_check_in_seconds);
   return json;
 }

@@ -30,7 +30,7 @@ struct CycleReport {
   std::optional<api::installer::InstallerState> state;  // at the end
   int64_t next_check_in_seconds = 300;
 
-  // kOk, or the exit of the refusal or code.
+  // The exit of the refusal or code; kFailed if there is an alarm; else kOk.
   ExitCode exit() const;
   codec::Json ToJson() const;
 };

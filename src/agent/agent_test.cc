@@ -6,6 +6,8 @@
 
 #include <mutex>
 
+#include "agent/alarm_watch.h"
+#include "agent/check.h"
 #include "codec/hex.h"
 #include "crypto/digest.h"
 #include "http/server.h"
@@ -255,6 +257,37 @@ TEST_F(AgentTest, RefusedOrderEndsWithItsExitCode) {
   EXPECT_EQ(report.exit(), ExitCode::kRefused);
   EXPECT_EQ(report.files, 0);
   EXPECT_NE(report.ToJson().Serialize().find("\"code\":\"RollbackRefused\""), std::string::npos);
+}
+
+TEST_F(AgentTest, X1_AnAlarmIsInTheReportAndFailsACycleThatIsGoodOtherwise) {
+  installer_.state.alarms = {{"update-withheld", "no order has come", {77}}};
+  const CycleReport report = Must(Cycle());
+  EXPECT_EQ(report.exit(), ExitCode::kFailed);
+  EXPECT_NE(report.ToJson().Serialize().find(
+                R"("alarms":[{"kind":"update-withheld","words":"no order has come","since":77}])"),
+            std::string::npos);
+  EXPECT_EQ(Must(AskAlarms(config_)), installer_.state.alarms);
+  const auto findings = CheckAgent(config_, clock_).ToJson().Serialize();
+  EXPECT_NE(findings.find(R"({"level":"problem","where":"update-withheld","what":"no order has come")"),
+            std::string::npos)
+      << findings;
+}
+
+TEST(AlarmWatch, TellsEachBeginAndEndOnce) {
+  const auto kinds = [](const std::vector<wire::Alarm>& alarms) {
+    std::string text;
+    for (const auto& alarm : alarms) text += alarm.kind + " ";
+    return text;
+  };
+  AlarmWatch watch;
+  auto changes = watch.Take({{"b", "x", {1}}, {"a", "x", {1}}});
+  EXPECT_EQ(kinds(changes.began), "b a ");
+  changes = watch.Take({{"a", "other words", {1}}, {"b", "x", {1}}});
+  EXPECT_EQ(kinds(changes.began) + kinds(changes.ended), "");
+  changes = watch.Take({{"a", "x", {1}}});
+  EXPECT_EQ(kinds(changes.began) + kinds(changes.ended), "b ");
+  changes = watch.Take({{"b", "x", {2}}});
+  EXPECT_EQ(kinds(changes.began) + kinds(changes.ended), "b a ");
 }
 
 TEST_F(AgentTest, RolledBackUpdateEndsWithItsCode) {

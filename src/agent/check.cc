@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include "agent/alarm_watch.h"
 #include "codec/hex.h"
 #include "crypto/key.h"
 #include "device/part_file.h"
@@ -61,6 +62,21 @@ Status CheckDownloads(const Config& config, config::Findings& findings) {
   return {};
 }
 
+// What the installer sees by itself; the only thing here that is asked of a running program.
+void CheckAlarms(const Config& config, config::Findings& findings) {
+  if (!sys::FileExists(config.installer_socket)) {
+    findings.Warning(config.installer_socket, "the installer does not listen there", "start the installer");
+    return;
+  }
+  const auto alarms = AskAlarms(config);
+  if (!alarms) {
+    findings.Failed(config.installer_socket, alarms.error());
+    return;
+  }
+  for (const auto& alarm : *alarms) findings.Problem(alarm.kind, alarm.words, AlarmAdvice(alarm.kind));
+  findings.Checked("alarms of the installer");
+}
+
 }  // namespace
 
 config::Findings CheckAgent(const Config& config, const sys::Clock& clock) {
@@ -71,8 +87,7 @@ config::Findings CheckAgent(const Config& config, const sys::Clock& clock) {
   if (!identity) findings.Failed(config.identity_directory, identity.error());
   const Status downloads = CheckDownloads(config, findings);
   if (!downloads) findings.Failed(config.work_directory, downloads.error());
-  if (!sys::FileExists(config.installer_socket))
-    findings.Warning(config.installer_socket, "the installer does not listen there", "start the installer");
+  CheckAlarms(config, findings);
   return findings;
 }
 

@@ -198,7 +198,7 @@ Status Server::Impl::StartDeviceListener() {
   options.worker_threads = config.device.worker_threads;
   options.limits.connections_max = config.device.connections_max;
   auto router = std::make_shared<http::Router>();
-  TRY(AddDeviceRoutes(*router, {*core_, offers_, receipts_}));
+  TRY(AddDeviceRoutes(*router, {*core_, offers_, receipts_, devices_}));
   TRY_ASSIGN(const std::string server_ca, sys::ReadTextFile(config.server_ca, kPemBytesMax));
   TRY(AddEstRoutes(*router, {*core_, devices_, server_ca, options.tls.client_ca_pem}));
   device_routes_ = router;

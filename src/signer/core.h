@@ -23,6 +23,7 @@
 #include "signer/keys/signing_keys.h"
 #include "signer/logs.h"
 #include "signer/person.h"
+#include "signer/quarantine_budget.h"
 #include "signer/reservations.h"
 #include "signer/sealer_pool.h"
 #include "storage/database.h"
@@ -94,6 +95,7 @@ class Core {
   void SwitchLog(std::unique_ptr<translog::LogWriter> writer, std::shared_ptr<const LogKey> key, LogPlace place);
   UnixSeconds Now() const { return parts_.clock.Now(); }
   int64_t NowMs() const { return parts_.clock.NowMs(); }
+  int64_t MonotonicMs() const { return parts_.clock.MonotonicMs(); }
 
   // Returns the index of each leaf once all are durable and published. LogNotWritable: nothing may be released.
   // SignerHalted, ClockBehindLog.
@@ -155,6 +157,7 @@ class Core {
   std::shared_mutex register_mutex;
   KeyedMutex objects;
   Reservations reservations;
+  QuarantineBudget quarantines;
   mutable PersonCache persons;
   mutable SealerPool sealers;  // all of one socket: the configuration's
   mutable jose::VerifiedSjwks sjwks;

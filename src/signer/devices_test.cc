@@ -432,5 +432,52 @@ TEST(Receipts, TwoWithOnePlaceQuarantineTheDevice) {
             ErrorCode::kDeviceQuarantined);
 }
 
+api::signing::QuarantineRequest TurnedBack(const DeviceId& id) {
+  api::signing::QuarantineRequest request;
+  request.device_id = id;
+  request.what = "status";
+  request.known = {1, 70};
+  request.told = {1, 69};
+  return request;
+}
+
+TEST(Quarantine, IsRecordedAndStopsReceiptsAndOrders) {
+  SignerWorld world;
+  auto device = world.Enrolled("gw-1");
+  const int64_t size = world.core().LogSize();
+  EXPECT_TRUE(Quarantine(world.core(), TurnedBack(device.id)));
+  EXPECT_EQ(world.core().LogSize(), size + 1);
+  EXPECT_EQ(Must(Devices(world.core(), "", 10)).devices.front().state, api::signing::DeviceState::kQuarantined);
+  EXPECT_TRUE(Quarantine(world.core(), TurnedBack(device.id))) << "again says the same";
+  EXPECT_EQ(world.core().LogSize(), size + 1);
+  EXPECT_EQ(Must(TakeReceipts(world.core(), {world.MakeReceipt(device)})).results[0].code,
+            ErrorCode::kDeviceQuarantined);
+}
+
+TEST(Quarantine, ConcernsAnActiveDeviceOfThatGenerationOnly) {
+  SignerWorld world;
+  auto device = world.Enrolled("gw-1");
+  const std::string before = world.Dump();
+  EXPECT_EQ(Quarantine(world.core(), TurnedBack(Must(DeviceId::Parse("nobody")))).error().code,
+            ErrorCode::kDeviceUnknown);
+  auto other = TurnedBack(device.id);
+  other.generation = 2;
+  EXPECT_EQ(Quarantine(world.core(), other).error().code, ErrorCode::kConflict);
+  EXPECT_EQ(before, world.Dump());
+}
+
+TEST(Quarantine, AServersWordIsGoodForSoManyDevicesADay) {
+  QuarantineBudget budget;
+  for (size_t i = 0; i < kQuarantinesPerDayMax; ++i) EXPECT_TRUE(budget.Take(1000));
+  EXPECT_EQ(budget.Take(1000 + 86'400'000 - 1).error().code, ErrorCode::kLimitExceeded);
+  EXPECT_TRUE(budget.Take(1000 + 86'400'000));
+  SignerWorld world;
+  auto device = world.Enrolled("gw-1");
+  while (world.core().quarantines.Take(world.core().MonotonicMs())) continue;
+  const std::string before = world.Dump();
+  EXPECT_EQ(Quarantine(world.core(), TurnedBack(device.id)).error().code, ErrorCode::kLimitExceeded);
+  EXPECT_EQ(before, world.Dump());
+}
+
 }  // namespace
 }  // namespace fleetseal::signer::testing

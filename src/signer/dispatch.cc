@@ -201,6 +201,12 @@ Result<Json> OnReceipts(Core& core, ObjectReader& reader) {
   return ToJson(TakeReceipts(core, receipts));
 }
 
+Result<Json> OnQuarantine(Core& core, ObjectReader& reader) {
+  TRY_ASSIGN(const auto request, api::signing::QuarantineRequest::Read(reader));
+  TRY(Quarantine(core, request));
+  return Json::MakeObject().Set("deviceId", request.device_id.text());
+}
+
 Result<Json> OnRevoke(Core& core, ObjectReader& reader) {
   const std::string revocation = reader.String("revocation", kCompactMax);
   TRY(reader.Finish());
@@ -290,6 +296,7 @@ constexpr Verb kVerbs[] = {
     {"cancel-orders", OnCancelOrders},
     {"status", OnStatus},
     {"receipts", OnReceipts, Effect::kJudges},
+    {"quarantine", OnQuarantine},
     {"revoke", OnRevoke},
     {"keys", OnKeys, Effect::kReads},
     {"take-sjwk", OnTakeSjwk},

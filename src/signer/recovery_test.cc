@@ -70,7 +70,7 @@ TEST_F(RecoveryTest, ARestoredSignerIsHaltedAndSignsNothing) {
     EXPECT_EQ(answer.find("compact"), std::string::npos) << answer;
   }
   for (const char* verb : {"submit-request", "approve", "person-certificate", "enrol", "reenrol", "prepare-import",
-                           "complete-import", "plan", "orders", "status", "revoke", "publish-package"}) {
+                           "complete-import", "plan", "orders", "status", "revoke", "quarantine", "publish-package"}) {
     const std::string answer = AnswerMessage(world.core(), std::string(R"({"verb":")") + verb + R"("})");
     EXPECT_NE(answer.find("SignerHalted"), std::string::npos) << verb << answer;
   }

@@ -84,6 +84,9 @@ Result<std::string> MakeStatus(Core& core, const std::optional<Bytes>& nonce);
 // receipts.cc. By receipt: ReceiptInvalid, DeviceUnknown, DeviceRevoked, DeviceQuarantined, SignatureInvalid, and
 // parsing codes.
 Result<api::signing::ReceiptsAnswer> TakeReceipts(Core& core, const std::vector<std::string>& receipts);
+// quarantine.cc. A server says that the device told lower numbers than before: its word alone, so only so many a day.
+// DeviceUnknown, the states of a device, Conflict (another generation, not enrolled), LimitExceeded.
+Status Quarantine(Core& core, const api::signing::QuarantineRequest& request);
 // revocations.cc. RoleMissing, DeviceUnknown, PersonUnknown, UpdateNotSigned, NotFound, Conflict, InvalidArgument,
 // LimitExceeded.
 Result<api::signing::RevokeAnswer> Revoke(Core& core, std::string_view revocation);

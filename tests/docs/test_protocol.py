@@ -122,7 +122,7 @@ def test_the_answers_of_the_installer_are_described_as_they_are_read():
     # Two functions have this name; the second one reads answers.
     answers = text[text.index("BuildStateAnswer"):]
     expected = sources.names(text, "StateFromAnswer", "ProofFromAnswer", "OfferFromAnswer", "PhaseFromAnswer", "ReadWanted", "ReadPhase")
-    expected |= sources.names(answers, "ReadCheckpoint", "ReadInstalled", "ReadServerCas") | {"statusEpoch", "statusVersion", "orderEpoch", "orderSequence"}
+    expected |= sources.names(answers, "ReadCheckpoint", "ReadInstalled", "ReadServerCas", "ReadAlarms") | {"statusEpoch", "statusVersion", "orderEpoch", "orderSequence"}
     assert words(members("installer-socket", "Member of an answer")) == expected
 
 

@@ -14,13 +14,16 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import serialization
 
 from attacks import refused
+from clock import shifted
 from documents import DAY, Key, Log, World, b64, b64u, compact, jws, jws_parts, sha256, unb64u
 from installer import Installer, Release
 from lab import Lab
-from services import wait_until
+from services import Services, restart_agent, wait_until
 from stolen import Forged, Genuine, LabInstaller, Loot, open_jwe, org, read_public_log, write_log
 from taken_over import EnrollingDevice, Person, ServerUser, TakenOverServer
 from taken_over import Refused as SignerRefused
+from test_recovery_network import cycle, stop_devices
+from wrong_server import WrongServer
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to run the programs as their users")
 COUNTERS = itertools.count(100)
@@ -119,6 +122,68 @@ def test_theft_of_the_server_yields_delay_and_no_signature_order_enrolment_or_co
         assert installer.fingerprint() == before
         os.rename(path + ".gone", path)
     wait_until(lambda: starts_with(lab.active_image("dev-1"), content), "the delayed update")
+
+
+class Withholds:
+    """Answers as the right server does, without some members; a document that is asked for alone is not answered."""
+
+    def __init__(self, *members):
+        self.members = members
+
+    @staticmethod
+    def covers(_path):
+        return False
+
+    def edit(self, path, answer):
+        if path.startswith("/device/v1/status"):
+            return None if "status" in self.members else answer
+        if path != "/device/v1/check-in":
+            return answer
+        return json.dumps({name: value for name, value in json.loads(answer).items() if name not in self.members}).encode()
+
+
+ORDER = ("order", "manifest", "manifestSignature", "logProof", "consistency")
+
+
+def test_theft_of_the_server_X1_what_it_withholds_the_device_notices_by_itself():
+    lab = Lab(devices=1, is_populated=True)
+    services = way = None
+    try:
+        folder = os.path.join(lab.folder, "clock")
+        os.mkdir(folder, 0o755)
+        os.chmod(folder, 0o755)
+        stop_devices(lab)
+        services = Services(lab)
+        services.start()
+        content = b"withheld" * 3000
+        update = lab.release("2.0.0", lab.path("withheld.img", content))
+        lab.good("rollout", "start", lab.good("rollout", "plan", "--update", update, "--device", "dev-1", "--valid-seconds", str(25 * DAY))["planId"])
+        way = WrongServer(lab)
+        restart_agent(lab, "dev-1", way.port)
+        way.how = Withholds(*ORDER)
+        done = cycle(lab, folder, "dev-1", 0)
+        assert done.returncode == 0 and "checked in" in done.stdout and "alarm" not in done.stdout, done.stdout + done.stderr
+        services.restart(environment=shifted(folder, 15 * DAY))
+        done = cycle(lab, folder, "dev-1", 15 * DAY)
+        assert done.returncode == 1 and "(update-withheld)" in done.stdout and "release 2 of acme/pump" in done.stdout, done.stdout + done.stderr
+        assert "status-expired" not in done.stdout
+        way.how = Withholds("status", *ORDER)
+        done = cycle(lab, folder, "dev-1", 17 * DAY)
+        assert done.returncode != 0 and "(status-expired)" in done.stdout, done.stdout + done.stderr
+        assert not starts_with(lab.active_image("dev-1"), content)
+        # What comes after all is taken, and the alarms end.
+        way.how = None
+        for _ in range(5):
+            done = cycle(lab, folder, "dev-1", 15 * DAY)
+            if starts_with(lab.active_image("dev-1"), content) and "receipt(s) are with the server" in done.stdout:
+                break
+        assert done.returncode == 0 and "alarm" not in done.stdout, done.stdout + done.stderr + lab.logs()
+    finally:
+        if way:
+            way.close()
+        if services:
+            services.kill()
+        lab.down()
 
 
 # --- one key ------------------------------------------------------------------------------------------------------------------

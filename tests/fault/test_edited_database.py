@@ -1,8 +1,8 @@
 """The server's database in somebody else's hands (S0.4, S0.23, X5): edited while the server is stopped and while it runs.
 
 The database holds no people, keys or certificates: the server asks the signer for them. What it does hold may be shown
-wrongly, or delay an update; nothing is signed, ordered, certified or installed because of it, and the signer's records
-and the devices' receipts still tell what happened.
+wrongly, delay an update, or have a device quarantined (64 a day, ADR 0010); nothing is signed, ordered, certified or installed
+because of it, and the signer's records and the devices' receipts still tell what happened.
 """
 import itertools
 import json
@@ -428,7 +428,8 @@ COLUMNS = {
     "rollout_devices": {"plan_id", "device_id", "state", "code", "order_text", "order_id", "sequence", "cancel_text", "cancel_id"},
     "timeline": {"device_id", "number", "time", "event", "plan_id", "manifest_sha256", "outcome", "code", "ordinal", "actor", "origin", "update_name",
                  "content_sha256", "bytes"},
-    "device_seen": {"device_id", "seen", "release_counter", "manifest_sha256", "phase", "agent_version"},
+    "device_seen": {"device_id", "seen", "release_counter", "manifest_sha256", "phase", "agent_version", "told_generation", "told_package",
+                    "told_status_epoch", "told_status", "told_order_epoch", "told_order", "told_risen"},
     "device_groups": {"name", "description"},
     "device_group_members": {"name", "device_id"},
     "refused_receipts": {"device_id", "sha256", "code", "compact", "received"},

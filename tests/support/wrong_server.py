@@ -60,6 +60,10 @@ class WrongServer:
                         return
                     status, answer_headers, answer = self.lab.as_device(self.name, method, path, body or None, {
                         key: value for key, value in headers.items() if key in ("content-type", "range")})
+                    if hasattr(how, "edit"):
+                        answer = how.edit(path, answer)
+                        if answer is None:
+                            return
                     kind = answer_headers.get("Content-Type") or answer_headers.get("content-type", "application/json")
                     connection.sendall(f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\nContent-Length: {len(answer)}\r\n\r\n".encode() + answer)
         except (OSError, ssl.SSLError):

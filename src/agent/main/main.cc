@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "agent/agent.h"
+#include "agent/alarm_watch.h"
 #include "agent/check.h"
 #include "log/log.h"
 #include "provisioning/provision.h"
@@ -117,6 +118,21 @@ void Sleep(int64_t ms, const std::atomic<bool>& stop) {
     std::this_thread::sleep_for(std::chrono::milliseconds(std::min(kSignalSliceMs, deadline_ms - clock.MonotonicMs())));
 }
 
+void PrintAlarms(const std::vector<api::installer::Alarm>& alarms) {
+  for (const auto& alarm : alarms) {
+    const std::string line = "alarm: " + alarm.words + " (" + alarm.kind + ")\n  " + AlarmAdvice(alarm.kind) + "\n";
+    (void)fputs(line.c_str(), stdout);
+  }
+}
+
+void LogAlarms(AlarmWatch& watch, const std::vector<api::installer::Alarm>& alarms) {
+  const AlarmWatch::Changes changes = watch.Take(alarms);
+  for (const auto& alarm : changes.began)
+    log::Event(log::Level::kWarning, "alarm.began",
+               {{"kind", alarm.kind}, {"words", alarm.words}, {"since", alarm.since.value}});
+  for (const auto& alarm : changes.ended) log::Event(log::Level::kInfo, "alarm.ended", {{"kind", alarm.kind}});
+}
+
 ExitCode RunOnce(const Config& config, const std::atomic<bool>& stop, bool is_json) {
   const sys::SystemClock clock;
   Agent agent({.config = config, .clock = clock, .stop = stop, .on_step = [is_json](std::string_view line) {
@@ -125,14 +141,22 @@ ExitCode RunOnce(const Config& config, const std::atomic<bool>& stop, bool is_js
                }});
   auto report = agent.RunCycle();
   if (report) {
-    if (is_json) (void)printf("%s\n", report->ToJson().SerializePretty().c_str());
+    if (is_json)
+      (void)printf("%s\n", report->ToJson().SerializePretty().c_str());
+    else if (report->state)
+      PrintAlarms(report->state->alarms);
     return report->exit();
   }
+  // A service that is silent is when they matter most.
+  const auto alarms = AskAlarms(config);
   const ErrorCodeInfo& info = InfoOf(report.error().code);
   if (is_json) {
     codec::Json json = codec::Json::MakeObject();
     json.Set("error", codec::Json::MakeObject().Set("code", info.name).Set("detail", report.error().ToString()));
+    if (alarms && !alarms->empty()) json.Set("alarms", AlarmsJson(*alarms));
     (void)printf("%s\n", json.SerializePretty().c_str());
+  } else if (alarms) {
+    PrintAlarms(*alarms);
   }
   (void)fprintf(stderr, "fleetseal-agent: %s\n%.*s\n", report.error().ToString().c_str(),
                 static_cast<int>(info.advice.size()), info.advice.data());
@@ -142,6 +166,7 @@ ExitCode RunOnce(const Config& config, const std::atomic<bool>& stop, bool is_js
 void RunForEver(const Config& config, const std::atomic<bool>& stop) {
   const sys::SystemClock clock;
   sys::SystemRandom random;
+  AlarmWatch watch;
   int64_t backoff_ms = 0;
   int64_t usual_ms = config.check_in_seconds.value_or(kUsualSeconds) * 1000;
   while (!stop.load()) {
@@ -152,11 +177,13 @@ void RunForEver(const Config& config, const std::atomic<bool>& stop) {
     auto report = agent.RunCycle();
     int64_t pause_ms = 0;
     if (report) {
+      if (report->state) LogAlarms(watch, report->state->alarms);
       backoff_ms = 0;
       pause_ms = PauseSeconds(config, report->next_check_in_seconds) * 1000;
       usual_ms = pause_ms;
     } else if (!stop.load()) {
       log::ErrorEvent(log::Level::kWarning, "agent.cycle-failed", report.error());
+      if (const auto alarms = AskAlarms(config)) LogAlarms(watch, *alarms);
       const int64_t last_ms = std::clamp(usual_ms * 3, kBackoffLastLeastMs, kBackoffLastMs);
       backoff_ms = std::clamp(backoff_ms * 2, kBackoffFirstMs, last_ms);
       pause_ms = backoff_ms;

@@ -128,7 +128,7 @@ struct RolloutList {
 inline constexpr std::string_view kEventNames[] = {
     "allowed",          "enrolled",          "renewed", "ordered",         "offered",
     "download-started", "download-finished", "receipt", "receipt-refused", "cancel-ordered",
-    "cancel-offered",   "suspend",           "resume",  "revoke"};
+    "cancel-offered",   "quarantined",       "suspend", "resume",          "revoke"};
 bool IsEventName(std::string_view name);
 std::string EventNames();  // "allowed, enrolled, ..."
 

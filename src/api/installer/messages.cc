@@ -212,6 +212,20 @@ std::string BuildInstallerRequest(const InstallerRequest& request) {
   return std::visit([](const auto& value) { return BuildRequest(value); }, request).Serialize();
 }
 
+namespace {
+
+Json BuildAlarms(const std::vector<Alarm>& alarms) {
+  Json array = Json::MakeArray();
+  for (const Alarm& alarm : alarms) {
+    Json object = Json::MakeObject();
+    object.Set("kind", alarm.kind).Set("words", alarm.words).Set("since", alarm.since.value);
+    array.Push(std::move(object));
+  }
+  return array;
+}
+
+}  // namespace
+
 std::string BuildStateAnswer(const InstallerState& state) {
   Json json = Json::MakeObject();
   json.Set("deviceId", state.device_id.text());
@@ -245,6 +259,7 @@ std::string BuildStateAnswer(const InstallerState& state) {
     for (const Bytes& der : state.server_cas) certificates.Push(codec::EncodeBase64Url(der));
     json.Set("serverCAs", std::move(certificates));
   }
+  if (!state.alarms.empty()) json.Set("alarms", BuildAlarms(state.alarms));
   return json.Serialize();
 }
 
@@ -274,6 +289,19 @@ std::optional<InstalledRelease> ReadInstalled(ObjectReader& reader) {
   installed.manifest_sha256 = inner.Base64UrlSha256("manifestSha256");
   reader.Take(inner.Finish(), "installed");
   return installed;
+}
+
+std::vector<Alarm> ReadAlarms(ObjectReader& reader) {
+  std::vector<Alarm> alarms;
+  const Json::Array* array = reader.OptionalArray("alarms", kAlarmsMax);
+  if (array == nullptr) return alarms;
+  for (const Json& item : *array) {
+    ObjectReader inner(item, "alarm");
+    Alarm alarm{.kind = inner.String("kind"), .words = inner.String("words"), .since = inner.Time("since")};
+    if (!reader.Take(inner.Finish(), "alarms")) break;
+    alarms.push_back(std::move(alarm));
+  }
+  return alarms;
 }
 
 std::vector<Bytes> ReadServerCas(ObjectReader& reader) {
@@ -316,6 +344,7 @@ Result<InstallerState> StateFromAnswer(std::string_view text) {
   if (reader.Has("now")) state.now = reader.Time("now");
   if (reader.Has("statusNonce")) state.status_nonce = reader.Base64Url("statusNonce", kNonceBytesMax);
   state.server_cas = ReadServerCas(reader);
+  state.alarms = ReadAlarms(reader);
   TRY(reader.Finish());
   return state;
 }

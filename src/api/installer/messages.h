@@ -26,6 +26,8 @@ inline constexpr size_t kStateReceiptsMax = 64;
 // Certificates of server CAs, as many and as long as a package may name.
 inline constexpr size_t kServerCasMax = 16;
 inline constexpr size_t kServerCaBytesMax = 8192;
+// Alarms of one state: one of each kind is less.
+inline constexpr size_t kAlarmsMax = 8;
 
 enum class InstallerPhase : uint8_t {
   kIdle,
@@ -92,6 +94,13 @@ struct InstalledRelease {
   int64_t release_counter = 0;
   Sha256 manifest_sha256;
 };
+// What the device sees by itself that is not as it should be: docs/operations/device-alarms.md.
+struct Alarm {
+  std::string kind;  // "update-withheld", "status-expired", "package-expired", "package-ends"
+  std::string words;
+  UnixSeconds since;
+  bool operator==(const Alarm&) const = default;
+};
 struct InstallerState {
   DeviceId device_id;
   int64_t generation = 1;
@@ -108,6 +117,7 @@ struct InstallerState {
   std::optional<UnixSeconds> now;        // once a status with a nonce gave the time
   std::optional<Bytes> status_nonce;     // asks for a status that holds it
   std::vector<Bytes> server_cas;         // DER, of the newest package: what servers are judged by; empty: it names none
+  std::vector<Alarm> alarms;             // at most kAlarmsMax
 };
 std::string BuildStateAnswer(const InstallerState& state);
 Result<InstallerState> StateFromAnswer(std::string_view text);

@@ -43,7 +43,9 @@ TEST(InstallerMessages, AnswersReadBackAsTheyWereWritten) {
   state.last_code = "Withdrawn";
   state.status_nonce = Bytes(16, 1);
   state.server_cas = {Bytes{0x30, 0x00}, Bytes(kServerCaBytesMax, 7)};
+  state.alarms = {{"status-expired", "words", {77}}, {"package-ends", "more", {78}}};
   const auto read = StateFromAnswer(BuildStateAnswer(state)).value();
+  EXPECT_EQ(read.alarms, state.alarms);
   EXPECT_EQ(BuildStateAnswer(read), BuildStateAnswer(state));
   EXPECT_EQ(read.wanted, state.wanted);
   EXPECT_EQ(read.server_cas, state.server_cas);
@@ -52,6 +54,8 @@ TEST(InstallerMessages, AnswersReadBackAsTheyWereWritten) {
   state.server_cas = {Bytes(kServerCaBytesMax + 1, 7)};
   EXPECT_EQ(StateFromAnswer(BuildStateAnswer(state)).error().code, ErrorCode::kValueOutOfRange);
   state.server_cas.clear();
+  state.alarms.assign(kAlarmsMax + 1, state.alarms[0]);
+  EXPECT_EQ(StateFromAnswer(BuildStateAnswer(state)).error().code, ErrorCode::kValueOutOfRange);
   OfferOutcome outcome{.accepted = {"status"},
                        .refusal = OfferRefusal{"order", ErrorCode::kWithdrawn, "why"},
                        .phase = InstallerPhase::kIdle,

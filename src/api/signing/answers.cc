@@ -120,6 +120,47 @@ Json PlansAnswer::ToJson() const {
   return json;
 }
 
+namespace {
+
+NumberTold ReadNumberTold(ObjectReader& reader, std::string_view name) {
+  ObjectReader inner(reader.Object(name), name);
+  NumberTold told;
+  told.epoch = inner.Integer("epoch");
+  told.number = inner.Integer("number");
+  reader.Take(inner.Finish(), name);
+  return told;
+}
+
+Json BuildNumberTold(const NumberTold& told) {
+  return Json::MakeObject().Set("epoch", told.epoch).Set("number", told.number);
+}
+
+}  // namespace
+
+Result<QuarantineRequest> QuarantineRequest::Read(ObjectReader& reader) {
+  QuarantineRequest request;
+  request.device_id = reader.Parsed<DeviceId>("deviceId");
+  request.generation = reader.Integer("generation", 1);
+  request.what = reader.String("what");
+  if (reader.is_good() && request.what != "package" && request.what != "status" && request.what != "order")
+    reader.Stop(ErrorCode::kValueOutOfRange, "what", "not \"package\", \"status\" or \"order\"");
+  if (reader.is_good()) request.known = ReadNumberTold(reader, "known");
+  if (reader.is_good()) request.told = ReadNumberTold(reader, "told");
+  if (reader.is_good() && request.told >= request.known)
+    reader.Stop(ErrorCode::kValueOutOfRange, "told", "not below what is known");
+  TRY(reader.Finish());
+  return request;
+}
+
+Json QuarantineRequest::ToJson() const {
+  return Json::MakeObject()
+      .Set("deviceId", device_id.text())
+      .Set("generation", generation)
+      .Set("what", what)
+      .Set("known", BuildNumberTold(known))
+      .Set("told", BuildNumberTold(told));
+}
+
 Result<ReceiptsAnswer> ReceiptsAnswer::Parse(const Json& json) {
   ObjectReader reader(json, "receipts answer");
   ReceiptsAnswer answer;

@@ -188,6 +188,15 @@ Result<ReceiptsAnswer> SigningClient::Receipts(const std::vector<std::string>& r
   return Typed<ReceiptsAnswer>(Call("receipts", Member("receipts", TextArray(receipts))));
 }
 
+fleetseal::Status SigningClient::Quarantine(const QuarantineRequest& request) {
+  TRY_ASSIGN(const Json answer, Call("quarantine", request.ToJson()));
+  codec::ObjectReader reader(answer, "quarantine answer");
+  const auto device = reader.Parsed<DeviceId>("deviceId");
+  TRY(reader.Finish());
+  if (device != request.device_id) return Fail(ErrorCode::kProtocolError, "the signer answered about another device");
+  return {};
+}
+
 Result<RevokeAnswer> SigningClient::Revoke(std::string_view revocation) {
   return Typed<RevokeAnswer>(Call("revoke", Member("revocation", Json(revocation))));
 }

@@ -69,6 +69,7 @@ class SigningClient {
   Result<std::string> Status(const std::optional<Bytes>& nonce = std::nullopt);
   // At most kReceiptsMax.
   Result<ReceiptsAnswer> Receipts(const std::vector<std::string>& receipts);
+  fleetseal::Status Quarantine(const QuarantineRequest& request);
   Result<RevokeAnswer> Revoke(std::string_view revocation);
   Result<KeysAnswer> Keys();
   // The kid of the key that the sjwk is about.

@@ -99,6 +99,23 @@ struct PlansAnswer {
   codec::Json ToJson() const;
 };
 
+// A device has told a number below one that it told before (trust model section 9).
+struct NumberTold {
+  int64_t epoch = 0;  // 0 for a package
+  int64_t number = 0;
+  auto operator<=>(const NumberTold&) const = default;
+};
+struct QuarantineRequest {
+  DeviceId device_id;
+  int64_t generation = 1;
+  std::string what;  // "package", "status", "order"
+  NumberTold known;
+  NumberTold told;
+  // Without "verb". ValueOutOfRange (what; told is not below known), and those of ObjectReader.
+  static Result<QuarantineRequest> Read(codec::ObjectReader& reader);
+  codec::Json ToJson() const;
+};
+
 struct ReceiptResult {
   bool is_accepted = false;
   bool is_final = false;  // refused for good: sending it again is no use, the device forgets it

@@ -44,6 +44,19 @@ TEST(Messages, AreReadAsTheyWereWritten) {
   ExpectRoundTrip(CompleteImportAnswer{{{*FileId::Parse("f1"), {}, {5}}}});
   ExpectRoundTrip(
       OrdersAnswer{{{device.id, "a.b.c", 5, {}}, {device.id, {}, {}, Refusal(ErrorCode::kDeviceUnknown, "x")}}});
+  QuarantineRequest turned_back{*DeviceId::Parse("d"), 2, "order", {1, 7}, {1, 6}};
+  const auto read = [](const QuarantineRequest& request) {
+    const codec::Json json = request.ToJson();
+    codec::ObjectReader reader(json, "request");
+    return QuarantineRequest::Read(reader);
+  };
+  EXPECT_EQ(read(turned_back)->ToJson().Serialize(), turned_back.ToJson().Serialize());
+  turned_back.told = turned_back.known;
+  EXPECT_EQ(read(turned_back).error().code, ErrorCode::kValueOutOfRange);
+  turned_back.told = {0, 99};
+  EXPECT_TRUE(read(turned_back)) << "an earlier epoch";
+  turned_back.what = "receipt";
+  EXPECT_EQ(read(turned_back).error().code, ErrorCode::kValueOutOfRange);
   ExpectRoundTrip(ReceiptsAnswer{{{true, false, {}, {}}, {false, true, ErrorCode::kReceiptInvalid, "x"}}});
   ExpectRoundTrip(RevokeAnswer{});
   ExpectRoundTrip(LogIndexAnswer{3, "a.b.c"});

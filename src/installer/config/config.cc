@@ -157,6 +157,10 @@ Result<Config> ParseConfig(const std::string& path, std::string_view text) {
   }
   constexpr int64_t kIdleSecondsMax = 600;
   config.stream_idle_ms = reader.OptionalInteger("streamIdleSeconds", 1, kIdleSecondsMax).value_or(30) * 1000;
+  constexpr int64_t kAwaitDaysMax = 365;
+  constexpr int64_t kDaySeconds = 86'400;
+  if (const auto days = reader.OptionalInteger("awaitOrderDays", 1, kAwaitDaysMax))
+    config.await_order_seconds = *days * kDaySeconds;
   TRY(reader.Finish());
   if (!config.slots && !config.file_prefix)
     return Fail(ErrorCode::kConfigInvalid, "there is neither \"slots\" nor \"filePrefix\"");

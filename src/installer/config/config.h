@@ -55,6 +55,7 @@ struct Config {
   std::vector<std::string> reboot_command;
   std::optional<CommandConfig> power;
   int64_t stream_idle_ms = 30'000;
+  int64_t await_order_seconds = 14 * 86'400;  // a newer release without an order for so long is an alarm
 };
 
 Result<Config> LoadConfig(const std::string& path);

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "installer/core/alarms.h"
 #include "jose/jws.h"
 #include "manifest/enrolment.h"
 #include "manifest/typ.h"
@@ -191,6 +192,8 @@ wire::InstallerState Machine::Snapshot() const {
   if (state_.finished) state.last_code = state_.finished->code;
   state.status_nonce = clock_.wanted_nonce();
   if (!state.status_nonce) state.now = Now();
+  state.alarms =
+      AlarmsOf(state_, {.device = device, .await_order_seconds = options_.config.await_order_seconds}, Now());
   return state;
 }
 

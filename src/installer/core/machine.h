@@ -98,6 +98,7 @@ class Machine {
                     wire::OfferOutcome& outcome);
   Verdict<std::vector<StepPlan>> PlanSteps(const trust::AcceptedOrder& accepted) const;
   Verdict<SecretBytes> UnwrapKey(const trust::AcceptedOrder& accepted) const;
+  PersistedState WithOrder(const trust::AcceptedOrder& accepted, trust::TrustState trust) const;
   Status TakeOrder(trust::AcceptedOrder accepted, std::vector<StepPlan> steps);
   Status TakeCancel(const trust::AcceptedOrder& accepted);
   Status TakeAlreadyInstalled(const trust::AcceptedOrder& accepted);
@@ -106,6 +107,8 @@ class Machine {
   // Counts, receipts and logs a refusal. Only `receipts` of the state changes.
   Status RecordRefusal(std::string_view document_name, const Sha256& document, const Refusal& refusal,
                        std::optional<OrderId> order_id, wire::OfferOutcome& outcome);
+  // A genuine order that was refused is no sign of one that is withheld. Stored once for each order.
+  Status NoteRefusedOrder(const trust::VerifiedOrder& order);
   std::optional<Refusal> AskPower() const;
   void LogVerified(const trust::AcceptedOrder& accepted);
 

@@ -4,6 +4,7 @@
 
 #include "codec/hex.h"
 #include "crypto/digest.h"
+#include "installer/core/alarms.h"
 #include "installer/core/machine.h"
 #include "jose/jws.h"
 #include "manifest/status.h"
@@ -98,7 +99,10 @@ Status Machine::OfferStatus(const std::string& compact, wire::OfferOutcome& outc
     if (!accepted) return RecordRefusal("status", sha256, accepted.error(), std::nullopt, outcome);
     next.trust = *std::move(accepted);
   }
-  if (next.trust.Serialize() != state_.trust.Serialize()) TRY(Store(std::move(next)));
+  if (next.trust.Serialize() != state_.trust.Serialize()) {
+    NoteStatus(next, options_.provisioning.device);
+    TRY(Store(std::move(next)));
+  }
   if (said_now) clock_.SetFromStatus(*said_now);
   options_.log.Event(
       "status.accepted",
@@ -133,7 +137,10 @@ Status Machine::OfferOrder(const wire::OfferDocumentsRequest& request, const std
   if (!accepted) {
     // For the receipt only: the order's id counts if its own signature holds.
     std::optional<OrderId> order_id;
-    if (auto verified = trust::VerifyOrder(state_.trust, *request.order, Now())) order_id = verified->order().order_id;
+    if (auto verified = trust::VerifyOrder(state_.trust, *request.order, Now())) {
+      order_id = verified->order().order_id;
+      TRY(NoteRefusedOrder(*verified));
+    }
     return RecordRefusal("order", sha256, accepted.error(), std::move(order_id), outcome);
   }
   LogVerified(*accepted);
@@ -143,11 +150,15 @@ Status Machine::OfferOrder(const wire::OfferDocumentsRequest& request, const std
   } else if (accepted->is_installed) {
     TRY(TakeAlreadyInstalled(*accepted));
   } else {
+    const auto refuse = [&](const Refusal& refusal) -> Status {
+      TRY(NoteRefusedOrder(accepted->order));
+      return RecordRefusal("order", sha256, refusal, order_id, outcome);
+    };
     auto steps = PlanSteps(*accepted);
-    if (!steps) return RecordRefusal("order", sha256, steps.error(), order_id, outcome);
-    if (power) return RecordRefusal("order", sha256, *power, order_id, outcome);
+    if (!steps) return refuse(steps.error());
+    if (power) return refuse(*power);
     auto key = UnwrapKey(*accepted);
-    if (!key) return RecordRefusal("order", sha256, key.error(), order_id, outcome);
+    if (!key) return refuse(key.error());
     TRY(TakeOrder(*std::move(accepted), *std::move(steps)));
     update_key_.emplace(*std::move(key));
   }
@@ -189,13 +200,21 @@ Verdict<SecretBytes> Machine::UnwrapKey(const trust::AcceptedOrder& accepted) co
   return *std::move(key);
 }
 
+PersistedState Machine::WithOrder(const trust::AcceptedOrder& accepted, trust::TrustState trust) const {
+  const trust::DeviceProfile& device = options_.provisioning.device;
+  PersistedState next = state_;
+  next.trust = std::move(trust);
+  const bool is_own = accepted.manifest && accepted.manifest->manifest().product == device.product;
+  NoteOrder(next, device, accepted.order.order().issued, is_own ? accepted.manifest->signature().release_counter : 0);
+  return next;
+}
+
 // Stored before it is answered: the sequence is consumed from here on.
 Status Machine::TakeOrder(trust::AcceptedOrder accepted, std::vector<StepPlan> steps) {
   if (state_.journal && state_.journal->order_sha256 != accepted.order.sha256())
     TRY(FinishOrder(manifest::Outcome::kCancelled, ErrorCode::kOrderCancelled, "a later order came"));
   const UnixSeconds now = Now();
-  PersistedState next = state_;
-  next.trust = accepted.next_state;
+  PersistedState next = WithOrder(accepted, accepted.next_state);
   next.journal = Journal{};
   next.journal->phase = Phase::kAccepted;
   next.journal->documents = accepted.documents;
@@ -214,8 +233,7 @@ Status Machine::TakeOrder(trust::AcceptedOrder accepted, std::vector<StepPlan> s
 Status Machine::TakeCancel(const trust::AcceptedOrder& accepted) {
   if (state_.journal)
     TRY(FinishOrder(manifest::Outcome::kCancelled, ErrorCode::kOrderCancelled, "cancelled by an order"));
-  PersistedState next = state_;
-  next.trust = accepted.next_state;
+  PersistedState next = WithOrder(accepted, accepted.next_state);
   manifest::Receipt receipt = ReceiptOf(accepted, next.trust);
   receipt.outcome = manifest::Outcome::kCancelled;
   next.receipts.Add(std::move(receipt));
@@ -225,8 +243,7 @@ Status Machine::TakeCancel(const trust::AcceptedOrder& accepted) {
 
 Status Machine::TakeAlreadyInstalled(const trust::AcceptedOrder& accepted) {
   if (state_.journal) TRY(FinishOrder(manifest::Outcome::kCancelled, ErrorCode::kOrderCancelled, "a later order came"));
-  PersistedState next = state_;
-  next.trust = trust::AfterCommit(accepted.next_state, accepted);
+  PersistedState next = WithOrder(accepted, trust::AfterCommit(accepted.next_state, accepted));
   manifest::Receipt receipt = ReceiptOf(accepted, next.trust);
   receipt.outcome = manifest::Outcome::kInstalled;
   next.receipts.Add(std::move(receipt));
@@ -265,6 +282,13 @@ Status Machine::RecordRefusal(std::string_view document_name, const Sha256& docu
   // The same refusal again: counted in memory, and stored with the next transaction.
   state_ = std::move(next);
   return {};
+}
+
+Status Machine::NoteRefusedOrder(const trust::VerifiedOrder& order) {
+  PersistedState next = state_;
+  NoteOrder(next, options_.provisioning.device, order.order().issued, 0);
+  if (next.awaited.since == state_.awaited.since) return {};
+  return Store(std::move(next));
 }
 
 std::optional<Refusal> Machine::AskPower() const {

@@ -131,6 +131,12 @@ std::string PersistedState::Serialize() const {
     object.SetOptional("code", finished->code);
     json.Set("finished", std::move(object));
   }
+  if (awaited.ordered > 0 || awaited.since) {
+    Json object = Json::MakeObject();
+    object.Set("ordered", awaited.ordered);
+    if (awaited.since) object.Set("since", awaited.since->value);
+    json.Set("awaited", std::move(object));
+  }
   json.Set("serial", serial);
   return json.Serialize();
 }
@@ -154,6 +160,12 @@ Result<PersistedState> PersistedState::Parse(std::string_view text) {
     finished.order_sha256 = inner.Base64UrlSha256("orderSha256");
     finished.code = inner.OptionalString("code");
     if (reader.Take(inner.Finish(), "finished")) state.finished = std::move(finished);
+  }
+  if (const Json* object = reader.OptionalObject("awaited")) {
+    ObjectReader inner(*object, "awaited");
+    state.awaited.ordered = inner.Integer("ordered");
+    state.awaited.since = inner.OptionalTime("since");
+    reader.Take(inner.Finish(), "awaited");
   }
   state.serial = reader.Integer("serial", 1);
   TRY(reader.Finish());

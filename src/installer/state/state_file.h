@@ -1,7 +1,8 @@
 // What the installer remembers over a restart, in one file that is replaced as a whole.
 //
 // Source: trust model sections 5 and 8 (each package step, status and order is its own transaction; high-water mark,
-// commit and receipt are one). Format 1: {"format","trust":text,"journal"?,"receipts","finished"?,"serial","seal"}. A
+// commit and receipt are one). Format 1: {"format","trust":text,"journal"?,"receipts","finished"?,"awaited"?,"serial",
+// "seal"}. A
 // refused document leaves "trust" byte-identical. S1_57: `seal` is an HMAC over everything before it, `serial` rises
 // with each save, and state.mark beside it holds the last serial, so an edit, an older copy or a removal is seen.
 // Thread rule: plain values; StateFile belongs to its owner's thread or lock.
@@ -42,11 +43,18 @@ struct FinishedOrder {
   std::optional<std::string> code;  // none after a good end
 };
 
+// Whether an order should have come (core/alarms.h). Signed times only.
+struct AwaitedOrder {
+  int64_t ordered = 0;               // greatest release of the own product that an order was for
+  std::optional<UnixSeconds> since;  // the status named one above this and what is installed, and no order came
+};
+
 struct PersistedState {
   trust::TrustState trust;
   std::optional<Journal> journal;
   ReceiptChain receipts;
   std::optional<FinishedOrder> finished;
+  AwaitedOrder awaited;
   int64_t serial = 0;  // of the save, from 1
 
   Phase phase() const { return journal ? journal->phase : Phase::kIdle; }

@@ -28,6 +28,7 @@ struct DeviceRegister::Entry {
   std::optional<Sha256> manifest;
   std::string phase;
   std::string agent_version;
+  ToldNumbers told;
   std::unique_ptr<PendingOrder> pending;
   std::unique_ptr<PendingOrder> cancel;
   bool is_cancelled = false;  // the last order that was pending
@@ -151,6 +152,7 @@ void DeviceRegister::PutSeen(const SeenDevice& seen) {
   entry.manifest = seen.manifest_sha256;
   entry.phase = seen.phase;
   entry.agent_version = seen.agent_version;
+  entry.told = seen.told;
 }
 
 Verdict<void> DeviceRegister::Authenticate(const DeviceId& id, const Sha256& certificate, const Sha256& key) const {
@@ -183,8 +185,8 @@ DeviceRecord DeviceRegister::RecordOf(const std::string& id, const Entry& entry)
   record.row.identity_key = entry.identity_key;
   record.row.has_keys = entry.has_keys;
   if (entry.is_seen) {
-    record.seen =
-        SeenDevice{record.row.id, entry.seen, entry.release_counter, entry.manifest, entry.phase, entry.agent_version};
+    record.seen = SeenDevice{record.row.id,       entry.seen, entry.release_counter, entry.manifest, entry.phase,
+                             entry.agent_version, entry.told};
   }
   if (entry.certificate_ends.value > 0) record.certificate_ends = entry.certificate_ends;
   return record;
@@ -203,12 +205,19 @@ void DeviceRegister::MarkDirty(const std::string& id, Entry& entry) {
   dirty_.push_back(id);
 }
 
-std::optional<PendingOrder> DeviceRegister::CheckIn(const api::device::CheckInRequest& request, UnixSeconds now,
-                                                    std::optional<UnixSeconds> certificate_ends) {
+CheckInOutcome DeviceRegister::CheckIn(const api::device::CheckInRequest& request, UnixSeconds now,
+                                       std::optional<UnixSeconds> certificate_ends) {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(request.device_id.text());
-  if (found == entries_.end()) return std::nullopt;
+  if (found == entries_.end()) return {};
   Entry& entry = found->second;
+  // Trust model section 9. What is said under another generation than the register's is nobody's number.
+  if (request.generation == entry.generation) {
+    const bool is_same_agent = entry.agent_version == request.agent_version;
+    if (const auto lower = FindLower(entry.told, request, is_same_agent))
+      return {.order = {}, .lower = lower, .is_late = now < entry.told.risen + kCheckInLateSeconds};
+    entry.told = Raised(entry.told, request, now);
+  }
   entry.is_seen = true;
   entry.seen = now;
   if (certificate_ends) entry.certificate_ends = *certificate_ends;
@@ -219,9 +228,12 @@ std::optional<PendingOrder> DeviceRegister::CheckIn(const api::device::CheckInRe
     entry.manifest = request.installed->manifest_sha256;
   }
   MarkDirty(found->first, entry);
-  if (entry.cancel && entry.cancel->expires >= now) return *entry.cancel;
-  if (!entry.pending || entry.pending->is_paused || entry.pending->expires < now) return std::nullopt;
-  return *entry.pending;
+  CheckInOutcome outcome;
+  if (entry.cancel && entry.cancel->expires >= now)
+    outcome.order = *entry.cancel;
+  else if (entry.pending && !entry.pending->is_paused && entry.pending->expires >= now)
+    outcome.order = *entry.pending;
+  return outcome;
 }
 
 void DeviceRegister::SetInstalled(const DeviceId& id, int64_t release_counter, const Sha256& manifest) {
@@ -329,8 +341,8 @@ std::vector<SeenDevice> DeviceRegister::TakeSeen() {
   for (const std::string& id : dirty_) {
     Entry& entry = entries_.find(id)->second;
     entry.is_dirty = false;
-    seen.push_back(
-        {*DeviceId::Parse(id), entry.seen, entry.release_counter, entry.manifest, entry.phase, entry.agent_version});
+    seen.push_back({*DeviceId::Parse(id), entry.seen, entry.release_counter, entry.manifest, entry.phase,
+                    entry.agent_version, entry.told});
   }
   dirty_.clear();
   return seen;

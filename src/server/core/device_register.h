@@ -19,6 +19,7 @@
 #include "api/device/messages.h"
 #include "api/signing/messages.h"
 #include "manifest/order.h"
+#include "server/core/told_numbers.h"
 #include "server/store/device_store.h"
 
 namespace fleetseal::server {
@@ -45,6 +46,12 @@ struct DeviceRecord {
   api::signing::DeviceRow row;
   std::optional<SeenDevice> seen;
   std::optional<UnixSeconds> certificate_ends;  // of the one shown at the last check-in here
+};
+
+struct CheckInOutcome {
+  std::optional<PendingOrder> order;  // what to offer, unless it has expired
+  std::optional<LowerNumber> lower;   // then nothing was noted, and nothing may be offered
+  bool is_late = false;               // that number may have been right when it was sent
 };
 
 class DeviceRegister {
@@ -81,9 +88,9 @@ class DeviceRegister {
   Verdict<void> CheckState(const DeviceId& id) const;
   std::optional<DeviceRecord> Find(const DeviceId& id) const;
 
-  // Notes what the device says and gives its order, if there is one and it has not expired at `now`.
-  std::optional<PendingOrder> CheckIn(const api::device::CheckInRequest& request, UnixSeconds now,
-                                      std::optional<UnixSeconds> certificate_ends = std::nullopt);
+  // Notes what the device says, unless a number of it is below what this generation of the device has told before.
+  CheckInOutcome CheckIn(const api::device::CheckInRequest& request, UnixSeconds now,
+                         std::optional<UnixSeconds> certificate_ends = std::nullopt);
   // What an accepted receipt says that the device runs now, until its next check-in says so too.
   void SetInstalled(const DeviceId& id, int64_t release_counter, const Sha256& manifest);
   // May the device fetch this content now? PlanPaused, OrderCancelled, PermissionDenied (no order of it names it).

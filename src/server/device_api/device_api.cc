@@ -72,19 +72,38 @@ Result<api::device::CheckInRequest> ReadCheckIn(const Core& core, const Request&
   return body;
 }
 
-// On the I/O thread: memory only, unless there is an order to offer.
-Response CheckIn(Core& core, OfferService& offers, const Request& request) {
+// Trust model section 9. Late: nothing to do for whoever has given up waiting, and nothing to tell a copy either.
+Response TurnedBack(const DeviceApiParts& parts, const Request& request, const api::device::CheckInRequest& body,
+                    const CheckInOutcome& outcome) {
+  if (outcome.is_late) {
+    api::device::CheckInAnswer answer;
+    answer.next_check_in_seconds = parts.core.config.check_in_seconds;
+    return http::JsonResponse(200, answer.Build());
+  }
+  return Later(parts.core.tasks, request.request_id,
+               [&devices = parts.devices, copy = request, id = body.device_id, generation = body.generation,
+                lower = *outcome.lower] {
+                 const Status done = devices.Quarantine(id, generation, lower, copy.remote_address());
+                 return Problem(done ? Error{ErrorCode::kDeviceQuarantined, id.text(), ""} : done.error(), copy);
+               });
+}
+
+// On the I/O thread: memory only, unless there is an order to offer or the device was turned back.
+Response CheckIn(const DeviceApiParts& parts, const Request& request) {
+  Core& core = parts.core;
   UnixSeconds certificate_ends;
   Result<api::device::CheckInRequest> body = ReadCheckIn(core, request, certificate_ends);
   if (!body) return Problem(body.error(), request);
   core.metrics.check_ins.fetch_add(1, std::memory_order_relaxed);
-  const auto pending = core.devices.CheckIn(*body, core.clock.Now(), certificate_ends);
-  if (pending) {
-    return Later(core.tasks, request.request_id, [&offers, copy = request, body = *std::move(body), order = *pending] {
-      const auto answer = offers.Offer(body, order, copy.remote_address());
-      if (!answer) return Problem(answer.error(), copy);
-      return http::JsonResponse(200, answer->Build());
-    });
+  const CheckInOutcome outcome = core.devices.CheckIn(*body, core.clock.Now(), certificate_ends);
+  if (outcome.lower) return TurnedBack(parts, request, *body, outcome);
+  if (outcome.order) {
+    return Later(core.tasks, request.request_id,
+                 [&offers = parts.offers, copy = request, body = *std::move(body), order = *outcome.order] {
+                   const auto answer = offers.Offer(body, order, copy.remote_address());
+                   if (!answer) return Problem(answer.error(), copy);
+                   return http::JsonResponse(200, answer->Build());
+                 });
   }
   const auto documents = core.documents.Get();
   if (!documents->answer) return http::ProblemResponse(ErrorCode::kUnreachable, request.request_id);
@@ -161,7 +180,6 @@ Result<Response> Content(Core& core, const Request& request) {
 
 Status AddDeviceRoutes(http::Router& router, const DeviceApiParts& parts) {
   Core& core = parts.core;
-  OfferService& offers = parts.offers;
   ReceiptService& receipts = parts.receipts;
   http::RouteOptions open;
   open.peer = PeerRule::kNone;
@@ -177,7 +195,7 @@ Status AddDeviceRoutes(http::Router& router, const DeviceApiParts& parts) {
       [&core](const Request& request) { return StatusRoute(core, request); }, open));
   TRY(router.OnIoThread(
       Method::kPost, std::string(api::device::kCheckInPath),
-      [&core, &offers](const Request& request) { return CheckIn(core, offers, request); }, json));
+      [parts](const Request& request) { return CheckIn(parts, request); }, json));
   TRY(router.OnWorker(
       Method::kPost, std::string(api::device::kReceiptsPath),
       [&core, &receipts](const Request& request) { return AnswerJson(Receipts(core, receipts, request), request); },

@@ -7,6 +7,7 @@
 
 #include "http/router.h"
 #include "server/core/core.h"
+#include "server/devices/device_service.h"
 #include "server/rollouts/offer_service.h"
 #include "server/rollouts/receipt_service.h"
 
@@ -16,6 +17,7 @@ struct DeviceApiParts {
   Core& core;
   OfferService& offers;
   ReceiptService& receipts;
+  DeviceService& devices;
 };
 
 // Codes: those of http::Router.

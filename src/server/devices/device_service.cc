@@ -81,6 +81,27 @@ Result<Bytes> DeviceService::Reenrol(const DeviceId& device, const Bytes& csr, c
   return answer.certificate;
 }
 
+Status DeviceService::Quarantine(const DeviceId& device, int64_t generation, const LowerNumber& lower,
+                                 const std::string& remote) {
+  log::Event(log::Level::kWarning, "device.turned-back",
+             {{"device", device.text()},
+              {"what", lower.what},
+              {"known", lower.known.number},
+              {"knownEpoch", lower.known.epoch},
+              {"told", lower.told.number},
+              {"toldEpoch", lower.told.epoch}});
+  api::signing::QuarantineRequest request;
+  request.device_id = device;
+  request.generation = generation;
+  request.what = lower.what;
+  request.known = {lower.known.epoch, lower.known.number};
+  request.told = {lower.told.epoch, lower.told.number};
+  TRY(core_.signer.With([&](SignerPool::Client& client) { return client.Quarantine(request); }));
+  core_.devices.SetState(device, DeviceState::kQuarantined);
+  Note(device, "quarantined", {"server", remote});
+  return {};
+}
+
 void DeviceService::ApplyChanges(const manifest::RegisterChange& change, const Source& source) {
   bool has_people = false;
   for (const manifest::Change& one : change.changes) {

@@ -25,6 +25,10 @@ class DeviceService {
   Result<Bytes> Enrol(const DeviceId& device, const Bytes& csr, const std::string& password, const std::string& remote);
   Result<Bytes> Reenrol(const DeviceId& device, const Bytes& csr, const Bytes& current, const std::string& remote);
 
+  // A check-in told a number below what is known (trust model section 9): the signer puts the device into quarantine.
+  // The signer's codes; the device then stays as it is.
+  Status Quarantine(const DeviceId& device, int64_t generation, const LowerNumber& lower, const std::string& remote);
+
   // RoleMissing, parsers' and the signer's codes.
   Result<api::admin::RegisterChangeAnswer> ChangeRegister(const Person& person,
                                                           const api::admin::RegisterChangeRequest& body,

@@ -44,13 +44,36 @@ constexpr std::string_view kKeepRefused =
 constexpr std::string_view kTrimRefused =
     "DELETE FROM refused_receipts WHERE device_id = :device_id AND sha256 NOT IN (SELECT sha256 FROM refused_receipts "
     "WHERE device_id = :same_device ORDER BY received DESC, sha256 LIMIT :row_limit)";
+// Another server may have heard more from the device: its numbers are not taken back. Each belongs to its generation.
 constexpr std::string_view kPutSeen =
-    "INSERT INTO device_seen (device_id, seen, release_counter, manifest_sha256, phase, agent_version) "
-    "VALUES (:device_id, :seen, :release_counter, :manifest_sha256, :phase, :agent_version) "
+    "INSERT INTO device_seen (device_id, seen, release_counter, manifest_sha256, phase, agent_version, "
+    "told_generation, told_package, told_status_epoch, told_status, told_order_epoch, told_order, told_risen) "
+    "VALUES (:device_id, :seen, :release_counter, :manifest_sha256, :phase, :agent_version, :told_generation, "
+    ":told_package, :told_status_epoch, :told_status, :told_order_epoch, :told_order, :told_risen) "
     "ON CONFLICT (device_id) DO UPDATE SET seen = excluded.seen, release_counter = excluded.release_counter, "
-    "manifest_sha256 = excluded.manifest_sha256, phase = excluded.phase, agent_version = excluded.agent_version";
+    "manifest_sha256 = excluded.manifest_sha256, phase = excluded.phase, agent_version = excluded.agent_version, "
+    "told_generation = CASE WHEN excluded.told_generation > device_seen.told_generation "
+    "THEN excluded.told_generation ELSE device_seen.told_generation END, "
+    "told_package = CASE WHEN (excluded.told_generation, excluded.told_package) > "
+    "(device_seen.told_generation, device_seen.told_package) "
+    "THEN excluded.told_package ELSE device_seen.told_package END, "
+    "told_status_epoch = CASE WHEN (excluded.told_generation, excluded.told_status_epoch) > "
+    "(device_seen.told_generation, device_seen.told_status_epoch) "
+    "THEN excluded.told_status_epoch ELSE device_seen.told_status_epoch END, "
+    "told_status = CASE WHEN (excluded.told_generation, excluded.told_status_epoch, excluded.told_status) > "
+    "(device_seen.told_generation, device_seen.told_status_epoch, device_seen.told_status) "
+    "THEN excluded.told_status ELSE device_seen.told_status END, "
+    "told_order_epoch = CASE WHEN (excluded.told_generation, excluded.told_order_epoch) > "
+    "(device_seen.told_generation, device_seen.told_order_epoch) "
+    "THEN excluded.told_order_epoch ELSE device_seen.told_order_epoch END, "
+    "told_order = CASE WHEN (excluded.told_generation, excluded.told_order_epoch, excluded.told_order) > "
+    "(device_seen.told_generation, device_seen.told_order_epoch, device_seen.told_order) "
+    "THEN excluded.told_order ELSE device_seen.told_order END, "
+    "told_risen = CASE WHEN excluded.told_risen > device_seen.told_risen "
+    "THEN excluded.told_risen ELSE device_seen.told_risen END";
 constexpr std::string_view kSelectSeen =
-    "SELECT device_id, seen, release_counter, manifest_sha256, phase, agent_version FROM device_seen";
+    "SELECT device_id, seen, release_counter, manifest_sha256, phase, agent_version, told_generation, told_package, "
+    "told_status_epoch, told_status, told_order_epoch, told_order, told_risen FROM device_seen";
 constexpr std::string_view kSelectGroup =
     "SELECT g.name, g.description, (SELECT CAST(COUNT(*) AS BIGINT) FROM device_group_members m WHERE m.name = g.name) "
     "FROM device_groups g WHERE g.name = :name";
@@ -224,8 +247,11 @@ Status DeviceStore::PutSeen(const std::vector<SeenDevice>& devices) {
   if (devices.empty()) return {};
   std::vector<Params> batch;
   for (const SeenDevice& device : devices) {
+    const ToldNumbers& told = device.told;
     batch.push_back({device.device_id.text(), device.seen.value, device.release_counter,
-                     HashValue(device.manifest_sha256), device.phase, device.agent_version});
+                     HashValue(device.manifest_sha256), device.phase, device.agent_version, told.generation,
+                     told.package_version, told.status.epoch, told.status.number, told.order.epoch, told.order.number,
+                     told.risen.value});
   }
   return database_.WithTransaction([&](Session& session) { return session.ExecuteBatch(kPutSeen, batch); });
 }
@@ -240,6 +266,11 @@ Status DeviceStore::ForEachSeen(const std::function<Status(const SeenDevice&)>& 
       TRY(ReadHash(row, 3, device.manifest_sha256));
       device.phase = row.OptionalText(4).value_or("");
       device.agent_version = row.OptionalText(5).value_or("");
+      device.told = {.generation = row.Integer(6),
+                     .package_version = row.Integer(7),
+                     .status = {row.Integer(8), row.Integer(9)},
+                     .order = {row.Integer(10), row.Integer(11)},
+                     .risen = {row.Integer(12)}};
       return visit(device);
     });
   });

@@ -53,6 +53,22 @@ struct EventPage {
   std::optional<int64_t> cursor;
 };
 
+// A number of the director, and the epoch that it belongs to.
+struct DirectorNumber {
+  int64_t epoch = 0;
+  int64_t number = 0;
+  auto operator<=>(const DirectorNumber&) const = default;
+};
+// The greatest that a device has told in check-ins of one generation (server/core/told_numbers.h).
+struct ToldNumbers {
+  int64_t generation = 0;  // 0: nothing was told yet
+  int64_t package_version = 0;
+  DirectorNumber status;  // zeros: none was told
+  DirectorNumber order;
+  UnixSeconds risen;  // when one of them was greater than before
+  bool operator==(const ToldNumbers&) const = default;
+};
+
 struct SeenDevice {
   DeviceId device_id;
   UnixSeconds seen;
@@ -60,6 +76,7 @@ struct SeenDevice {
   std::optional<Sha256> manifest_sha256;
   std::string phase;
   std::string agent_version;
+  ToldNumbers told{};
 };
 
 struct Group {
@@ -88,6 +105,7 @@ class DeviceStore {
   // A receipt that the signer will never take: evidence, the newest kRefusedReceiptsMax of each device.
   Status KeepRefused(const DeviceId& device, const std::string& compact, std::string_view code, UnixSeconds now);
 
+  // Of what devices have told, the greater numbers stay, whichever server heard them.
   Status PutSeen(const std::vector<SeenDevice>& devices);
   Status ForEachSeen(const std::function<Status(const SeenDevice&)>& visit);
 

@@ -56,6 +56,15 @@ std::vector<storage::Migration> Migrations() {
       {7,
        "starts",
        {"ALTER TABLE rollouts ADD COLUMN starter TEXT", "ALTER TABLE rollouts ADD COLUMN starter_origin TEXT"}},
+      {8,
+       "told numbers",
+       {"ALTER TABLE device_seen ADD COLUMN told_generation BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE device_seen ADD COLUMN told_package BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE device_seen ADD COLUMN told_status_epoch BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE device_seen ADD COLUMN told_status BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE device_seen ADD COLUMN told_order_epoch BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE device_seen ADD COLUMN told_order BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE device_seen ADD COLUMN told_risen BIGINT NOT NULL DEFAULT 0"}},
   };
 }
 

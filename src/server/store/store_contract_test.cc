@@ -397,6 +397,36 @@ TEST_P(StoreContract, LastSeenIsReplaced) {
   EXPECT_EQ(count, 1);
 }
 
+// Two servers write in turns, and neither has heard all.
+TEST_P(StoreContract, TheGreatestNumbersThatADeviceToldStay) {
+  const auto put = [&](const ToldNumbers& told) {
+    SeenDevice seen{IdOf<DeviceId>("d1"), {10}, std::nullopt, std::nullopt, "idle", "1", told};
+    ASSERT_TRUE(devices->PutSeen({seen}).has_value());
+  };
+  const auto stored = [&] {
+    ToldNumbers told;
+    const auto visit = [&](const SeenDevice& seen) -> Status {
+      told = seen.told;
+      return {};
+    };
+    EXPECT_TRUE(devices->ForEachSeen(visit).has_value());
+    return told;
+  };
+  const auto numbers = [](int64_t generation, int64_t package, DirectorNumber status, DirectorNumber order,
+                          int64_t risen) {
+    return ToldNumbers{generation, package, status, order, {risen}};
+  };
+  put(numbers(2, 5, {1, 70}, {1, 500}, 100));
+  put(numbers(2, 4, {1, 71}, {1, 499}, 90));
+  EXPECT_EQ(stored(), numbers(2, 5, {1, 71}, {1, 500}, 100));
+  put(numbers(2, 6, {2, 3}, {0, 0}, 110));
+  EXPECT_EQ(stored(), numbers(2, 6, {2, 3}, {1, 500}, 110));
+  put(numbers(1, 9, {9, 9}, {9, 9}, 50));
+  EXPECT_EQ(stored(), numbers(2, 6, {2, 3}, {1, 500}, 110)) << "an earlier generation";
+  put(numbers(3, 1, {0, 0}, {0, 0}, 120));
+  EXPECT_EQ(stored(), numbers(3, 1, {0, 0}, {0, 0}, 120)) << "the next one starts anew";
+}
+
 TEST_P(StoreContract, GroupsHoldTheirMembers) {
   const GroupName name = IdOf<GroupName>("pilot");
   ASSERT_TRUE(devices->PutGroup(name, "first ones").has_value());
