@@ -138,8 +138,8 @@ class StrictHandler {
     return true;
   }
 
-  // An object that has members at all mostly has some.
-  static constexpr size_t kFirstMembers = 4;
+  // An object that has members at all mostly has some; more would be what a hostile text of small objects costs.
+  static constexpr size_t kFirstMembers = 2;
 
   size_t values_left_;
   std::vector<Frame> stack_;

@@ -5,8 +5,11 @@
 
 namespace fleetseal::manifest {
 
+// JSON values of it, with room: it is read before its signature is verified (for the product).
+constexpr size_t kValuesMax = 32;
+
 Result<ManifestSignature> ManifestSignature::Parse(std::string_view payload) {
-  TRY_ASSIGN(const codec::Json json, ParsePayload(payload, limits::kDeviceValuesMax));
+  TRY_ASSIGN(const codec::Json json, ParsePayload(payload, kValuesMax));
   codec::ObjectReader reader(json, "manifest signature");
   ManifestSignature signature;
   signature.manifest_sha256 = reader.Base64Sha256("sha256");

@@ -29,7 +29,7 @@ constexpr size_t kCertificatesMax = 16;
 constexpr size_t kCertificateBytesMax = 8192;
 constexpr size_t kProductsMax = 256;
 // JSON values of a package whose every list is full: 64 listings of 64 products are the largest part.
-constexpr size_t kPackageValuesMax = 1'500;
+constexpr size_t kPackageValuesMax = 1'200;
 
 Result<KeyRole> KeyRoleFromName(std::string_view name) {
   for (const KeyRole role : {KeyRole::kPublisher, KeyRole::kAgentRelease, KeyRole::kDirector}) {

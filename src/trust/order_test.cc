@@ -60,7 +60,7 @@ TEST_F(OrderTest, NeedsAFreshPackageAndAFreshStatus) {
 // ADR 0014: one byte more than a device reads.
 TEST_F(OrderTest, RefusesWhatIsLongerThanADeviceReads) {
   const auto documents = world.Documents(release, world.MakeOrder(release), state);
-  const auto longer = [&](std::string OrderDocuments::* part, size_t most) {
+  const auto longer = [&](std::string OrderDocuments::*part, size_t most) {
     auto changed = documents;
     (changed.*part).resize(most + 1, 'A');
     return AcceptOrder(state, world.device, changed, world.now);
