@@ -235,18 +235,24 @@ Status Agent::LearnTime(const wire::InstallerState& state) {
   device::ConnectOptions connect = ServerOptions();
   connect.is_to_learn_time = true;
   TRY_ASSIGN(const auto server, device::DeviceClient::Create(connect));
-  wire::OfferDocumentsRequest offer;
-  TRY_ASSIGN(offer.packages, server->Packages(state.package_version + 1));
-  TRY_ASSIGN(offer.status, server->StatusDocument(state.status_nonce));
-  TRY_ASSIGN_CONTEXT(const wire::OfferOutcome outcome, installer_->OfferDocuments(offer), "offer the time");
-  if (outcome.refusal)
-    Say("the installer refused the " + outcome.refusal->document + ": " +
-        std::string(ErrorCodeName(outcome.refusal->code)));
-  else
-    Say("time and status taken from the server");
-  TRY_ASSIGN(const wire::InstallerState after, installer_->State());
-  now_ = after.now;
-  return TakeServerCas(after);
+  wire::InstallerState known = state;
+  // One answer carries so many packages; the status is good only with the last of them.
+  for (int round = 0; round < kCheckInsMax; ++round) {
+    TRY(CheckStop());
+    wire::OfferDocumentsRequest offer;
+    TRY_ASSIGN(offer.packages, server->Packages(known.package_version + 1));
+    TRY_ASSIGN(offer.status, server->StatusDocument(known.status_nonce));
+    TRY_ASSIGN_CONTEXT(const wire::OfferOutcome outcome, installer_->OfferDocuments(offer), "offer the time");
+    const int64_t version = known.package_version;
+    TRY_ASSIGN(known, installer_->State());
+    if (!outcome.refusal) Say("time and status taken from the server");
+    if (outcome.refusal && known.package_version == version)
+      Say("the installer refused the " + outcome.refusal->document + ": " +
+          std::string(ErrorCodeName(outcome.refusal->code)));
+    if (!outcome.refusal || known.package_version == version) break;
+  }
+  now_ = known.now;
+  return TakeServerCas(known);
 }
 
 Status Agent::CheckIn(CycleReport& report) {

@@ -265,6 +265,12 @@ std::vector<std::string> DescribeDangers(const RootPackage* before, const RootPa
   WarnOfRoots(before, after, dangers);
   WarnOfListings(after, now, dangers);
   if (after.logs.empty()) dangers.push_back("no log is trusted: devices install nothing");
+  for (const manifest::PackageLog& log : after.logs) {
+    if (log.quorum > 0)
+      dangers.push_back("witnesses of the log " + log.origin +
+                        " are asked for and none cosigns its checkpoints: devices "
+                        "would install nothing, so the signer refuses to publish this");
+  }
   if (after.server_cas.empty()) dangers.push_back("no server CA is trusted: devices cannot ask any server");
   if (before != nullptr) {
     for (const auto& [product, counter] : before->min_counter) {

@@ -56,6 +56,19 @@ Status CheckCertificates(const manifest::RootPackage& package) {
   return {};
 }
 
+// Devices refuse every update whose proof lacks the witnesses that the package asks for, and nothing collects their
+// cosignatures yet.
+Status CheckWitnesses(const manifest::RootPackage& package) {
+  for (const manifest::PackageLog& log : package.logs) {
+    if (log.quorum > 0)
+      return Fail(ErrorCode::kUnsupported, "the package asks for " + std::to_string(log.quorum) +
+                                               " witnesses of the log " + log.origin +
+                                               ", and none cosigns its checkpoints: devices would refuse every update "
+                                               "(QuorumMissing); publish one with --quorum 0");
+  }
+  return {};
+}
+
 Status CheckTranscript(std::string_view text, const manifest::RootPackageDocument& document) {
   TRY_ASSIGN_CONTEXT(const auto transcript, manifest::CeremonyTranscript::Parse(text), "reading the transcript");
   return transcript.CheckFits(document);
@@ -74,6 +87,7 @@ Result<int64_t> PublishPackage(Core& core, std::string_view package, const std::
   if (!next) return Fail(next.error());
   TRY(CheckPurposes(core, document.package));
   TRY(CheckCertificates(document.package));
+  TRY(CheckWitnesses(document.package));
   TRY_ASSIGN(auto log_change, LogChange::Prepare(core, document.package));
   if (!log_change) TRY(core.RequireRunning());
   manifest::PackageLeaf leaf{core.Now(), version, document.signed_sha256};

@@ -1,6 +1,7 @@
 // Keys of the signer: made by decision, used when the roots list them, retired and destroyed.
 #include <gtest/gtest.h>
 
+#include "merkle/note.h"
 #include "signer/testing/key_world.h"
 #include "trust/trust.h"
 
@@ -67,6 +68,20 @@ TEST(Rotation, APackageWhoseAuthoritiesDevicesCannotReadIsRefused) {
   refused(good, {unreadable});
   const auto key = Must(crypto::PrivateKey::Generate(crypto::KeyKind::kP256)).public_key();
   refused({Must(world.core().cas().IssuePerson(Must(PersonId::Parse("zoe")), key, world.now())).der()}, {});
+}
+
+TEST(Rotation, APackageThatAsksForWitnessesIsRefusedAsNoneIsAsked) {
+  KeyWorld world;
+  auto next = world.package;
+  next.version += 1;
+  const auto witness = WorldKey::Make("witness.example", crypto::KeyKind::kEd25519);
+  const auto vkey =
+      Must(merkle::Vkey::FromEd25519(witness.kid, witness.key().x(), merkle::NoteKeyType::kCosignatureV1));
+  next.logs.front().witnesses = {Must(manifest::VkeyToPackage(vkey.ToText()))};
+  next.logs.front().quorum = 1;
+  EXPECT_REFUSED_UNCHANGED(world, PublishPackage(world.core(), world.SignPackage(next)), kUnsupported);
+  next.logs.front().quorum = 0;
+  EXPECT_TRUE(PublishPackage(world.core(), world.SignPackage(next)).has_value()) << "named and not asked for";
 }
 
 TEST(Rotation, AListedKeyWithoutARootsSignatureWaits) {
