@@ -130,7 +130,7 @@ bool TrySignedStatus(ByteView input) {
   const auto next = trust::AcceptStatus(world.ready, world.Sign(manifest::kTypStatus, input), kNow);
   CheckUnchanged();
   if (!next) return false;
-  CHECK(next->status.has_value() && next->status->version > world.ready.status->version);
+  CHECK(next->status != nullptr && next->status->version > world.ready.status->version);
   CHECK(next->status->epoch == world.ready.root_package().director_epoch);
   CHECK(next->status->expires > kNow &&
         next->status->expires.value - next->status->issued.value <= limits::kStatusLifetimeMax);
