@@ -47,7 +47,7 @@ void AddRun(CLI::App& app, Commands& commands) {
 }
 
 void AddTls(CLI::App& app, Commands& commands) {
-  CLI::App* noun = AddNoun(app, "tls", "the server's own certificate");
+  CLI::App* noun = AddNoun(app, "tls", "the server's own certificate, and its CA's successor");
   auto [verb, options] = AddVerb<TlsRenewOptions>(
       *noun, commands, "renew", "certify the server anew, for the same key and names",
       "fleetseal tls renew --data /var/lib/fleetseal",
@@ -55,6 +55,13 @@ void AddTls(CLI::App& app, Commands& commands) {
   verb->add_option("--data", options->data, "the organisation's directory; its signer is stopped")->required();
   verb->add_option("--date", options->date,
                    "today (2027-01-31, UTC), read from another clock; only if the root-key package has ended");
+  auto [cross, chosen_ca] = AddVerb<TlsCrossSignOptions>(
+      *noun, commands, "cross-sign", "let the old server CA vouch for the new one, which the root-key package lists",
+      "fleetseal tls cross-sign --data /var/lib/fleetseal --ca ca.crt -o cross.crt",
+      [](Context& context, const TlsCrossSignOptions& chosen) { return TlsCrossSign(context, chosen); });
+  cross->add_option("--data", chosen_ca->data, "the organisation's directory; its signer is stopped")->required();
+  cross->add_option("--ca", chosen_ca->ca, "the new CA's own certificate")->required();
+  cross->add_option("-o,--output", chosen_ca->output, "file to write, for the end of server.crt")->required();
 }
 
 struct LabDevicesOptions {

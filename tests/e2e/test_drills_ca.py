@@ -1,4 +1,4 @@
-"""docs/operations/lost-ca-key.md, run as printed: the server CA is stolen and changed; and what thieves of the other CAs get."""
+"""docs/operations/lost-ca-key.md, run as printed: the server CA is stolen and changed while a device sleeps; and what thieves of the other CAs get."""
 import datetime
 import http.client
 import ipaddress
@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from documents import Key, b64u, compact
+from e2e.test_backup import Running, fleetseal, good, stop_organisation
 from lab import Lab
 from runbook import Runbook
 from services import restart_agent, wait_until
@@ -28,7 +29,10 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to run the
 @pytest.fixture(scope="module")
 def lab():
     made = Lab(devices=2, is_populated=True)
+    made.running = None  # the organisation's programs after a stop
     yield made
+    if made.running:
+        made.running.stop()
     made.down()
 
 
@@ -83,9 +87,34 @@ class Impostor:
         self.listener.close()
 
 
-def agent_log(lab):
-    with open(os.path.join(lab.folder, "logs", "dev-1-agent.log")) as file:
+def agent_log(lab, device="dev-1"):
+    with open(os.path.join(lab.folder, "logs", device + "-agent.log")) as file:
         return file.read()
+
+
+def package_of(lab, device):
+    return json.loads(lab.trust(device)["package"])["protected"]["version"]
+
+
+def wait_for_package(lab, device, version):
+    wait_until(lambda: package_of(lab, device) == version, f"package {version} on {device}")
+
+
+def put(path, text):
+    """In the place of a file, whose owner and mode stay."""
+    with open(path, "w") as file:
+        file.write(text)
+
+
+def shakes_hands(lab, url, ca):
+    """Whether somebody who knows that CA alone finds the server there."""
+    host, port = re.match(r"https://(.+):(\d+)$", lab.info[url]).groups()
+    context = ssl.create_default_context(cafile=ca)
+    try:
+        with socket.create_connection((host, int(port)), timeout=30) as plain, context.wrap_socket(plain, server_hostname=host):
+            return True
+    except ssl.SSLCertVerificationError:
+        return False
 
 
 def restart_server(lab):
@@ -109,30 +138,55 @@ def test_drill_lost_server_ca_key(lab, tmp_path):
         restart_agent(lab, "dev-1", impostor.port)
         wait_until(lambda: impostor.asked, "the device that talks to the impostor")
         restart_agent(lab, "dev-1", port)
-        book = Runbook(lab, "docs/operations/lost-ca-key.md", {"SHA256-OF-THE-OLD-CA": b64u(old.fingerprint(hashes.SHA256()))})
+        book = Runbook(lab, "docs/operations/lost-ca-key.md",
+                       {"SHA256-OF-THE-OLD-CA": b64u(old.fingerprint(hashes.SHA256())), "/var/lib/fleetseal": org(lab)})
+        server_tls = os.path.join(org(lab), "server", "tls", "server.crt")
         book.run("authority")
-        book.run("list")
-        for device in ("dev-1", "dev-2"):
-            wait_until(lambda name=device: json.loads(lab.trust(name)["package"])["protected"]["version"] == 2, "package 2")
-        server_tls = os.path.join(org(lab), "server", "tls")
-        shutil.copy(os.path.join(server_tls, "server.key"), book.path("server.key"))
-        book.run("certify")
-        book.run("people")
-        with open(book.path("server.crt")) as made, open(os.path.join(server_tls, "server.crt"), "w") as used:
-            used.write(made.read())
+        with lab.held_agent("dev-2"):  # which sleeps through everything
+            book.run("list")
+            wait_for_package(lab, "dev-1", 2)
+            shutil.copy(os.path.join(os.path.dirname(server_tls), "server.key"), book.path("server.key"))
+            book.run("certify")
+            with open(book.path("server.crt")) as made:
+                alone = made.read()
+            cross_sign = ["tls", "cross-sign", "--data", org(lab), "--ca", book.path("ca.crt"), "-o", book.path("too-early.crt")]
+            code, answer, _ = fleetseal(*cross_sign)
+            assert code == 3 and answer["error"]["code"] == "Busy" and "stop the signer" in answer["error"]["advice"], answer
+            assert not os.path.exists(book.path("too-early.crt"))
+            stop_organisation(lab)
+            said = book.run("cross")
+            assert "vouches for the new one until " + old.not_valid_after.strftime("%Y-%m-%d %H:%M:%S") in said, said
+            with open(book.path("server.crt")) as made:
+                chain = made.read()
+            assert chain.startswith(alone) and chain.count("BEGIN CERTIFICATE") == 2
+            book.run("people")
+            put(server_tls, alone)
+            lab.running = Running(org(lab))
+            assert lab.running.line
+            book.run("drop")
+            book.done()
+            wait_for_package(lab, "dev-1", 3)
+            assert package_of(lab, "dev-2") == 1
+            asleep = len(agent_log(lab, "dev-2"))
+        # Without the old CA's word it does not find the server.
+        wait_until(lambda: "TlsFailed" in agent_log(lab, "dev-2")[asleep:], "the device that does not find the server")
+        assert not shakes_hands(lab, "device_url", lab.info["server_ca"]) and package_of(lab, "dev-2") == 1
+        put(server_tls, chain)
         restart_server(lab)
-        book.run("drop")
-        book.done()
-        for device in ("dev-1", "dev-2"):
-            wait_until(lambda name=device: json.loads(lab.trust(name)["package"])["protected"]["version"] == 3, "package 3")
+        for url in ("device_url", "admin_url"):
+            assert shakes_hands(lab, url, lab.info["server_ca"]) and shakes_hands(lab, url, book.path("ca.crt"))
+        wait_for_package(lab, "dev-2", 3)
+        assert good("doctor", "--data", org(lab))["problems"] == 0
         # Everything goes on under the new CA.
         update = lab.release("2.0.0", lab.path("two.img", b"two" * 5000))
         assert lab.watch(lab.roll_out(update, "dev-1", "dev-2")) == {"dev-1": "installed", "dev-2": "installed"}
         # Afterwards the old CA is refused.
-        asked, said = impostor.asked, len(agent_log(lab))
-        restart_agent(lab, "dev-1", impostor.port)
-        wait_until(lambda: impostor.refused and "TlsFailed" in agent_log(lab)[said:], "the device that refuses the impostor")
-        assert impostor.asked == asked
+        for device in ("dev-1", "dev-2"):
+            asked, refused, said = impostor.asked, impostor.refused, len(agent_log(lab, device))
+            restart_agent(lab, device, impostor.port)
+            wait_until(lambda: impostor.refused > refused and "TlsFailed" in agent_log(lab, device)[said:], "the device that refuses the impostor")  # pylint: disable=cell-var-from-loop
+            assert impostor.asked == asked
+            restart_agent(lab, device, port)
     finally:
         impostor.close()
 

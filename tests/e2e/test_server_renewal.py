@@ -149,10 +149,10 @@ class Organisation:
         with open(os.path.join(self.home, "log", "checkpoint")) as file:
             return int(file.read().split("\n")[1])
 
-    def refuses(self, code, *more, environment=None):
+    def refuses(self, code, *more, environment=None, verb="renew"):
         """With that code, and not one byte of the organisation is another."""
         before = contents(self.home)
-        _, answer, error = fleetseal("tls", "renew", "--data", self.home, *more, env=environment)
+        _, answer, error = fleetseal("tls", verb, "--data", self.home, *more, env=environment)
         assert answer.get("error", {}).get("code") == code, f"{answer} {error}"
         after = contents(self.home)
         assert [path for path in {*before, *after} if before.get(path) != after.get(path)] == []
@@ -282,8 +282,24 @@ def test_a_disk_that_cannot_be_written_changes_nothing(org):
     assert org.log_size() == size + 1
 
 
+def test_only_a_listed_ca_is_cross_signed(org, tmp_path):
+    """The whole way is the drill in test_drills_ca.py."""
+    own = os.path.join(org.home, "server", "ca", "server.crt")
+    made = str(tmp_path / "ca.crt")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-keyout", str(tmp_path / "ca.key"), "-out", made,
+                    "-days", "3650", "-subj", "/CN=acme server CA 2"], check=True, capture_output=True)
+    output = str(tmp_path / "cross.crt")
+    for code, ca, advice in (("Conflict", made, "--add-server-ca"), ("CertificateInvalid", own, "lost-ca-key.md"), ("CertificateInvalid", org.file, "lost-ca-key.md")):
+        assert advice in org.refuses(code, "--ca", ca, "-o", output, verb="cross-sign")["advice"]
+    org.refuses("NotFound", "--ca", made + ".gone", "-o", output, verb="cross-sign")
+    assert not os.path.exists(output)
+    error = org.refuses("NotFound", "--ca", made, "-o", str(tmp_path / "no" / "cross.crt"), verb="cross-sign")
+    assert "write into" in error["detail"], "before the signer is asked"
+
+
 def test_programs_say_how_they_are_used(org):
     for program, words in (("fleetseal-signer", ["--date", "2027-01-31"]), ("fleetseal-signer", ["--renew-server", "x", "--check"]),
+                           ("fleetseal-signer", ["--cross-sign", "x", "--renew-server", "x"]),
                            ("fleetseal-server", ["--show-certificate", "--check"]), ("fleetseal-server", ["--take-certificate"])):
         done = run(program, "--config", os.path.join(org.home, "signer", "signer.toml"), *words)
         assert done.returncode == 2 and "usage:" in done.stderr, done.stderr

@@ -37,6 +37,15 @@ class Signer:
     def run(self, *arguments, environment=None):
         return run("fleetseal-signer", "--config", self.config, *arguments, environment=environment, user=USER)
 
+    def asked_config(self):
+        """With us in the server's place."""
+        path = os.path.join(self.home, "signer", "asked.toml")
+        with open(self.config) as file:
+            lines = [line for line in file.read().splitlines() if not line.startswith("server_uid ")]
+        with open(path, "w") as file:
+            file.write(f"server_uid = {os.geteuid()}\n" + "\n".join(lines) + "\n")
+        return path
+
     def state(self):
         done = self.run("--recovery")
         assert done.returncode == 0, done.stderr
@@ -151,14 +160,9 @@ def test_crash_matrix_of_a_decision_after_a_restore(signer):
 def ahead(signer):
     """The log's files are ahead of the database, which is an old copy."""
     signer.go_back("fresh")
-    config = os.path.join(signer.home, "signer", "asked.toml")
-    with open(signer.config) as file:
-        lines = [line for line in file.read().splitlines() if not line.startswith("server_uid ")]
-    with open(config, "w") as file:
-        file.write(f"server_uid = {os.geteuid()}\n" + "\n".join(lines) + "\n")
     key = Key.p256().jwk()
     change = signer.change({"action": "add-person", "id": "late", "roles": ["auditor"], "products": ["*"], "key": key})
-    with Asked(signer, config) as asked:
+    with Asked(signer, signer.asked_config()) as asked:
         assert "ok" in asked.ask({"verb": "register-change", "jws": [change]})
     signer.go_back("fresh", ["signer"])
     state = signer.state()

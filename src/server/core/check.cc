@@ -171,7 +171,9 @@ const char* RenewalOf(const ServerConfig& config, const pki::Certificate& certif
 Status CheckTls(const ServerConfig& config, UnixSeconds now, config::Findings& findings) {
   findings.PrivateFile(config.tls_private_key);
   TRY_ASSIGN(const auto pem, sys::ReadTextFile(config.tls_certificate, 64 * 1024));
-  TRY_ASSIGN(const auto certificate, pki::Certificate::FromPem(pem));
+  // What follows the own certificate is for devices that know another CA only (lost-ca-key.md).
+  TRY_ASSIGN(const auto chain, pki::Certificate::AllFromPem(pem));
+  const pki::Certificate& certificate = chain.front();
   findings.EndsAt(config.tls_certificate, certificate.not_after(), now, RenewalOf(config, certificate));
   return {};
 }

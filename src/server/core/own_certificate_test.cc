@@ -134,6 +134,12 @@ TEST_F(OwnCertificate, CheckNamesTheVerbBeforeTheEnd) {
   EXPECT_EQ(Advice(), "certify it anew: see lost-ca-key.md");
 }
 
+TEST_F(OwnCertificate, CheckReadsTheOwnCertificateOfAChain) {
+  const std::string chain = Present() + server_ca_.ToPem();
+  ASSERT_TRUE(sys::WriteFileDurably(config.tls_certificate, AsBytes(chain), 0644).has_value());
+  EXPECT_EQ(Advice(), "fleetseal tls renew (certificates.md)");
+}
+
 TEST_F(OwnCertificate, CheckSaysNothingALongTimeAhead) {
   const auto ca = Must(pki::CreateCa(*server_key_.signer, {"server CA", Now() - 60, Now() + kYear, 0}));
   auto options = Successor();

@@ -86,4 +86,8 @@ Result<pki::Certificate> CaKeys::IssueServer(const ServerNames& names, const cry
   return pki::Issue(server_.certificate, *server_.key.signer, options);
 }
 
+Result<pki::Certificate> CaKeys::CrossSignServerCa(const pki::Certificate& next, UnixSeconds now) const {
+  return pki::CrossSign(next, server_.certificate, *server_.key.signer, now - pki::kClockSlackSeconds);
+}
+
 }  // namespace fleetseal::signer

@@ -37,6 +37,8 @@ class CaKeys {
     std::vector<std::string> ips;
   };
   Result<pki::Certificate> IssueServer(const ServerNames& names, const crypto::PublicKey& key, UnixSeconds now) const;
+  // See pki::CrossSign. The caller has judged `next`.
+  Result<pki::Certificate> CrossSignServerCa(const pki::Certificate& next, UnixSeconds now) const;
 
  private:
   struct Ca {

@@ -10,6 +10,7 @@
 
 #include "log/log.h"
 #include "signer/ceremony.h"
+#include "signer/cross_signing.h"
 #include "signer/new_log.h"
 #include "signer/security_replacement.h"
 #include "signer/server_renewal.h"
@@ -35,6 +36,8 @@ constexpr const char* kUsage =
     "       fleetseal-signer --config FILE --replace-security FILE  what k roots signed; prints certificates\n"
     "       fleetseal-signer --config FILE --renew-server CERTIFICATE [--date DATE]\n"
     "                                    the server's next certificate, for the same key and names; prints it\n"
+    "       fleetseal-signer --config FILE --cross-sign CERTIFICATE\n"
+    "                                    this server CA's word for its successor, a listed one; prints it\n"
     "       fleetseal-signer --config FILE --clock-is-right DATE records of a wrong clock no longer count\n";
 
 struct Arguments {
@@ -45,6 +48,7 @@ struct Arguments {
   std::string security;
   std::string server_certificate;
   std::string server_date;  // beside it
+  std::string next_ca;
   std::string date;
   bool is_recovery = false;
   bool is_check = false;
@@ -66,6 +70,8 @@ Status ReadOne(std::string_view name, std::string_view value, Arguments& argumen
     arguments.security = value;
   } else if (name == "--renew-server") {
     arguments.server_certificate = value;
+  } else if (name == "--cross-sign") {
+    arguments.next_ca = value;
   } else if (name == "--date") {
     arguments.server_date = value;
   } else if (name == "--clock-is-right") {
@@ -107,11 +113,11 @@ Result<Arguments> Read(const std::vector<std::string_view>& words) {
   if (arguments.config.empty()) return Fail(ErrorCode::kInvalidArgument, "--config is missing");
   if (arguments.is_create + !arguments.adopt.empty() + !arguments.decision.empty() + !arguments.date.empty() +
           !arguments.new_log.empty() + !arguments.security.empty() + !arguments.server_certificate.empty() +
-          arguments.is_recovery + arguments.is_check >
+          !arguments.next_ca.empty() + arguments.is_recovery + arguments.is_check >
       1)
     return Fail(ErrorCode::kInvalidArgument,
                 "--create, --adopt, --recovery, --continue, --new-log, --replace-security, --renew-server, "
-                "--clock-is-right and --check exclude each other");
+                "--cross-sign, --clock-is-right and --check exclude each other");
   if (!arguments.server_date.empty() && arguments.server_certificate.empty())
     return Fail(ErrorCode::kInvalidArgument, "--date goes with --renew-server");
   if (arguments.is_create == arguments.create.products.empty()) {
@@ -142,6 +148,7 @@ Result<sys::SandboxState> EnterSandbox(const Config& config, const Arguments& ar
   if (!arguments.new_log.empty()) policy.read.push_back(arguments.new_log);
   if (!arguments.security.empty()) policy.read.push_back(arguments.security);
   if (!arguments.server_certificate.empty()) policy.read.push_back(arguments.server_certificate);
+  if (!arguments.next_ca.empty()) policy.read.push_back(arguments.next_ca);
   if (!database.directory.empty()) policy.write.push_back(database.directory);
   if (is_serving) policy.write.push_back(sys::ParentDirectory(config.socket));
   policy.has_internet = database.is_over_internet;
@@ -167,6 +174,7 @@ Status Run(const Arguments& arguments) {
   if (!arguments.security.empty()) return Print(ReplaceSecurityFromFile(config, arguments.security, clock));
   if (!arguments.server_certificate.empty())
     return Print(RenewServerFromFile(config, arguments.server_certificate, arguments.server_date, clock));
+  if (!arguments.next_ca.empty()) return Print(CrossSignFromFile(config, arguments.next_ca, clock));
   if (!arguments.date.empty()) return Print(AcceptClock(config, arguments.date, clock));
   TRY_ASSIGN(const auto service, SignerService::Open(config, clock));
   TRY(service->Listen());
