@@ -128,12 +128,12 @@ void RegisterSeeds(const SeedWriter& out) {
                           true,
                           {500}};
   const AddPerson add{Id<PersonId>("ann"), {PersonRole::kPublisher, PersonRole::kOperator}, {true, {}}, NewKey()};
-  RegisterChange change{
-      Id<ChangeId>("c1"),
-      7,
-      {add, RevokePerson{Id<PersonId>("bob")}, SetPolicy{policy}, SetSecurity{{NewKey(), NewKey()}, 2}, allow},
-      SomeNonce(),
-      {100}};
+  RegisterChange change{Id<ChangeId>("c1"),
+                        7,
+                        {add, RevokePerson{Id<PersonId>("bob")}, SetPolicy{policy},
+                         SetSecurity{{Id<PersonId>("ann"), Id<PersonId>("cleo")}, 2}, allow},
+                        SomeNonce(),
+                        {100}};
   out.Seed("documents", "register-change", change.Build());
   change.changes = {ContinueAfterRestore{Bytes(16, 1), 5, 6, true, {Id<DeviceId>("d1")}}};
   out.Seed("documents", "register-change", change.Build(), "decision");

@@ -45,7 +45,7 @@ void AdminRequestSeeds(const SeedWriter& out) {
   seed("person-certificate-answer", R"({"id":"paula","certificate":"PEM"})");
   seed(
       "people-answer",
-      R"({"people":[{"id":"paula","roles":["publisher"],"products":["*"],"kid":"k","state":"active"}],"policies":[{"a":1}],"sequence":3,"cursor":"c"})");
+      R"({"people":[{"id":"paula","roles":["publisher"],"products":["*"],"kid":"k","state":"active","securityKey":true}],"policies":[{"a":1}],"sequence":3,"securityQuorum":2,"cursor":"c"})");
   seed("revocation-request", R"({"revocation":"a.b.c"})");
   seed("revocation-answer", R"({"kind":"device","subject":"d","action":"revoke"})");
   seed("package-request", R"({"package":"{}"})");
@@ -175,7 +175,8 @@ void SigningSeeds(const SeedWriter& out) {
   seed("signing-request-detail", RequestDetail{row, "r", "p", {}, {}, {}, "{}", {1, 2}, {"a"}, "s", 3});
   seed("signing-change", ChangeAnswer{3, 1});
   seed("signing-person-certificate", PersonCertificateAnswer{person, "PEM"});
-  seed("signing-people", PeopleAnswer{{{person, {manifest::PersonRole::kAuditor}, {true, {}}, "kid", true}}, {}, 9});
+  seed("signing-people",
+       PeopleAnswer{{{person, {manifest::PersonRole::kAuditor}, {true, {}}, "kid", true, true}}, {}, 9, 2});
   seed("signing-enrol", EnrolAnswer{{1, 2, 3}, 2});
   const DeviceRow device{Id<DeviceId>("gw-1"),
                          DeviceState::kQuarantined,

@@ -2,6 +2,7 @@
 #include "cli/device_bundle.h"
 #include "cli/devices.h"
 #include "cli/people.h"
+#include "cli/security_team.h"
 
 namespace fleetseal::cli {
 namespace {
@@ -36,6 +37,17 @@ void AddUser(CLI::App& app, Commands& commands) {
   }
   AddVerb<Nothing>(*noun, commands, "list", "who is in the register", "fleetseal user list",
                    [](Context& context, const Nothing&) { return UserList(context); });
+  {
+    auto [verb, options] = AddVerb<SetSecurityOptions>(
+        *noun, commands, "set-security", "whose security keys count from now on, and how many of them decide",
+        "fleetseal user set-security --person sam --person tina --person ugo --quorum 2",
+        [](Context& context, const SetSecurityOptions& chosen) { return UserSetSecurity(context, chosen); });
+    verb->add_option("--person", options->people, "a person with the role security; repeatable: all who are to count")
+        ->required();
+    verb->add_option("--quorum", options->quorum, "how many of them must sign a change of the register")->required();
+    verb->add_option("--also-signed-by", options->also_signed_by,
+                     "folders of further security identities (quorum above 1)");
+  }
   {
     auto [verb, options] = AddVerb<NameReason>(
         *noun, commands, "revoke", "no signature of this person counts any more",

@@ -357,8 +357,11 @@ Status Init(Context& context, const InitOptions& given) {
           "/offline: move this folder to a machine without network (the passphrase lies beside the keys: part them)\n"
           "  identities of " +
           options.security_name + " and " + options.operator_name + " in " + options.data +
-          "/identities\nnext:\n  fleetseal run --data " + options.data + "\n  export FLEETSEAL_IDENTITIES=" +
-          options.data + "/identities\n  fleetseal user add NAME --role publisher");
+          "/identities\nnext:\n  fleetseal run --data " + options.data +
+          "\n  export FLEETSEAL_IDENTITIES=" + options.data +
+          "/identities\n  fleetseal user add NAME --role publisher\n"
+          "the one security key decides alone about people and policies, and nobody if it is lost: `fleetseal user add "
+          "NAME --role security`, twice, then `fleetseal user set-security` for two of three");
   return {};
 }
 

@@ -2,6 +2,7 @@
 
 #include "cli/arguments.h"
 #include "cli/documents.h"
+#include "cli/security_team.h"
 #include "cli/table.h"
 #include "codec/base64.h"
 #include "manifest/person_documents.h"
@@ -88,17 +89,24 @@ Status UserAdd(Context& context, const UserAddOptions& options) {
 Status UserList(Context& context) {
   TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
   TRY_ASSIGN(const auto answer, client->Get("/admin/v1/people"));
+  TRY_ASSIGN(const Register reg, ReadRegister(*client));
+  const Team team = TeamOf(reg);
   std::vector<std::vector<std::string>> rows;
   for (const auto& person : ArrayOr(answer, "people")) {
     rows.push_back({TextOr(person, "id", ""), TextOr(person, "state", ""), JoinStrings(ArrayOr(person, "roles")),
-                    JoinStrings(ArrayOr(person, "products"))});
+                    JoinStrings(ArrayOr(person, "products")), team.Has(TextOr(person, "id", "")) ? "counts" : "-"});
   }
-  Answer(context, answer, FormatTable({"PERSON", "STATE", "ROLES", "PRODUCTS"}, rows));
+  const std::string danger = TeamDanger(team);
+  Answer(context, answer,
+         FormatTable({"PERSON", "STATE", "ROLES", "PRODUCTS", "SECURITY KEY"}, rows) + "\n" + TeamText(team) +
+             (danger.empty() ? "" : "\nwarning: " + danger));
   return {};
 }
 
 Status UserRevoke(Context& context, const std::string& name, const std::string& reason) {
   TRY_ASSIGN(auto client, AdminClient::OpenAs(context, manifest::PersonRole::kSecurity));
+  // For the words at the end: a revocation does not wait for it.
+  const auto reg = ReadRegister(*client);
   manifest::Revocation revocation;
   revocation.revocation_id = NewIdOf<RequestId>(context, "revocation");
   revocation.kind = manifest::RevocationKind::kPerson;
@@ -111,8 +119,21 @@ Status UserRevoke(Context& context, const std::string& name, const std::string& 
   TRY_ASSIGN(auto compact, client->identity().SignDocument(manifest::kTypRevocation, revocation.Build()));
   codec::Json body = codec::Json::MakeObject();
   body.Set("revocation", std::move(compact));
-  TRY_ASSIGN(const auto answer, client->Post("/admin/v1/revocations", body));
-  Answer(context, answer, name + " is revoked: no signature of that key counts any more");
+  const auto answer = client->Post("/admin/v1/revocations", body);
+  if (!answer && answer.error().code == ErrorCode::kConflict)
+    context.advice =
+        "set a team without " + name +
+        " first: `fleetseal user set-security`; if too few of its keys are left for that, the roots replace the team: "
+        "docs/operations/lost-security-keys.md";
+  TRY(answer);
+  Team team = reg ? TeamOf(*reg) : Team{};
+  std::string words = name + " is revoked: no signature of that key counts any more";
+  if (std::erase(team.people, name) > 0) {
+    words += "\nfrom now on: " + TeamText(team);
+    const std::string danger = TeamDanger(team);
+    if (!danger.empty()) Note(context, "warning: " + danger);
+  }
+  Answer(context, *answer, words);
   return {};
 }
 

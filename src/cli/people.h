@@ -1,4 +1,4 @@
-// Verbs of people and the register: user add|list|revoke, policy set.
+// Verbs of people and the register: user add|list|revoke; user set-security is in security_team.h.
 //
 // Source: trust model section 2: every change is a JWS of the security quorum; the signer checks it. One thread.
 #pragma once

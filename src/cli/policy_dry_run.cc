@@ -164,6 +164,8 @@ Result<Register> ReadRegister(AdminClient& client) {
   TRY_ASSIGN(const auto people, client.List("/admin/v1/people", "people"));
   for (const auto& row : people) {
     RegisteredPerson person{TextOr(row, "id", ""), TextsOf(row, "roles"), {}, TextOr(row, "state", "") != "active"};
+    const codec::Json* is_counting = row.Find("securityKey");
+    person.is_counting = is_counting != nullptr && is_counting->is_bool() && is_counting->as_bool();
     for (const auto& text : TextsOf(row, "products")) {
       if (text == "*") {
         person.products.is_all = true;
@@ -180,6 +182,7 @@ Result<Register> ReadRegister(AdminClient& client) {
     reg.policies.push_back(std::move(policy));
   }
   reg.sequence = IntegerOr(answer, "sequence", 0);
+  reg.security_quorum = IntegerOr(answer, "securityQuorum", 1);
   return reg;
 }
 

@@ -19,11 +19,13 @@ struct RegisteredPerson {
   std::vector<std::string> roles;
   manifest::ProductScope products;
   bool is_revoked = false;
+  bool is_counting = false;  // holds a key that counts towards the security quorum
 };
 struct Register {
   std::vector<RegisteredPerson> people;
   std::vector<manifest::Policy> policies;
   int64_t sequence = 0;
+  int64_t security_quorum = 1;
 };
 Result<Register> ReadRegister(AdminClient& client);
 

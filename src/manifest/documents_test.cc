@@ -148,7 +148,8 @@ RegisterChange GoodChange() {
   AddPerson add{Id<PersonId>("ann"), {PersonRole::kPublisher, PersonRole::kOperator}, {true, {}}, NewKey()};
   return {Id<ChangeId>("c1"),
           7,
-          {add, RevokePerson{Id<PersonId>("bob")}, SetPolicy{policy}, SetSecurity{{NewKey(), NewKey()}, 2}, allow},
+          {add, RevokePerson{Id<PersonId>("bob")}, SetPolicy{policy},
+           SetSecurity{{Id<PersonId>("ann"), Id<PersonId>("cleo")}, 2}, allow},
           kNonce,
           {100}};
 }
@@ -365,8 +366,9 @@ TEST(RegisterChange, HoldsEachChangeToItsForm) {
   EXPECT_EQ(code(change), ErrorCode::kValueOutOfRange);
   std::get<SetSecurity>(change.changes[3]).quorum = 0;
   EXPECT_EQ(code(change), ErrorCode::kValueOutOfRange);
-  auto& keys = std::get<SetSecurity>(change.changes[3]).keys;
-  keys[1] = keys[0];
+  change = good;
+  auto& people = std::get<SetSecurity>(change.changes[3]).people;
+  people[1] = people[0];
   EXPECT_EQ(code(change), ErrorCode::kValueOutOfRange);
   change = good;
   std::get<AddPerson>(change.changes[0]).roles.push_back(PersonRole::kPublisher);

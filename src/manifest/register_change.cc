@@ -11,7 +11,7 @@ namespace fleetseal::manifest {
 namespace {
 
 constexpr size_t kChangesMax = 64;
-constexpr size_t kSecurityKeysMax = 32;
+constexpr size_t kSecurityPeopleMax = 32;
 constexpr size_t kScopeProductsMax = 64;
 constexpr size_t kHaltIdBytes = 16;
 constexpr size_t kQuarantineMax = 64;
@@ -55,18 +55,8 @@ Result<Change> ParseAddPerson(codec::ObjectReader& reader) {
 
 Result<Change> ParseSetSecurity(codec::ObjectReader& reader) {
   SetSecurity change;
-  for (const codec::Json& element : reader.Array("keys", kSecurityKeysMax)) {
-    codec::Json holder = codec::Json::MakeObject();
-    holder.Set("key", element);
-    codec::ObjectReader inner(holder, "keys");
-    const auto key = Key(inner, "key");
-    if (!reader.Take(inner.Finish(), "keys")) break;
-    if (std::find(change.keys.begin(), change.keys.end(), *key) != change.keys.end()) {
-      reader.Stop(ErrorCode::kValueOutOfRange, "keys", "a key is there twice");
-    }
-    change.keys.push_back(*key);
-  }
-  change.quorum = reader.Integer("quorum", 1, static_cast<int64_t>(change.keys.size()));
+  change.people = ParsedList<PersonId>(reader, "people", kSecurityPeopleMax);
+  change.quorum = reader.Integer("quorum", 1, static_cast<int64_t>(change.people.size()));
   TRY(reader.Finish());
   return change;
 }
@@ -244,10 +234,8 @@ struct ChangeBuilder {
     return json;
   }
   codec::Json operator()(const SetSecurity& change) const {
-    codec::Json keys = codec::Json::MakeArray();
-    for (const crypto::PublicKey& key : change.keys) keys.Push(KeyJson(key));
     codec::Json json = Begin("set-security");
-    json.Set("keys", std::move(keys)).Set("quorum", change.quorum);
+    json.Set("people", ListJson(change.people)).Set("quorum", change.quorum);
     return json;
   }
   codec::Json operator()(const AllowDevice& change) const {

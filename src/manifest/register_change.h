@@ -42,9 +42,11 @@ struct RevokePerson {
 struct SetPolicy {
   Policy policy;
 };
+// The security team: whose keys count, and how many of them decide. People and not keys, so that what is signed are the
+// names that somebody typed: whose key is whose is for the register to say, never for a server.
 struct SetSecurity {
-  std::vector<crypto::PublicKey> keys;
-  int64_t quorum = 1;  // 1 to the number of keys
+  std::vector<PersonId> people;  // 1 to 32, none twice
+  int64_t quorum = 1;            // 1 to their number
 };
 struct AllowDevice {
   DeviceId id;

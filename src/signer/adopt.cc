@@ -126,12 +126,24 @@ Status ReadRequests(const std::string& folder, Adoption& adoption) {
   return reader.Finish();
 }
 
+// A pinned key that is nobody's could be revoked by nobody.
+Status RequirePinnedArePeople(storage::Session& session) {
+  TRY_ASSIGN(const auto state, store::ReadRegisterState(session));
+  TRY_ASSIGN(const SecurityKeys pinned, ParseSecurityKeys(state->security_keys, state->quorum));
+  TRY_ASSIGN(const SecurityKeys counting, CountingKeys(session, *state));
+  if (counting.keys.size() == pinned.keys.size()) return {};
+  return Fail(ErrorCode::kPersonUnknown,
+              "the first register-change makes not every key of security.json a person's "
+              "with the role security");
+}
+
 // Everything of one adoption, inside the caller's transaction.
 Status Apply(storage::Session& session, const Adoption& adoption, int64_t log_index) {
   TRY(store::InsertPackage(session, {adoption.trust->root_package().version, adoption.package_text}));
   for (const auto& [kid, compact] : adoption.sjwks) TRY(store::PutSjwk(session, kid, compact));
   TRY(store::PutRegisterState(session, {0, adoption.security.quorum, BuildSecurityKeys(adoption.security.keys)}));
   TRY(ApplyChange(session, *adoption.change, log_index));
+  TRY(RequirePinnedArePeople(session));
   for (const auto& [id, key] : adoption.person_keys) {
     TRY_ASSIGN(const auto person, store::FindPerson(session, id));
     if (!person || person->kid != key.key_id())

@@ -4,7 +4,7 @@
 #include "codec/json.h"
 #include "signer/people.h"
 #include "signer/recovery.h"
-#include "signer/register_flow.h"
+#include "signer/security_keys.h"
 #include "signer/store/device_store.h"
 
 namespace fleetseal::signer {
@@ -32,8 +32,24 @@ Status Apply(storage::Session& session, const manifest::SetPolicy& set, store::R
                           {set.policy.product.text(), set.policy.ToJson().Serialize(), Text(set.policy.Hash())});
 }
 
-Status Apply(storage::Session&, const manifest::SetSecurity& set, store::RegisterState& state) {
-  state.security_keys = BuildSecurityKeys(set.keys);
+// The names of the change stand for the keys that the register has for them.
+Result<crypto::PublicKey> SecurityKeyOf(storage::Session& session, const PersonId& id) {
+  TRY_ASSIGN(const auto row, store::FindPerson(session, id.text()));
+  if (!row) return Fail(ErrorCode::kPersonUnknown, id.text());
+  TRY_ASSIGN(const Person person, ToPerson(*row));
+  if (person.is_revoked) return Fail(ErrorCode::kPersonRevoked, id.text());
+  if (!person.Has(manifest::PersonRole::kSecurity))
+    return Fail(ErrorCode::kRoleMissing, id.text() + " has not the role security");
+  return person.key;
+}
+
+Status Apply(storage::Session& session, const manifest::SetSecurity& set, store::RegisterState& state) {
+  std::vector<crypto::PublicKey> keys;
+  for (const PersonId& id : set.people) {
+    TRY_ASSIGN(crypto::PublicKey key, SecurityKeyOf(session, id));
+    keys.push_back(std::move(key));
+  }
+  state.security_keys = BuildSecurityKeys(keys);
   state.quorum = set.quorum;
   TRY(ParseSecurityKeys(state.security_keys, state.quorum));
   return {};

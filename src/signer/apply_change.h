@@ -9,7 +9,8 @@
 namespace fleetseal::signer {
 
 // `state` takes new security keys; the caller stores it. Codes: AlreadyExists, KeyAlreadyUsed, PersonUnknown,
-// PersonRevoked, ValueOutOfRange, Conflict (generation).
+// PersonRevoked, RoleMissing, ValueOutOfRange, Conflict (generation). Whether enough security keys are left is for the
+// caller to judge when all changes are applied.
 Status ApplyOne(storage::Session& session, const manifest::Change& change, store::RegisterState& state);
 
 }  // namespace fleetseal::signer

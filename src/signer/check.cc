@@ -2,6 +2,7 @@
 #include "log/log.h"
 #include "signer/ceremony.h"
 #include "signer/recovery.h"
+#include "signer/security_keys.h"
 #include "signer/service.h"
 #include "signer/store/plan_store.h"
 #include "signer/store/recovery_store.h"
@@ -14,6 +15,8 @@ namespace {
 
 constexpr const char* kRestoreAdvice = "stop the signer and restore it from a backup; do not mend it by hand";
 constexpr const char* kKeyAdvice = "fleetseal key rotate (rotate-keys.md)";
+constexpr const char* kTeamAdvice =
+    "fleetseal user add NAME --role security, then fleetseal user set-security with one person more than the quorum";
 constexpr const char* kPackageAdvice = "sign and publish the next root-key package";
 
 struct Keys {
@@ -123,6 +126,32 @@ Status CheckLog(const Config& config, storage::Database& database, const Keys& k
   return {};
 }
 
+// How far the register is from nobody, and from one alone, deciding about it.
+Status CheckSecurity(storage::Database& database, config::Findings& findings) {
+  std::optional<SecurityKeys> security;
+  const Status read = database.WithSnapshot([&](storage::Session& session) -> Status {
+    TRY_ASSIGN(const auto state, store::ReadRegisterState(session));
+    if (state) {
+      TRY_ASSIGN(security, CountingKeys(session, *state));
+    }
+    return {};
+  });
+  TRY(read);
+  if (!security) return {};
+  const auto count = static_cast<int64_t>(security->keys.size());
+  const std::string words = std::to_string(security->quorum) + " of " + std::to_string(count) + " security keys " +
+                            (security->quorum == 1 ? "decides" : "decide");
+  if (security->quorum > count)
+    findings.Problem("register", words + ": nobody can change it",
+                     "let the roots replace the security team (lost-security-keys.md)");
+  else if (security->quorum == 1)
+    findings.Warning("register", words + ": whoever has one alone adds people and sets policies", kTeamAdvice);
+  else if (security->quorum == count)
+    findings.Warning("register", words + ": one lost key locks it", kTeamAdvice);
+  findings.Checked("register: " + words);
+  return {};
+}
+
 }  // namespace
 
 config::Findings CheckSigner(const Config& config, const sys::Clock& clock) {
@@ -149,7 +178,7 @@ config::Findings CheckSigner(const Config& config, const sys::Clock& clock) {
     findings.Failed("database of the signer", database.error());
     return findings;
   }
-  const Status outcomes[] = {CheckHalt(config, **database, findings),
+  const Status outcomes[] = {CheckHalt(config, **database, findings), CheckSecurity(**database, findings),
                              CheckPackage(**database, config, *keys, clock.Now(), findings),
                              CheckLog(config, **database, *keys, findings)};
   for (const Status& outcome : outcomes) {

@@ -34,10 +34,7 @@ Result<std::vector<std::string>> ReadJws(const std::string& path) {
 }
 
 Result<VerifiedChange> Verify(const Core& core, const std::vector<std::string>& jws) {
-  TRY_ASSIGN(const auto state,
-             core.database().WithSnapshot([](storage::Session& session) { return store::ReadRegisterState(session); }));
-  if (!state) return Fail(ErrorCode::kTrustStateMissing, "the organisation was not adopted yet");
-  TRY_ASSIGN(const SecurityKeys security, ParseSecurityKeys(state->security_keys, state->quorum));
+  TRY_ASSIGN(const SecurityKeys security, ReadSecurity(core));
   TRY_ASSIGN(VerifiedChange verified, VerifyChange(core, security, jws));
   if (verified.change.new_log() == nullptr)
     return Fail(ErrorCode::kInvalidArgument, "the register-change is no new-log");

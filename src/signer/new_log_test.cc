@@ -121,6 +121,16 @@ TEST_F(NewLogTest, ALogIsLeftWithoutLossAndReleasesGoWithIt) {
   EXPECT_EQ(Must(PublishPackage(world.core(), world.SignPackage(world.package))), 3);
 }
 
+TEST_F(NewLogTest, ARevokedPersonsKeyLeavesNoLog) {
+  world.RevokeTina();
+  const Json state = Show();
+  const std::string before = Rows();
+  EXPECT_REFUSED(Decide(Decision(state)), kQuorumNotReached);
+  EXPECT_EQ(Rows(), before);
+  world.security[0] = world.people.at("sam").key;
+  EXPECT_TRUE(Decide(Decision(state)).has_value());
+}
+
 TEST_F(NewLogTest, PermitsLeadBackToReleasesThatWentToTheNewLog) {
   const Sha256 older = world.DeployableUpdate("1.0.0");
   const Sha256 newer = world.DeployableUpdate("1.1.0");

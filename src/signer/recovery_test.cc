@@ -47,6 +47,16 @@ class RecoveryTest : public ::testing::Test {
     if (outcome) ++world.change_sequence;
     return outcome;
   }
+  // On the stopped signer, as `fleetseal recover continue` does.
+  Result<codec::Json> Continue(const manifest::ContinueAfterRestore& decision) {
+    world.service.reset();
+    codec::Json list = codec::Json::MakeArray();
+    for (const auto& one : world.BySecurity(ChangeOf(decision))) list.Push(Json(one));
+    const std::string path = world.folder.File("decision.json");
+    CHECK(sys::WriteFileDurably(path, AsBytes(Json::MakeObject().Set("jws", std::move(list)).Serialize()), 0600)
+              .has_value());
+    return ContinueAfterHalt(world.config, path, world.clock);
+  }
   // As of an order that the signer does not know.
   std::string ReceiptAhead(WorldDevice& device) { return world.MakeReceipt(device, false, world.clock.NowMs() + 5); }
   ErrorCode Take(const std::string& receipt) {
@@ -221,6 +231,37 @@ TEST_F(RecoveryTest, ALogThatDevicesKnowToBeLargerIsNotContinued) {
   EXPECT_EQ(Must(Devices(world.core(), "", 10)).devices.front().state, api::signing::DeviceState::kQuarantined);
 }
 
+TEST_F(RecoveryTest, ARevokedPersonsKeyEndsNoHalt) {
+  world.RevokeTina();
+  Mark();
+  world.Open();
+  const auto decision = Decision(Show());
+  EXPECT_REFUSED_UNCHANGED(world, Decide(decision), kQuorumNotReached);
+  EXPECT_REFUSED(Continue(decision), kQuorumNotReached);
+  world.Open();
+  EXPECT_TRUE(world.core().is_halted());
+  world.security[0] = world.people.at("sam").key;
+  EXPECT_TRUE(Continue(decision).has_value());
+}
+
+TEST_F(RecoveryTest, ARevokedPersonsKeyAdoptsNoLogFiles) {
+  world.RevokeTina();
+  KeepDatabase();
+  (void)world.SignedUpdate("1.0.0");
+  const int64_t size = world.core().LogSize();
+  BringOldDatabaseBack();
+  EXPECT_REFUSED(SignerService::Open(world.config, world.clock), kLogForked);
+  auto decision = Decision(Must(ShowRecovery(world.config, world.clock)));
+  decision.is_log_adopted = true;
+  decision.log_size = size;
+  EXPECT_REFUSED(Continue(decision), kQuorumNotReached);
+  const auto state = Must(ShowRecovery(world.config, world.clock));
+  ASSERT_NE(state.Find("filesSize"), nullptr) << "they were taken over";
+  EXPECT_LT(state.Find("logSize")->as_integer(), size);
+  world.security[0] = world.people.at("sam").key;
+  EXPECT_TRUE(Continue(decision).has_value());
+}
+
 TEST_F(RecoveryTest, NumbersThatNoSignerCanHaveGivenAreNoEvidence) {
   auto device = world.Enrolled("gw-1");
   EXPECT_EQ(Take(world.MakeReceipt(device, true, world.clock.NowMs() + 2 * 86'400'000LL)), ErrorCode{});
@@ -239,14 +280,7 @@ TEST_F(RecoveryTest, NewerLogFilesHaltItUntilTheyAreAdopted) {
   EXPECT_EQ(state.Find("filesSize")->as_integer(), size);
   auto decision = Decision(state);
   decision.log_size = size;
-  const auto apply = [&] {
-    codec::Json list = codec::Json::MakeArray();
-    for (const auto& one : world.BySecurity(ChangeOf(decision))) list.Push(Json(one));
-    const std::string path = world.folder.File("decision.json");
-    CHECK(sys::WriteFileDurably(path, AsBytes(Json::MakeObject().Set("jws", std::move(list)).Serialize()), 0600)
-              .has_value());
-    return ContinueAfterHalt(world.config, path, world.clock);
-  };
+  const auto apply = [&] { return Continue(decision); };
   EXPECT_REFUSED(apply(), kLogForked);
   decision.is_log_adopted = true;
   decision.log_size = size - 1;

@@ -100,30 +100,6 @@ Result<ChangeAnswer> DecideKeys(Core& core, const VerifiedChange& verified, cons
 
 }  // namespace
 
-Result<SecurityKeys> ParseSecurityKeys(const std::string& keys_json, int64_t quorum) {
-  TRY_ASSIGN(const Json json, codec::ParseJson(keys_json));
-  if (!json.is_array()) return Fail(ErrorCode::kMemberTypeWrong, "keys is not an array");
-  SecurityKeys security;
-  security.quorum = quorum;
-  std::set<Sha256> seen;
-  for (const Json& element : json.as_array()) {
-    TRY_ASSIGN(jose::Jwk jwk, jose::ParseJwk(element));
-    if (!seen.insert(jwk.key.thumbprint()).second)
-      return Fail(ErrorCode::kValueOutOfRange, "a security key is there twice");
-    security.keys.push_back(std::move(jwk.key));
-  }
-  if (quorum < 1 || quorum > static_cast<int64_t>(security.keys.size())) {
-    return Fail(ErrorCode::kValueOutOfRange, "the quorum is not between 1 and the number of keys");
-  }
-  return security;
-}
-
-std::string BuildSecurityKeys(const std::vector<crypto::PublicKey>& keys) {
-  Json list = Json::MakeArray();
-  for (const auto& key : keys) list.Push(jose::BuildJwk({.key = key, .kid = {}, .alg = {}}));
-  return list.Serialize();
-}
-
 Result<VerifiedChange> VerifyChange(const Core& core, const SecurityKeys& security,
                                     const std::vector<std::string>& jws) {
   TRY_ASSIGN(const auto documents, ParseAll(jws));
@@ -141,7 +117,7 @@ Result<VerifiedChange> VerifyChange(const Core& core, const SecurityKeys& securi
   if (static_cast<int64_t>(signers.size()) >= security.quorum) return verified;
   if (verified.change.is_devices_only() && signers.empty()) return VerifyByOperator(core, verified.change, jws.front());
   return Fail(ErrorCode::kQuorumNotReached,
-              std::to_string(signers.size()) + " of " + std::to_string(security.quorum) + " security keys");
+              std::to_string(signers.size()) + " of " + std::to_string(security.quorum) + " security keys that count");
 }
 
 Status ApplyChange(storage::Session& session, const VerifiedChange& verified, int64_t log_index) {
@@ -155,7 +131,11 @@ Status ApplyChange(storage::Session& session, const VerifiedChange& verified, in
   }
   TRY(CheckNonce(session, verified.signer, change.nonce));
   for (const auto& one : change.changes) TRY(ApplyOne(session, one, *state));
-  if (!change.is_devices_only()) state->sequence = change.sequence;
+  if (!change.is_devices_only()) {
+    // Judged by what all of its changes make together: a team may be set and its predecessors revoked in one.
+    TRY(RequireSecurityQuorum(session, *state));
+    state->sequence = change.sequence;
+  }
   TRY(store::PutRegisterState(session, *state));
   TRY(TakeNonce(session, verified.signer, change.nonce, verified.payload_sha256));
   for (const auto& compact : verified.documents) {
@@ -178,10 +158,7 @@ Status TryChange(const Core& core, const VerifiedChange& verified) {
 
 Result<ChangeAnswer> RegisterChange(Core& core, const std::vector<std::string>& jws) {
   const std::unique_lock register_lock(core.register_mutex);
-  TRY_ASSIGN(const auto state,
-             core.database().WithSnapshot([](storage::Session& session) { return store::ReadRegisterState(session); }));
-  if (!state) return Fail(ErrorCode::kTrustStateMissing, "the organisation was not adopted yet");
-  TRY_ASSIGN(const SecurityKeys security, ParseSecurityKeys(state->security_keys, state->quorum));
+  TRY_ASSIGN(const SecurityKeys security, ReadSecurity(core));
   TRY_ASSIGN(const VerifiedChange verified, VerifyChange(core, security, jws));
   TRY_ASSIGN(const auto repeated, FindRepeated(core, verified));
   const auto* decision = verified.change.decision();

@@ -8,17 +8,10 @@
 #include <vector>
 
 #include "signer/people.h"
+#include "signer/security_keys.h"
 #include "signer/store/register_store.h"
 
 namespace fleetseal::signer {
-
-struct SecurityKeys {
-  std::vector<crypto::PublicKey> keys;
-  int64_t quorum = 1;
-};
-// Distinct keys and 1 <= quorum <= their number; else ValueOutOfRange, and codes of ParseJwk.
-Result<SecurityKeys> ParseSecurityKeys(const std::string& keys_json, int64_t quorum);
-std::string BuildSecurityKeys(const std::vector<crypto::PublicKey>& keys);
 
 struct VerifiedChange {
   manifest::RegisterChange change;
@@ -26,11 +19,13 @@ struct VerifiedChange {
   std::vector<std::string> documents;  // compact, the ones that count
   std::string signer;                  // whose nonce it is: "security", or the operator's id
 };
+// `security`: the keys that count (ReadSecurity; at --adopt those that are to be pinned).
 // Codes: TypMismatch, SignatureInvalid, PersonUnknown, QuorumNotReached, RoleMissing, and parsing codes.
 Result<VerifiedChange> VerifyChange(const Core& core, const SecurityKeys& security,
                                     const std::vector<std::string>& jws);
-// Checks and applies inside the caller's transaction. Codes: Conflict (sequence, generation), AlreadyExists,
-// KeyAlreadyUsed, PersonUnknown, NonceReplayed.
+// Checks and applies inside the caller's transaction. Codes: Conflict (sequence, generation, or fewer security keys
+// would count than are needed), AlreadyExists, KeyAlreadyUsed, PersonUnknown, PersonRevoked, RoleMissing,
+// NonceReplayed.
 Status ApplyChange(storage::Session& session, const VerifiedChange& verified, int64_t log_index);
 // The same, but nothing stays: what is recorded afterwards is known to apply.
 Status TryChange(const Core& core, const VerifiedChange& verified);

@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "pki/chain.h"
+#include "signer/people.h"
+#include "signer/security_keys.h"
 #include "signer/testing/signer_world.h"
 
 namespace fleetseal::signer::testing {
@@ -80,14 +82,151 @@ TEST(Register, AnOperatorTakesNoDeviceFromAnotherProduct) {
   EXPECT_TRUE(by_otto().has_value());
 }
 
-TEST(Register, NewSecurityKeysTakeOver) {
+PersonId Named(const std::string& id) { return Must(PersonId::Parse(id)); }
+
+manifest::SetSecurity Team(const std::vector<std::string>& names, int64_t quorum) {
+  manifest::SetSecurity set{{}, quorum};
+  for (const auto& name : names) set.people.push_back(Named(name));
+  return set;
+}
+
+std::vector<std::string> SignedBy(const SignerWorld& world, const manifest::RegisterChange& change,
+                                  const std::vector<std::string>& names) {
+  std::vector<std::string> jws;
+  for (const auto& name : names) jws.push_back(world.SignAs(name, manifest::kTypRegisterChange, change.Build()));
+  return jws;
+}
+
+// Whose keys count, as `people` tells.
+std::vector<std::string> Counting(SignerWorld& world) {
+  std::vector<std::string> names;
+  for (const auto& person : Must(People(world.core())).people) {
+    if (person.is_counting) names.push_back(person.id.text());
+  }
+  return names;
+}
+
+TEST(Security, ANewTeamTakesOver) {
   SignerWorld world;
-  const WorldKey next = WorldKey::Make("");
-  world.Change(manifest::SetSecurity{{next.key()}, 1});
+  EXPECT_EQ(Counting(world), (std::vector<std::string>{"tina", "ugo"}));
+  EXPECT_EQ(Must(People(world.core())).security_quorum, 2);
+  world.Change(Team({"sam"}, 1));
+  EXPECT_EQ(Counting(world), std::vector<std::string>{"sam"});
+  EXPECT_EQ(Must(People(world.core())).security_quorum, 1);
   const auto change = world.MakeChange({manifest::SetPolicy{world.MakePolicy(1)}});
   EXPECT_REFUSED_UNCHANGED(world, RegisterChange(world.core(), world.BySecurity(change)), kQuorumNotReached);
-  EXPECT_TRUE(
-      RegisterChange(world.core(), {world.SignAs(next, manifest::kTypRegisterChange, change.Build())}).has_value());
+  EXPECT_TRUE(RegisterChange(world.core(), SignedBy(world, change, {"sam"})).has_value());
+}
+
+TEST(Security, ATeamIsOfPeopleWithTheRoleAndCanReachItsQuorum) {
+  SignerWorld world;
+  const auto set = [&](const manifest::SetSecurity& team) {
+    return RegisterChange(world.core(), world.BySecurity(world.MakeChange({team})));
+  };
+  EXPECT_REFUSED_UNCHANGED(world, set(Team({"tina", "nobody"}, 1)), kPersonUnknown);
+  EXPECT_REFUSED_UNCHANGED(world, set(Team({"tina", "alice"}, 1)), kRoleMissing);
+  EXPECT_REFUSED_UNCHANGED(world, set(Team({"tina", "ugo"}, 0)), kValueOutOfRange);
+  EXPECT_REFUSED_UNCHANGED(world, set(Team({"tina", "ugo"}, 3)), kValueOutOfRange);
+  EXPECT_REFUSED_UNCHANGED(world, set(Team({"tina", "tina"}, 2)), kValueOutOfRange);
+  EXPECT_REFUSED_UNCHANGED(world, set(Team({}, 1)), kValueOutOfRange);
+  const auto alone = world.MakeChange({Team({"sam"}, 1)});
+  EXPECT_REFUSED_UNCHANGED(world, RegisterChange(world.core(), SignedBy(world, alone, {"tina"})), kQuorumNotReached);
+  EXPECT_REFUSED_UNCHANGED(world, RegisterChange(world.core(), SignedBy(world, alone, {"sam"})), kQuorumNotReached);
+  world.Change(manifest::RevokePerson{Named("sam")});
+  EXPECT_REFUSED_UNCHANGED(world, set(Team({"tina", "ugo", "sam"}, 2)), kPersonRevoked);
+}
+
+// A key that was stolen and whose person is revoked for it: with both ways to revoke.
+TEST(Security, S2_22_ARevokedPersonsKeyCountsNowhere) {
+  for (const bool is_document : {false, true}) {
+    SignerWorld world;
+    world.Change(Team({"sam", "tina", "ugo"}, 2));
+    if (is_document) {
+      const auto revocation = world.MakeRevocation(RevocationKind::kPerson, RevocationAction::kRevoke, "tina", "sam");
+      (void)Must(Revoke(world.core(), world.Signed(revocation)));
+    } else {
+      world.Change(manifest::RevokePerson{Named("tina")});
+    }
+    EXPECT_EQ(Counting(world), (std::vector<std::string>{"sam", "ugo"}));
+    const auto add = world.MakeChange({NewPerson("dora", WorldKey::Make("").key())});
+    EXPECT_REFUSED_UNCHANGED(world, RegisterChange(world.core(), SignedBy(world, add, {"tina", "ugo"})),
+                             kQuorumNotReached);
+    const auto allow = world.MakeChange({world.MakeAllow(world.MakeDevice("gw-1"))});
+    EXPECT_REFUSED_UNCHANGED(world, RegisterChange(world.core(), SignedBy(world, allow, {"tina"})), kPersonRevoked);
+    world.Open();
+    EXPECT_REFUSED_UNCHANGED(world, RegisterChange(world.core(), SignedBy(world, add, {"tina", "sam"})),
+                             kQuorumNotReached);
+    // The name comes back with another key: that is somebody else, who counts only when the team says so.
+    const WorldKey stolen = world.people.at("tina").key;
+    world.people["tina"] = {"tina", WorldKey::Make("")};
+    const auto back = world.MakeChange({world.Add("tina", {PersonRole::kSecurity})});
+    (void)Must(RegisterChange(world.core(), SignedBy(world, back, {"sam", "ugo"})));
+    world.change_sequence = back.sequence;
+    EXPECT_EQ(Counting(world), (std::vector<std::string>{"sam", "ugo"}));
+    const auto next = world.MakeChange({NewPerson("dora", WorldKey::Make("").key())});
+    EXPECT_REFUSED_UNCHANGED(
+        world,
+        RegisterChange(world.core(), {world.SignAs(stolen, manifest::kTypRegisterChange, next.Build()),
+                                      world.SignAs("tina", manifest::kTypRegisterChange, next.Build()),
+                                      world.SignAs("ugo", manifest::kTypRegisterChange, next.Build())}),
+        kQuorumNotReached);
+    EXPECT_TRUE(RegisterChange(world.core(), SignedBy(world, next, {"sam", "ugo"})).has_value());
+  }
+}
+
+TEST(Security, NobodyIsRevokedWhomTheQuorumNeeds) {
+  SignerWorld world;
+  const manifest::RevokePerson tina{Named("tina")};
+  EXPECT_REFUSED_UNCHANGED(world, RegisterChange(world.core(), world.BySecurity(world.MakeChange({tina}))), kConflict);
+  for (const char* by : {"sam", "tina"}) {
+    const auto revocation = world.MakeRevocation(RevocationKind::kPerson, RevocationAction::kRevoke, "tina", by);
+    EXPECT_REFUSED_UNCHANGED(world, Revoke(world.core(), world.Signed(revocation)), kConflict);
+  }
+  // What counts is what all changes of one document make: in either order the same.
+  EXPECT_REFUSED_UNCHANGED(
+      world, RegisterChange(world.core(), world.BySecurity(world.MakeChange({Team({"tina"}, 1), tina}))), kConflict);
+  EXPECT_REFUSED_UNCHANGED(world,
+                           RegisterChange(world.core(), world.BySecurity(world.MakeChange({tina, Team({"tina"}, 1)}))),
+                           kPersonRevoked);
+  const auto moved = world.MakeChange({tina, Team({"ugo", "sam"}, 2)});
+  EXPECT_TRUE(RegisterChange(world.core(), world.BySecurity(moved)).has_value());
+  EXPECT_EQ(Counting(world), (std::vector<std::string>{"sam", "ugo"}));
+}
+
+// `fleetseal doctor` says how far the register is from one alone deciding about it, and from nobody.
+TEST(Security, TheCheckNamesATeamThatIsTooSmall) {
+  SignerWorld world;
+  const auto finding = [&] {
+    const Json report = CheckSigner(world.config, world.clock).ToJson();
+    std::string text;
+    for (const Json& one : report.Find("findings")->as_array()) {
+      if (one.Find("where")->as_string() == "register")
+        text += one.Find("level")->as_string() + ": " + one.Find("what")->as_string();
+    }
+    return text;
+  };
+  EXPECT_EQ(finding(), "warning: 2 of 2 security keys decide: one lost key locks it");
+  world.Change(Team({"sam", "tina", "ugo"}, 2));
+  EXPECT_EQ(finding(), "");
+  world.Change(Team({"tina", "ugo"}, 1));
+  EXPECT_EQ(finding(), "warning: 1 of 2 security keys decides: whoever has one alone adds people and sets policies");
+  // As somebody's hands in the database leave it, or a revocation of before this was refused.
+  const Status edited = world.service->database().WithTransaction([](storage::Session& session) -> Status {
+    TRY(RevokePersonRow(session, Named("tina")));
+    return RevokePersonRow(session, Named("ugo"));
+  });
+  ASSERT_TRUE(edited.has_value());
+  EXPECT_EQ(finding(), "problem: 1 of 0 security keys decides: nobody can change it");
+  const auto change = world.MakeChange({manifest::SetPolicy{world.MakePolicy(0)}});
+  EXPECT_REFUSED_UNCHANGED(world, RegisterChange(world.core(), world.BySecurity(change)), kQuorumNotReached);
+}
+
+// A new person with the role holds no key that counts, and takes nobody out whom the quorum needs.
+TEST(Security, TheRoleAloneDecidesNothing) {
+  SignerWorld world;
+  const auto change = world.MakeChange({manifest::SetPolicy{world.MakePolicy(0)}});
+  EXPECT_REFUSED_UNCHANGED(world, RegisterChange(world.core(), SignedBy(world, change, {"sam", "tina"})),
+                           kQuorumNotReached);
 }
 
 TEST(Register, OperatorAllowsDevicesAndNothingElse) {
@@ -188,6 +327,21 @@ TEST(Ceremony, RefusesADirectoryInUse) {
   world.service.reset();
   EXPECT_REFUSED(CreateOrganisation(world.config, {{world.product}}, world.clock), kAlreadyExists);
   EXPECT_REFUSED(AdoptOrganisation(world.config, world.AdoptFolder(), world.clock), kAlreadyExists);
+}
+
+// Else it could be revoked by nobody.
+TEST(Ceremony, PinsNoKeyThatIsNobodys) {
+  OrganisationWorld world(false);
+  const auto pin = [&](const std::vector<crypto::PublicKey>& keys, int64_t quorum) {
+    const std::string text = R"({"quorum":)" + std::to_string(quorum) + R"(,"keys":)" + BuildSecurityKeys(keys) + "}";
+    CHECK(sys::WriteFileDurably(sys::JoinPath(world.AdoptFolder(), "security.json"), AsBytes(text), 0600).has_value());
+    return AdoptOrganisation(world.config, world.AdoptFolder(), world.clock);
+  };
+  const auto tina = world.security[0].key();
+  const auto ugo = world.security[1].key();
+  EXPECT_REFUSED(pin({tina, ugo, WorldKey::Make("").key()}, 2), kPersonUnknown);
+  EXPECT_REFUSED(pin({tina, ugo, world.people.at("alice").key.key()}, 2), kPersonUnknown);
+  EXPECT_TRUE(pin({tina, ugo}, 2).has_value());
 }
 
 TEST(Ceremony, IssuesServerAndPersonCertificates) {

@@ -1,8 +1,11 @@
 // What people and the server may read: requests, people, devices, the organisation.
+#include <algorithm>
+
 #include "codec/base64.h"
 #include "jose/jws.h"
 #include "signer/people.h"
 #include "signer/release.h"
+#include "signer/security_keys.h"
 #include "signer/store/device_store.h"
 #include "signer/store/plan_store.h"
 #include "signer/verbs.h"
@@ -114,11 +117,19 @@ Result<LogIndexAnswer> LogIndex(Core& core, const Sha256& manifest_sha256) {
 Result<PeopleAnswer> People(Core& core) {
   return core.database().WithSnapshot([](storage::Session& session) -> Result<PeopleAnswer> {
     PeopleAnswer answer;
+    TRY_ASSIGN(const auto state, store::ReadRegisterState(session));
+    SecurityKeys security;
+    if (state) {
+      TRY_ASSIGN(security, CountingKeys(session, *state));
+      answer.sequence = state->sequence;
+    }
+    answer.security_quorum = security.quorum;
     TRY_ASSIGN(const auto rows, store::ListPeople(session));
     for (const auto& row : rows) {
       TRY_ASSIGN(Person person, ToPerson(row));
-      answer.people.push_back(
-          {std::move(person.id), std::move(person.roles), std::move(person.products), row.kid, person.is_revoked});
+      const bool is_counting = std::ranges::find(security.keys, person.key) != security.keys.end();
+      answer.people.push_back({std::move(person.id), std::move(person.roles), std::move(person.products), row.kid,
+                               person.is_revoked, is_counting});
     }
     TRY_ASSIGN(const auto policies, store::ListPolicies(session));
     for (const auto& row : policies) {
@@ -126,8 +137,6 @@ Result<PeopleAnswer> People(Core& core) {
       TRY_ASSIGN(manifest::Policy policy, manifest::Policy::Parse(json));
       answer.policies.push_back(std::move(policy));
     }
-    TRY_ASSIGN(const auto state, store::ReadRegisterState(session));
-    answer.sequence = state ? state->sequence : 0;
     return answer;
   });
 }

@@ -6,6 +6,7 @@
 #include "manifest/person_documents.h"
 #include "manifest/typ.h"
 #include "signer/people.h"
+#include "signer/security_keys.h"
 #include "signer/status_room.h"
 #include "signer/store/device_store.h"
 #include "signer/store/plan_store.h"
@@ -63,7 +64,10 @@ Status OnPerson(storage::Session& session, const Person& person, const Revocatio
   if (revocation.action != RevocationAction::kRevoke) return NotAnAction(revocation);
   if (!person.Has(PersonRole::kSecurity)) return Fail(ErrorCode::kRoleMissing, "only the security team revokes people");
   TRY_ASSIGN(const PersonId id, PersonId::Parse(revocation.subject));
-  return RevokePersonRow(session, id);
+  TRY(RevokePersonRow(session, id));
+  TRY_ASSIGN(const auto state, store::ReadRegisterState(session));
+  if (!state) return Fail(ErrorCode::kTrustStateMissing, "the organisation was not adopted yet");
+  return RequireSecurityQuorum(session, *state);
 }
 
 Status OnManifest(storage::Session& session, const manifest::RootPackage& package, const Person& person,

@@ -30,6 +30,13 @@ TEST(Rotation, OnlyTheSecurityQuorumMakesAKey) {
   const std::string before = world.Dump();
   (void)Must(RegisterChange(world.core(), jws));
   EXPECT_EQ(before, world.Dump()) << "the same decision makes one key";
+  world.change_sequence = change.sequence;
+  world.RevokeTina();
+  const auto made = Must(sys::ListDirectory(world.config.data + "/keys/online"));
+  EXPECT_REFUSED_UNCHANGED(world, world.Decide(create), kQuorumNotReached);
+  EXPECT_REFUSED_UNCHANGED(world, world.Decide(manifest::RetireKey{Must(KeyId::Parse(world.InUse("director")))}),
+                           kQuorumNotReached);
+  EXPECT_EQ(Must(sys::ListDirectory(world.config.data + "/keys/online")), made);
 }
 
 TEST(Rotation, S1_18_ANewDirectorSignsFromThePackageThatListsIt) {

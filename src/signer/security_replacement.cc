@@ -26,8 +26,6 @@ using manifest::SecurityReplacement;
 using trust::VerifiedReplacement;
 
 constexpr size_t kFileBytesMax = 256 * 1024;
-// Whoever holds a lost or stolen key of the quorum is nobody, and the key is nobody's again.
-constexpr std::string_view kReplacedOwner = "security:replaced";
 
 Status CheckFits(const Core& core, const trust::TrustState& trust, const SecurityReplacement& replacement) {
   if (replacement.organisation != core.config().organisation)
@@ -59,13 +57,6 @@ Status RevokeOld(storage::Session& session, const SecurityReplacement& replaceme
     const bool has_old_key = std::ranges::find(old_keys, person.key) != old_keys.end();
     if (person.is_revoked || !(person.Has(PersonRole::kSecurity) || has_old_key)) continue;
     if (!IsKept(replacement, person)) TRY(RevokePersonRow(session, person.id));
-  }
-  for (const auto& key : old_keys) {
-    const std::string thumbprint = Text(key.thumbprint());
-    const bool is_named =
-        std::ranges::any_of(replacement.people, [&](const auto& person) { return person.key == key; });
-    TRY_ASSIGN(const auto owner, store::FindKeyOwner(session, thumbprint));
-    if (!owner && !is_named) TRY(store::PutUsedKey(session, thumbprint, std::string(kReplacedOwner)));
   }
   return {};
 }

@@ -156,7 +156,7 @@ TEST_F(SecurityReplacementTest, NothingComesBackByReplay) {
   again.change_id = Must(ChangeId::Parse("change-again"));
   again.sequence = world.change_sequence + 1;
   EXPECT_REFUSED_UNCHANGED(world, ReplaceSecurity(world.core(), By(again)), kKeyAlreadyUsed);
-  // And a key of the first quorum, which was never a person's, is nobody's.
+  // And a key of the first quorum stays with whom it was.
   again.people = {{Must(PersonId::Parse("sam-3")), world.security[0].key()}};
   again.quorum = 1;
   EXPECT_REFUSED_UNCHANGED(world, ReplaceSecurity(world.core(), By(again)), kKeyAlreadyUsed);

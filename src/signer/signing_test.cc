@@ -354,7 +354,7 @@ TEST(Dispatch, ClientSpeaksWithTheSocket) {
   const auto submitted = Must(client.SubmitRequest(request, AsBytes(manifest)));
   EXPECT_EQ(Must(client.ShowRequest(submitted.request_id)).payload, submitted.payload);
   EXPECT_EQ(Must(client.ListRequests()).size(), 1U);
-  EXPECT_EQ(Must(client.People()).people.size(), 6U);
+  EXPECT_EQ(Must(client.People()).people.size(), 8U);
   const auto twice = client.Approve("x.y.z");
   ASSERT_FALSE(twice.has_value());
   world.Open();

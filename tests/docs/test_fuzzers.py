@@ -20,7 +20,7 @@ ELSEWHERE = {
     "api/admin/wire.h ParseSingleText": "of the bodies of the admin API",
     "codec/base64.h DecodeBase64UrlSha256": "DecodeBase64Url and a length",
     "signer/people.h ClaimedDocument": "UnverifiedJws, in every request of the signer target",
-    "signer/register_flow.h ParseSecurityKeys": "a row of the signer's own database",
+    "signer/security_keys.h ParseSecurityKeys": "a row of the signer's own database",
     "log/log.h ParseLevel": "a word of the operator's configuration",
     "base/ids.h Id": "DeviceId and its like",
 }

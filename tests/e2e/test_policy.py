@@ -1,14 +1,12 @@
 """Signing policies on a lab: set by the security quorum, shown, tried out; and every refusal."""
 import json
 import os
-import time
+import subprocess
 
 import pytest
-from cryptography.hazmat.primitives import serialization
 
-from documents import Key, b64u, compact, sha256
-from lab import PRODUCT, Lab
-from taken_over import Person, new_id, nonce
+from documents import b64u, compact, sha256
+from lab import BIN, PRODUCT, Lab
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to run the programs as their users")
 
@@ -128,8 +126,8 @@ def test_a_quorum_that_is_not_reached_changes_nothing(lab):
     """With two of two security keys, one signature is not enough; two are."""
     lab.good("user", "add", "second", "--role", "security")
     folder = os.path.join(os.path.dirname(lab.info["identities"]["security"]["cert"]), "..", "second")
-    keys = [public_jwk(lab, name) for name in ("security", "second")]
-    change_security(lab, keys, 2)
+    told = lab.good("user", "set-security", "--person", "security", "--person", "second", "--quorum", "2", "--as", "security")
+    assert told["before"] == {"people": ["security"], "quorum": 1} and told["after"] == {"people": ["second", "security"], "quorum": 2}
     before = policy(lab)
     lab.refused("QuorumNotReached", "policy", "set", "--product", PRODUCT, "--approvals", "1", "--as", "security")
     assert policy(lab) == before
@@ -139,20 +137,41 @@ def test_a_quorum_that_is_not_reached_changes_nothing(lab):
     assert lab.good("approval", "approve", submitted["requestId"], "--as", "approver1")["state"] == "signed"
 
 
-def key_of(lab, name):
-    folder = os.path.dirname(lab.info["identities"]["security"]["key"])
-    with open(os.path.join(os.path.dirname(folder), name, "person.key"), "rb") as file:
-        return Key(serialization.load_pem_private_key(file.read(), None))
+def people(lab):
+    return {person["id"]: person for person in lab.good("user", "list")["people"]}
 
 
-def public_jwk(lab, name):
-    return key_of(lab, name).jwk()
-
-
-def change_security(lab, keys, quorum):
-    sequence = json.loads(lab.as_person("security", "GET", "/admin/v1/people")[2])["sequence"] + 1
-    change = {"changeId": new_id("change"), "sequence": sequence, "changes": [{"action": "set-security", "keys": keys, "quorum": quorum}],
-              "nonce": nonce(), "issued": int(time.time())}
-    signed = Person("security", key_of(lab, "security")).sign("register-change", change)
-    status, _, body = lab.as_person("security", "POST", "/admin/v1/register-changes", {"jws": [signed]})
-    assert status == 200, body
+def test_the_security_team_is_set_shown_and_left(lab):
+    """Follows the test before: two of two keys decide."""
+    folder = os.path.join(os.path.dirname(lab.info["identities"]["security"]["cert"]), "..", "second")
+    both = ("--as", "security", "--also-signed-by", os.path.normpath(folder))
+    two = ("--person", "security", "--person", "second")
+    for arguments in ((*two, "--quorum", "0"), (*two, "--quorum", "3"), (*two, *two, "--quorum", "2"), (*two, "--quorum", "2")):
+        outcome = lab.run("user", "set-security", *arguments, *both)
+        assert outcome.code == 2 and outcome.refusal == "InvalidArgument", outcome.output
+    lab.good("user", "add", "third", "--role", "security", *both)
+    lab.refused("PersonUnknown", "user", "set-security", *two, "--person", "nobody", "--quorum", "2", *both)
+    lab.refused("RoleMissing", "user", "set-security", *two, "--person", "operator", "--quorum", "2", *both)
+    three = (*two, "--person", "third", "--quorum", "2")
+    lab.refused("QuorumNotReached", "user", "set-security", *three, "--as", "security")
+    # The last two of a quorum of two cannot go; the answer says what to do.
+    outcome = lab.run("user", "revoke", "second", "--reason", "left", "--as", "security")
+    assert outcome.code == 3 and outcome.refusal == "Conflict" and "user set-security" in outcome.json["error"]["advice"], outcome.output
+    assert people(lab)["second"]["state"] == "active"
+    outcome = lab.run("user", "set-security", *three, *both)
+    assert outcome.code == 0 and "warning" not in outcome.error, outcome.error
+    listed = people(lab)
+    assert {name for name, person in listed.items() if person["securityKey"]} == {"security", "second", "third"}
+    assert lab.good("user", "list")["securityQuorum"] == 2
+    # One of three may go, and his key with him.
+    outcome = lab.run("user", "revoke", "third", "--reason", "left", "--as", "security")
+    assert outcome.code == 0 and "one lost key locks the register" in outcome.error, outcome.error
+    assert not people(lab)["third"]["securityKey"]
+    lab.refused("PersonRevoked", "user", "set-security", *three, *both)
+    outcome = lab.run("user", "set-security", "--person", "security", "--quorum", "1", *both)
+    assert outcome.code == 0 and "whoever has one security key alone" in outcome.error, outcome.error
+    lab.good("user", "revoke", "second", "--reason", "left", "--as", "security")
+    shown = subprocess.run([os.path.join(BIN, "fleetseal"), "user", "list"], env=lab.environment, capture_output=True, text=True, check=True).stdout
+    assert "1 of 1 security keys decides: security" in shown and "SECURITY KEY" in shown, shown
+    report = json.loads(lab.run("doctor", "--data", os.path.join(lab.folder, "org")).output)
+    assert [finding["level"] for finding in report["findings"] if finding["where"] == "register"] == ["warning"], report

@@ -161,7 +161,7 @@ def test_S0_4_the_register_changes_only_by_its_security_keys(server):
     add = {"action": "add-person", "id": "mallory", "roles": ["approver", "security"], "products": ["*"], "key": mine.key.jwk()}
     policy = {"action": "set-policy", "policy": {"policyId": "policy-none", "product": "acme/pump", "approvals": 0, "delivery": "sealed",
                                                  "environments": ["production"], "reviewBy": int(time.time()) + DAY}}
-    security = {"action": "set-security", "keys": [mine.key.jwk()], "quorum": 1}
+    security = {"action": "set-security", "people": ["operator"], "quorum": 1}
     known = server.person("security").key.kid()
     genuine = server.change([{"action": "revoke-person", "id": "approver2"}])
     for one in (add, policy, security, {"action": "revoke-person", "id": "security"}):
@@ -193,6 +193,38 @@ def test_S0_4_a_register_change_sent_again_does_nothing_again(server):
     assert state["short"] == "revoked"
     refused(server, "PersonRevoked", "submit-request", manifest=b64u(b"{}"),
             request=server.request(b"{}", "short", person))
+
+
+@pytest.mark.parametrize("way", ("register-change", "revocation"))
+def test_S0_4_the_stolen_key_of_a_revoked_security_person_decides_nothing(server, way):
+    thief = Person(f"stolen-{way}", Key.p256())
+    add = {"action": "add-person", "id": thief.name, "roles": ["security"], "products": ["*"], "key": thief.key.jwk()}
+    team = {"action": "set-security", "people": ["security", thief.name], "quorum": 1}
+    server.ask("register-change", jws=[server.change([add, team])])
+    # With the key in the team, the server does what it likes with the register ...
+    other = Person(f"other-{way}", Key.p256())
+    more = {"action": "add-person", "id": other.name, "roles": ["security"], "products": ["*"], "key": other.key.jwk()}
+    server.ask("register-change", jws=[server.change([more], person=thief)])
+    if way == "revocation":
+        server.ask("revoke", revocation=server.revocation("person", thief.name, "revoke", "security"))
+    else:
+        server.ask("register-change", jws=[server.change([{"action": "revoke-person", "id": thief.name}])])
+    counting = {row["id"] for row in server.ask("people")["people"] if row["securityKey"]}
+    assert counting == {"security"}
+    # ... and nothing from the revocation on.
+    policy = {"action": "set-policy", "policy": {"policyId": "policy-none", "product": "acme/pump", "approvals": 0, "delivery": "sealed",
+                                                 "environments": ["production"], "reviewBy": int(time.time()) + DAY}}
+    mallory = {"action": "add-person", "id": "mallory", "roles": ["approver"], "products": ["*"], "key": Key.p256().jwk()}
+    create = {"action": "create-key", "role": "director", "products": [], "alg": "ES256"}
+    for one in (policy, mallory, create, {"action": "set-security", "people": [other.name], "quorum": 1},
+                {"action": "revoke-person", "id": "security"}):
+        refused(server, "QuorumNotReached", "register-change", jws=[server.change([one], person=thief)])
+    refused(server, "PersonRevoked", "revoke", revocation=server.revocation("person", "security", "revoke", thief.name, thief))
+    # A person with the role, and without a key that counts, revokes nobody whom the quorum needs.
+    refused(server, "Conflict", "revoke", revocation=server.revocation("person", "security", "revoke", other.name, other))
+    refused(server, "Conflict", "register-change", jws=[server.change([{"action": "revoke-person", "id": "security"}])])
+    server.ask("register-change", jws=[server.change([{"action": "set-security", "people": ["security"], "quorum": 1},
+                                                      {"action": "revoke-person", "id": other.name}])])
 
 
 def test_S0_4_nobody_takes_anything_back_but_who_may(server):

@@ -52,7 +52,7 @@ TEST(AdminBodies, RegisterBodiesRoundTripStrictly) {
   ExpectStrictRoundTrip<PersonCertificateRequest>(R"({"csr":"AAAA"})");
   ExpectStrictRoundTrip<PersonCertificateAnswer>(R"({"id":"paula","certificate":"PEM"})");
   ExpectStrictRoundTrip<PeopleAnswer>(
-      R"({"people":[{"id":"paula","roles":["publisher"],"products":["*"],"kid":"k","state":"active"}],"policies":[{"a":1}],"sequence":3,"cursor":"c"})");
+      R"({"people":[{"id":"paula","roles":["publisher"],"products":["*"],"kid":"k","state":"active","securityKey":true}],"policies":[{"a":1}],"sequence":3,"securityQuorum":2,"cursor":"c"})");
   ExpectStrictRoundTrip<RevocationRequest>(R"({"revocation":"a.b.c"})");
   ExpectStrictRoundTrip<RevocationAnswer>(R"({"kind":"device","subject":"d","action":"revoke"})");
   ExpectStrictRoundTrip<PackageRequest>(R"({"package":"{}"})");

@@ -253,11 +253,13 @@ Result<PeopleAnswer> PeopleAnswer::Parse(std::string_view text) {
     row.products = inner.Strings("products", kProductsMax);
     row.kid = inner.String("kid", 64);
     row.state = inner.String("state", 32);
+    row.is_counting = inner.Bool("securityKey");
     TRY(inner.Finish());
     return row;
   });
   for (const Json& policy : reader.Array("policies", kPoliciesMax)) answer.policies.push_back(policy);
   answer.sequence = reader.Integer("sequence");
+  answer.security_quorum = reader.Integer("securityQuorum", 1);
   answer.cursor = reader.OptionalString("cursor", 128);
   TRY(reader.Finish());
   return answer;
@@ -269,9 +271,11 @@ std::string PeopleAnswer::Build() const {
              Json inner = Json::MakeObject();
              inner.Set("id", row.id.text()).Set("roles", TextsToJson(row.roles));
              inner.Set("products", TextsToJson(row.products)).Set("kid", row.kid).Set("state", row.state);
+             inner.Set("securityKey", row.is_counting);
              return inner;
            }));
-  json.Set("policies", Json(policies)).Set("sequence", sequence).SetOptional("cursor", cursor);
+  json.Set("policies", Json(policies)).Set("sequence", sequence).Set("securityQuorum", security_quorum);
+  json.SetOptional("cursor", cursor);
   return json.Serialize();
 }
 

@@ -130,13 +130,15 @@ struct PersonRow {
   PersonId id;
   std::vector<std::string> roles;
   std::vector<std::string> products;
-  std::string kid;    // base64url thumbprint
-  std::string state;  // "active", "revoked"
+  std::string kid;           // base64url thumbprint
+  std::string state;         // "active", "revoked"
+  bool is_counting = false;  // securityKey: the key counts towards the security quorum
 };
 struct PeopleAnswer {
   std::vector<PersonRow> people;
   std::vector<codec::Json> policies;  // manifest::Policy as JSON
   int64_t sequence = 0;               // of the last register change: the next one has sequence + 1
+  int64_t security_quorum = 1;        // how many counting keys decide
   std::optional<std::string> cursor;
   static Result<PeopleAnswer> Parse(std::string_view text);
   std::string Build() const;

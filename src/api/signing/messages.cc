@@ -225,6 +225,7 @@ Result<PersonRow> ReadPerson(const Json& json) {
   const std::string state = reader.String("state");
   person.is_revoked = state == "revoked";
   if (!person.is_revoked && state != "active") reader.Stop(ErrorCode::kValueOutOfRange, "state", {});
+  person.is_counting = reader.Bool("securityKey");
   TRY(reader.Finish());
   return person;
 }
@@ -240,7 +241,8 @@ Json WritePerson(const PersonRow& person) {
       .Set("roles", std::move(roles))
       .Set("products", std::move(products))
       .Set("kid", person.kid)
-      .Set("state", person.is_revoked ? "revoked" : "active");
+      .Set("state", person.is_revoked ? "revoked" : "active")
+      .Set("securityKey", person.is_counting);
 }
 
 }  // namespace
@@ -251,6 +253,7 @@ Result<PeopleAnswer> PeopleAnswer::Parse(const Json& json) {
   answer.people = List<PersonRow>(reader, "people", limits::kJsonMembersMax, ReadPerson);
   answer.policies = List<manifest::Policy>(reader, "policies", limits::kJsonMembersMax, manifest::Policy::Parse);
   answer.sequence = reader.Integer("sequence");
+  answer.security_quorum = reader.Integer("securityQuorum", 1);
   TRY(reader.Finish());
   return answer;
 }
@@ -263,7 +266,8 @@ Json PeopleAnswer::ToJson() const {
   return Json::MakeObject()
       .Set("people", std::move(person_list))
       .Set("policies", std::move(policy_list))
-      .Set("sequence", sequence);
+      .Set("sequence", sequence)
+      .Set("securityQuorum", security_quorum);
 }
 
 Result<EnrolAnswer> EnrolAnswer::Parse(const Json& json) {

@@ -107,13 +107,15 @@ struct PersonRow {
   PersonId id;
   std::vector<manifest::PersonRole> roles;
   manifest::ProductScope products;
-  std::string kid;          // b64u thumbprint of the key
-  bool is_revoked = false;  // state "active" | "revoked"
+  std::string kid;           // b64u thumbprint of the key
+  bool is_revoked = false;   // state "active" | "revoked"
+  bool is_counting = false;  // securityKey: the key counts towards the security quorum
 };
 struct PeopleAnswer {
   std::vector<PersonRow> people;
   std::vector<manifest::Policy> policies;
-  int64_t sequence = 0;  // of the last register-change
+  int64_t sequence = 0;         // of the last register-change
+  int64_t security_quorum = 1;  // how many counting keys decide
   static Result<PeopleAnswer> Parse(const codec::Json& json);
   codec::Json ToJson() const;
 };

@@ -28,7 +28,7 @@ TEST(Messages, AreReadAsTheyWereWritten) {
   ExpectRoundTrip(RequestDetail{row, "r", "p", {}, {}, {}, "{}", {1, 2}, {"a"}, "s", 3});
   ExpectRoundTrip(ChangeAnswer{3, 1});
   ExpectRoundTrip(PersonCertificateAnswer{person, "PEM"});
-  ExpectRoundTrip(PeopleAnswer{{{person, {manifest::PersonRole::kAuditor}, {true, {}}, "kid", true}}, {}, 9});
+  ExpectRoundTrip(PeopleAnswer{{{person, {manifest::PersonRole::kAuditor}, {true, {}}, "kid", true, true}}, {}, 9, 2});
   ExpectRoundTrip(EnrolAnswer{{1, 2, 3}, 2});
   DeviceRow device{*DeviceId::Parse("gw-1"),
                    DeviceState::kQuarantined,

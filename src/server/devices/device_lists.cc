@@ -56,6 +56,7 @@ api::admin::PersonRow ToAdmin(const api::signing::PersonRow& person) {
   for (const ProductName& product : person.products.products) row.products.push_back(product.text());
   row.kid = person.kid;
   row.state = person.is_revoked ? "revoked" : "active";
+  row.is_counting = person.is_counting;
   return row;
 }
 
@@ -132,6 +133,7 @@ Result<api::admin::PeopleAnswer> DeviceService::People(std::string_view cursor, 
   answer.people = std::move(rows);
   for (const manifest::Policy& policy : known->policies) answer.policies.push_back(policy.ToJson());
   answer.sequence = known->sequence;
+  answer.security_quorum = known->security_quorum;
   return answer;
 }
 

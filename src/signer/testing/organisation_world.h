@@ -52,11 +52,15 @@ class OrganisationWorld : public PeopleWorld {
   std::unique_ptr<SignerService> service;
   Json adopted;
 
-  OrganisationWorld() {
+  // `is_adopted` false: created, and what is to be adopted lies in AdoptFolder().
+  explicit OrganisationWorld(bool is_adopted = true) {
     MakeConfig();
     const Json created = Must(CreateOrganisation(config, {{product}, crypto::SignatureAlgorithm::kEs256}, clock));
     for (const char* id : {"alice", "bob", "carol", "paul", "olga", "sam"}) people[id] = {id, WorldKey::Make("")};
+    people["tina"] = {"tina", security[0]};
+    people["ugo"] = {"ugo", security[1]};
     WriteAdoption(created);
+    if (!is_adopted) return;
     adopted = Must(AdoptOrganisation(config, AdoptFolder(), clock));
     StartSealer();
     Open();
@@ -72,6 +76,13 @@ class OrganisationWorld : public PeopleWorld {
   // Every row of every table and the size of the log: what a refusal may not change.
   std::string Dump() {
     return Must(store::DumpTables(service->database())) + "log " + std::to_string(service->log().checkpoint().size);
+  }
+  // Three of whom two decide, and the first is revoked: her key is world.security[0].
+  void RevokeTina() {
+    manifest::SetSecurity team{{}, 2};
+    for (const char* name : {"sam", "tina", "ugo"}) team.people.push_back(Must(PersonId::Parse(name)));
+    Change(team);
+    Change(manifest::RevokePerson{Must(PersonId::Parse("tina"))});
   }
   void Change(manifest::Change one) {
     const auto change = MakeChange({std::move(one)});
@@ -137,9 +148,10 @@ class OrganisationWorld : public PeopleWorld {
     for (const auto& key : security) keys.Push(jose::BuildJwk({.key = key.key(), .kid = {}, .alg = {}}));
     Write("security.json", Json::MakeObject().Set("quorum", 2).Set("keys", std::move(keys)).Serialize());
     using enum manifest::PersonRole;
-    const auto change = MakeChange({Add("alice", {kPublisher}), Add("bob", {kApprover}), Add("carol", {kApprover}),
-                                    Add("paul", {kPublisher, kApprover}), Add("olga", {kOperator}),
-                                    Add("sam", {kSecurity}), manifest::SetPolicy{MakePolicy(2)}});
+    const auto change =
+        MakeChange({Add("alice", {kPublisher}), Add("bob", {kApprover}), Add("carol", {kApprover}),
+                    Add("paul", {kPublisher, kApprover}), Add("olga", {kOperator}), Add("sam", {kSecurity}),
+                    Add("tina", {kSecurity}), Add("ugo", {kSecurity}), manifest::SetPolicy{MakePolicy(2)}});
     change_sequence = change.sequence;
     Json jws = Json::MakeArray();
     for (const auto& one : BySecurity(change)) jws.Push(Json(one));

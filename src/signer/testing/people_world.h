@@ -37,7 +37,7 @@ class PeopleWorld {
   ProductName product = Must(ProductName::Parse("acme/gateway"));
   Environment environment = Must(Environment::Parse("production"));
   std::vector<WorldKey> roots{WorldKey::Make("root-1"), WorldKey::Make("root-2"), WorldKey::Make("root-3")};
-  std::vector<WorldKey> security{WorldKey::Make(""), WorldKey::Make("")};
+  std::vector<WorldKey> security{WorldKey::Make(""), WorldKey::Make("")};  // pinned: tina's and ugo's; sam's is not
   std::map<std::string, WorldPerson> people;
   manifest::RootPackage package;
   Config config;
