@@ -57,24 +57,6 @@ TEST_F(OrderTest, NeedsAFreshPackageAndAFreshStatus) {
   EXPECT_REFUSED(AcceptOrder(state, world.device, documents, world.package.expires), kPackageExpired);
 }
 
-// ADR 0014: one byte more than a device reads.
-TEST_F(OrderTest, RefusesWhatIsLongerThanADeviceReads) {
-  const auto documents = world.Documents(release, world.MakeOrder(release), state);
-  const auto longer = [&](std::string OrderDocuments::*part, size_t most) {
-    auto changed = documents;
-    (changed.*part).resize(most + 1, 'A');
-    return AcceptOrder(state, world.device, changed, world.now);
-  };
-  EXPECT_REFUSED(longer(&OrderDocuments::order, limits::kDeviceJwsBytesMax), kDocumentTooLarge);
-  EXPECT_REFUSED(longer(&OrderDocuments::manifest, limits::kManifestBytesMax), kDocumentTooLarge);
-  EXPECT_REFUSED(longer(&OrderDocuments::manifest_signature, limits::kDeviceJwsBytesMax), kDocumentTooLarge);
-  EXPECT_REFUSED(longer(&OrderDocuments::log_proof, limits::kDeviceLogProofBytesMax), kDocumentTooLarge);
-  std::string status = world.SignStatus(world.MakeStatus());
-  status.resize(limits::kStatusBytesMax + 1, 'A');
-  EXPECT_REFUSED(AcceptStatus(state, status, world.now), kDocumentTooLarge);
-  EXPECT_REFUSED(AcceptNonceStatus(state, status, Bytes(16, 1)), kDocumentTooLarge);
-}
-
 // --- check 5
 TEST_F(OrderTest, S0_10_RefusesAnotherDeviceAndAnotherGeneration) {
   auto order = world.MakeOrder(release);
