@@ -99,8 +99,8 @@ Result<std::string> TakeSjwk(Core& core, std::string_view sjwk);
 // and ApprovalMismatch (the log does not bear out that people approved it).
 Result<api::signing::ResignAnswer> Resign(Core& core, std::string_view request);
 // packages.cc. PackageStepInvalid and those of trust::AcceptPackageStep, KeyPurposeWrong (a listed key has another
-// purpose here), CertificateInvalid (serverCAs, deviceCAs), Unsupported (it asks for witnesses, which nothing here collects), Conflict
-// (the transcript is not of this package).
+// purpose here), CertificateInvalid (serverCAs, deviceCAs), Unsupported (it asks for witnesses, which nothing here
+// collects), Conflict (the transcript is not of this package).
 Result<int64_t> PublishPackage(Core& core, std::string_view package,
                                const std::optional<std::string>& transcript = std::nullopt);
 // packages.cc. NotFound.

@@ -28,12 +28,6 @@ struct OrderTest : ::testing::Test {
   }
 };
 
-void SetStatusExpires(TrustState& state, UnixSeconds expires) {
-  StoredStatus status = *state.status;
-  status.expires = expires;
-  state.status = std::make_shared<const StoredStatus>(std::move(status));
-}
-
 TEST_F(OrderTest, AcceptsAGoodOrderAndStoresItsNumberAndCheckpoint) {
   const std::string before = state.Serialize();
   const auto order = world.MakeOrder(release);
@@ -82,9 +76,9 @@ TEST_F(OrderTest, TheSameBytesAgainAreARepeatAndOtherBytesOfTheSequenceAreRefuse
   const auto documents = world.Documents(release, order, state);
   const auto first = Must(AcceptOrder(state, world.device, documents, world.now));
   // A repeat is not judged by its expiry again.
-  SetStatusExpires(state, order.expires + 1000);
+  state.status = testing::Until(*state.status, order.expires + 1000);
   state = first.next_state;
-  SetStatusExpires(state, order.expires + 1000);
+  state.status = testing::Until(*state.status, order.expires + 1000);
   const auto again = AcceptOrder(state, world.device, documents, order.expires + 10);
   ASSERT_TRUE(again.has_value()) << again.error().ToString();
   EXPECT_TRUE(again->is_repeat);
@@ -150,7 +144,7 @@ TEST_F(OrderTest, AClockSetBackDoesNotRevivePastOrders) {
   const auto order = world.MakeOrder(release);
   const auto documents = world.Documents(release, order, state);
   state.time_floor = order.expires;
-  SetStatusExpires(state, order.expires + 100);
+  state.status = testing::Until(*state.status, order.expires + 100);
   EXPECT_REFUSED(AcceptOrder(state, world.device, documents, {5}), kOrderExpired);
 }
 

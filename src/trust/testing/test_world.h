@@ -16,6 +16,12 @@
 
 namespace fleetseal::trust::testing {
 
+// The same status with another end.
+inline std::shared_ptr<const StoredStatus> Until(StoredStatus status, UnixSeconds expires) {
+  status.expires = expires;
+  return std::make_shared<const StoredStatus>(std::move(status));
+}
+
 class TestWorld : public PackageWorld {
  public:
   WorldLog log;

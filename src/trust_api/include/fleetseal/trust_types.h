@@ -23,7 +23,7 @@ typedef int32_t fleetseal_trust_code;
 
 // Greatest sizes in bytes; past them a document is refused (DocumentTooLarge, LimitExceeded) before it is read.
 #define FLEETSEAL_TRUST_PACKAGE_BYTES_MAX 40960u
-#define FLEETSEAL_TRUST_PACKAGES_MAX 64u       // in one call
+#define FLEETSEAL_TRUST_PACKAGES_MAX 64u  // in one call
 #define FLEETSEAL_TRUST_STATUS_BYTES_MAX 28672u
 #define FLEETSEAL_TRUST_JWS_BYTES_MAX 20480u  // order, manifest signature, permit
 #define FLEETSEAL_TRUST_MANIFEST_BYTES_MAX 16384u
