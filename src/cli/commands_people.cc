@@ -49,12 +49,14 @@ void AddUser(CLI::App& app, Commands& commands) {
                      "folders of further security identities (quorum above 1)");
   }
   {
-    auto [verb, options] = AddVerb<NameReason>(
+    auto [verb, options] = AddVerb<UserRevokeOptions>(
         *noun, commands, "revoke", "no signature of this person counts any more",
         "fleetseal user revoke alice --reason left",
-        [](Context& context, const NameReason& chosen) { return UserRevoke(context, chosen.name, chosen.reason); });
+        [](Context& context, const UserRevokeOptions& chosen) { return UserRevoke(context, chosen); });
     verb->add_option("name", options->name, "id of the person")->required();
     verb->add_option("--reason", options->reason, "why, for the record")->required();
+    verb->add_option("--also-signed-by", options->also_signed_by,
+                     "folders of further security identities, if the person's own key counts (quorum above 1)");
   }
 }
 

@@ -103,23 +103,48 @@ Status UserList(Context& context) {
   return {};
 }
 
-Status UserRevoke(Context& context, const std::string& name, const std::string& reason) {
-  TRY_ASSIGN(auto client, AdminClient::OpenAs(context, manifest::PersonRole::kSecurity));
-  // For the words at the end: a revocation does not wait for it.
-  const auto reg = ReadRegister(*client);
+namespace {
+
+// By one of the security team, at once.
+Result<codec::Json> PostRevocation(Context& context, AdminClient& client, const UserRevokeOptions& options) {
   manifest::Revocation revocation;
   revocation.revocation_id = NewIdOf<RequestId>(context, "revocation");
   revocation.kind = manifest::RevocationKind::kPerson;
-  revocation.subject = name;
+  revocation.subject = options.name;
   revocation.action = manifest::RevocationAction::kRevoke;
-  revocation.reason = reason;
-  revocation.person = client->identity().id();
+  revocation.reason = options.reason;
+  revocation.person = client.identity().id();
   revocation.nonce = NewNonce(context);
   revocation.issued = context.clock.Now();
-  TRY_ASSIGN(auto compact, client->identity().SignDocument(manifest::kTypRevocation, revocation.Build()));
+  TRY_ASSIGN(auto compact, client.identity().SignDocument(manifest::kTypRevocation, revocation.Build()));
   codec::Json body = codec::Json::MakeObject();
   body.Set("revocation", std::move(compact));
-  const auto answer = client->Post("/admin/v1/revocations", body);
+  return client.Post("/admin/v1/revocations", body);
+}
+
+// By the quorum, as somebody whose own key counts there is revoked.
+Result<codec::Json> PostRemoval(Context& context, AdminClient& client, const UserRevokeOptions& options) {
+  TRY_ASSIGN(const auto id, Argument("name", PersonId::Parse(options.name)));
+  TRY_ASSIGN(const auto people, client.Get("/admin/v1/people"));
+  RegisterChangeRequest request;
+  request.changes.emplace_back(manifest::RevokePerson{id});
+  request.sequence = IntegerOr(people, "sequence", 0) + 1;
+  return PostRegisterChange(context, client, request, options.also_signed_by);
+}
+
+}  // namespace
+
+Status UserRevoke(Context& context, const UserRevokeOptions& options) {
+  const std::string& name = options.name;
+  TRY_ASSIGN(auto client, AdminClient::OpenAs(context, manifest::PersonRole::kSecurity));
+  // For the words at the end: a revocation does not wait for it.
+  const auto reg = ReadRegister(*client);
+  const auto answer = options.also_signed_by.empty() ? PostRevocation(context, *client, options)
+                                                     : PostRemoval(context, *client, options);
+  if (!answer && answer.error().code == ErrorCode::kQuorumNotReached)
+    context.advice = "the key of " + name +
+                     " counts among the security keys, so the quorum revokes it: add `--also-signed-by FOLDER` for "
+                     "further members of the team";
   if (!answer && answer.error().code == ErrorCode::kConflict)
     context.advice =
         "set a team without " + name +

@@ -21,7 +21,12 @@ struct UserAddOptions {
 };
 Status UserAdd(Context& context, const UserAddOptions& options);
 Status UserList(Context& context);
-Status UserRevoke(Context& context, const std::string& name, const std::string& reason);
+struct UserRevokeOptions {
+  std::string name;
+  std::string reason;
+  std::vector<std::string> also_signed_by;  // as above: for somebody whose own key counts
+};
+Status UserRevoke(Context& context, const UserRevokeOptions& options);
 
 // Builds, signs (with every identity given) and posts one register-change. `sequence` 0 for devices only.
 struct RegisterChangeRequest {

@@ -15,7 +15,7 @@ namespace fleetseal::manifest {
 
 // What one status holds at most; who signs it refuses what would not fit.
 inline constexpr size_t kStatusWithdrawnMax = 256;
-inline constexpr size_t kStatusNewestMax = 256;  // pairs of product and environment
+inline constexpr size_t kStatusNewestMax = 128;  // pairs of product and environment
 // Text that surely fits into limits::kStatusBytesMax, whatever keys sign it: the rest is the header with its sjwk, the
 // signature, and a nonce.
 inline constexpr size_t kStatusPayloadBytesMax = 17 * 1024;

@@ -89,7 +89,7 @@ TEST_F(TurnedBackTest, WithoutTheSignerTheCheckInIsRefusedAndAskedForAgain) {
   lab.clock.Advance(1);
   lab.signer.Refuse("quarantine", ErrorCode::kLimitExceeded);
   auto low = high;
-  low.status.reset();
+  low.order.reset();
   EXPECT_EQ(Send(low), "LimitExceeded") << "the same agent has told one before";
   EXPECT_EQ(Send(low), "LimitExceeded");
   EXPECT_EQ(Quarantined(), 0);
@@ -127,6 +127,33 @@ TEST_F(TurnedBackTest, LawfulLowerNumbersAreNotHeldAgainstTheDevice) {
   EXPECT_TRUE(asked.empty());
   fresh.package_version = 0;
   EXPECT_EQ(Later(fresh), "DeviceQuarantined");
+}
+
+// Trust model section 5: until the director has signed anew, and for an order until the next rollout, there is none.
+TEST_F(TurnedBackTest, ARaisedEpochAccusesNobodyHoweverLongItTakesUntilTheNextOrder) {
+  auto raised = high;
+  raised.package_version = 2;
+  raised.status.reset();
+  raised.order.reset();
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Later(raised), "200");
+  raised.status = api::device::Numbered{2, 1};
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Later(raised), "200");
+  lab.Start();
+  EXPECT_EQ(Later(raised), "200");
+  raised.order = api::device::Numbered{2, 1};
+  EXPECT_EQ(Later(raised), "200");
+  EXPECT_TRUE(asked.empty());
+  raised.order.reset();
+  EXPECT_EQ(Later(raised), "DeviceQuarantined") << "in the same epoch it had one";
+}
+
+TEST_F(TurnedBackTest, AClockThatWasAheadHidesNothingForLonger) {
+  auto higher = high;
+  higher.status->number = 71;
+  lab.clock.Advance(40 * limits::kDaySeconds);
+  EXPECT_EQ(Send(higher), "200");
+  lab.clock.Advance(-40 * limits::kDaySeconds);
+  EXPECT_EQ(Send(high), "DeviceQuarantined");
 }
 
 TEST_F(TurnedBackTest, WhatIsToldUnderAnotherGenerationHidesNothing) {

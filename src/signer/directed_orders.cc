@@ -4,6 +4,7 @@
 
 #include "api/signing/messages.h"
 #include "base/check.h"
+#include "base/limits.h"
 #include "crypto/digest.h"
 #include "manifest/log_leaf.h"
 
@@ -27,6 +28,9 @@ Status RecordDirected(const Core& core, const trust::TrustState& trust, const st
     return Fail(verified.error());
   std::vector<std::string> leaves;
   for (const auto& directed : orders) {
+    if (directed.compact.size() > limits::kDeviceJwsBytesMax)
+      return Fail(ErrorCode::kDocumentTooLarge,
+                  "the order of " + directed.order.device_id.text() + " would be longer than devices read");
     const manifest::Order& order = directed.order;
     leaves.push_back(manifest::OrderLeaf{core.Now(), crypto::HashSha256(directed.compact), order.plan_id,
                                          order.sequence, crypto::HashSha256(directed.salt + order.device_id.text())}

@@ -36,6 +36,15 @@ class KillSwitch : public ::testing::Test {
   WorldDevice device;
   Sha256 manifest;
   manifest::Plan plan;
+
+  // As many withdrawn updates as a status names, of which nothing else is known.
+  Status FillWithdrawn() {
+    return world.service->database().WithTransaction([](storage::Session& session) -> Status {
+      for (size_t i = 0; i < manifest::kStatusWithdrawnMax; ++i)
+        TRY(store::InsertWithdrawn(session, HashText("withdrawn " + std::to_string(i))));
+      return {};
+    });
+  }
 };
 
 TEST_F(KillSwitch, APausedPlanGivesNoOrderUntilItIsResumed) {
@@ -73,12 +82,7 @@ TEST_F(KillSwitch, NoPlanAndNoWithdrawalMakesAStatusThatDevicesRefuse) {
   (void)Must(Decide(RevocationAction::kSuspend));
   EXPECT_REFUSED_UNCHANGED(world, Decide(RevocationAction::kResume), kLimitExceeded);
 
-  const auto fill = [&](storage::Session& session) -> Status {
-    for (size_t i = 0; i < manifest::kStatusWithdrawnMax; ++i)
-      TRY(store::InsertWithdrawn(session, HashText("withdrawn " + std::to_string(i))));
-    return {};
-  };
-  ASSERT_TRUE(database.WithTransaction(fill).has_value());
+  ASSERT_TRUE(FillWithdrawn().has_value());
   const auto withdrawal =
       world.MakeRevocation(RevocationKind::kManifest, RevocationAction::kWithdraw, Text(manifest), "sam");
   EXPECT_REFUSED_UNCHANGED(world, Revoke(world.core(), world.Signed(withdrawal)), kLimitExceeded);
@@ -104,6 +108,7 @@ TEST_F(KillSwitch, AStatusStaysAsShortAsDevicesReadItWhateverThingsAreCalled) {
   }
   EXPECT_LT(plans, manifest::kStatusNewestMax) << "the text ends before the number of names does";
   EXPECT_REFUSED_UNCHANGED(world, resume(), kLimitExceeded);
+  ASSERT_TRUE(FillWithdrawn().has_value()) << "whatever plans there are, every withdrawal has its room";
   const std::string status = Must(MakeStatus(world.core(), Bytes(64, 1)));
   EXPECT_GT(status.size(), manifest::kStatusPayloadBytesMax);
   EXPECT_TRUE(trust::AcceptStatus(*Must(world.core().Trust()), status, world.now()).has_value());
@@ -128,6 +133,10 @@ TEST_F(KillSwitch, AWithdrawnUpdateBelowMinCounterIsLeftOutOfTheStatus) {
   EXPECT_EQ(listed(), std::vector<Sha256>{manifest}) << "at minCounter it is not below it";
   publish(2);
   EXPECT_TRUE(listed().empty());
+  ASSERT_TRUE(FillWithdrawn().has_value());
+  world.package.version += 1;
+  world.package.min_counter[plan.product] = 1;
+  EXPECT_REFUSED_UNCHANGED(world, PublishPackage(world.core(), world.SignPackage(world.package)), kLimitExceeded);
 }
 
 TEST_F(KillSwitch, ADecisionNeedsTheRoleAndTheRegisteredKey) {

@@ -4,6 +4,7 @@
 #include "manifest/ceremony_transcript.h"
 #include "manifest/log_leaf.h"
 #include "signer/new_log.h"
+#include "signer/status_room.h"
 #include "signer/store/ceremony_store.h"
 #include "signer/store/plan_store.h"
 #include "signer/store/register_store.h"
@@ -88,6 +89,9 @@ Result<int64_t> PublishPackage(Core& core, std::string_view package, const std::
   TRY(CheckPurposes(core, document.package));
   TRY(CheckCertificates(document.package));
   TRY(CheckWitnesses(document.package));
+  // A lower minCounter brings withdrawn updates back to the list.
+  TRY(core.database().WithSnapshot(
+      [&](storage::Session& session) { return CheckStatusRoom(session, document.package); }));
   TRY_ASSIGN(auto log_change, LogChange::Prepare(core, document.package));
   if (!log_change) TRY(core.RequireRunning());
   manifest::PackageLeaf leaf{core.Now(), version, document.signed_sha256};

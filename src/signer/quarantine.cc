@@ -16,6 +16,8 @@ Status Quarantine(Core& core, const api::signing::QuarantineRequest& request) {
   if (device->state == "quarantined") return {};
   TRY(CheckDeviceState(*device));
   if (device->state != "active") return Fail(ErrorCode::kConflict, device->id + " is " + device->state);
+  TRY(core.RequireRunning());
+  TRY(core.RequireClock());
   TRY(core.RequireFreshPackage());
   TRY(core.quarantines.Take(core.MonotonicMs()));
   TRY(core.Record(manifest::RefusalLeaf{core.Now(), "DeviceQuarantined", request.what + "-number"}.Build()));

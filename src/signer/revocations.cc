@@ -64,9 +64,17 @@ Status OnPerson(storage::Session& session, const Person& person, const Revocatio
   if (revocation.action != RevocationAction::kRevoke) return NotAnAction(revocation);
   if (!person.Has(PersonRole::kSecurity)) return Fail(ErrorCode::kRoleMissing, "only the security team revokes people");
   TRY_ASSIGN(const PersonId id, PersonId::Parse(revocation.subject));
-  TRY(RevokePersonRow(session, id));
   TRY_ASSIGN(const auto state, store::ReadRegisterState(session));
   if (!state) return Fail(ErrorCode::kTrustStateMissing, "the organisation was not adopted yet");
+  TRY_ASSIGN(const SecurityKeys before, CountingKeys(session, *state));
+  TRY(RevokePersonRow(session, id));
+  TRY_ASSIGN(const SecurityKeys after, CountingKeys(session, *state));
+  if (after.keys.size() == before.keys.size()) return {};
+  // Else one stolen key could take the others away one by one, until nobody is left to take it away.
+  if (before.quorum > 1)
+    return Fail(ErrorCode::kQuorumNotReached, "the key of " + id.text() +
+                                                  " counts among the security keys: only a register change of the "
+                                                  "quorum takes it away (revoke-person)");
   return RequireSecurityQuorum(session, *state);
 }
 

@@ -62,6 +62,8 @@ Status CheckStatusRoom(storage::Session& session, const manifest::RootPackage& p
                 "a status names at most " + std::to_string(manifest::kStatusWithdrawnMax) +
                     " withdrawn updates: raise the minCounter of their products above the old ones with the next "
                     "root-key package, which takes them off the list");
+  // Plans leave room for every withdrawal that there may be: the kill switch never finds the list full of names.
+  status.withdrawn.resize(manifest::kStatusWithdrawnMax);
   const std::string advice = "plans for too many products and environments are active: cancel or pause old ones";
   if (PairsOf(status.newest) > manifest::kStatusNewestMax) return Fail(ErrorCode::kLimitExceeded, advice);
   if (status.Build().size() > manifest::kStatusPayloadBytesMax)

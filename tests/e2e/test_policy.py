@@ -154,8 +154,10 @@ def test_the_security_team_is_set_shown_and_left(lab):
     lab.refused("RoleMissing", "user", "set-security", *two, "--person", "operator", "--quorum", "2", *both)
     three = (*two, "--person", "third", "--quorum", "2")
     lab.refused("QuorumNotReached", "user", "set-security", *three, "--as", "security")
-    # The last two of a quorum of two cannot go; the answer says what to do.
+    # One alone takes no key of the team away, and the last two of a quorum of two cannot go; the answers say what to do.
     outcome = lab.run("user", "revoke", "second", "--reason", "left", "--as", "security")
+    assert outcome.code == 3 and outcome.refusal == "QuorumNotReached" and "--also-signed-by" in outcome.json["error"]["advice"], outcome.output
+    outcome = lab.run("user", "revoke", "second", "--reason", "left", *both)
     assert outcome.code == 3 and outcome.refusal == "Conflict" and "user set-security" in outcome.json["error"]["advice"], outcome.output
     assert people(lab)["second"]["state"] == "active"
     outcome = lab.run("user", "set-security", *three, *both)
@@ -164,7 +166,8 @@ def test_the_security_team_is_set_shown_and_left(lab):
     assert {name for name, person in listed.items() if person["securityKey"]} == {"security", "second", "third"}
     assert lab.good("user", "list")["securityQuorum"] == 2
     # One of three may go, and his key with him.
-    outcome = lab.run("user", "revoke", "third", "--reason", "left", "--as", "security")
+    lab.refused("QuorumNotReached", "user", "revoke", "third", "--reason", "left", "--as", "security")
+    outcome = lab.run("user", "revoke", "third", "--reason", "left", *both)
     assert outcome.code == 0 and "one lost key locks the register" in outcome.error, outcome.error
     assert not people(lab)["third"]["securityKey"]
     lab.refused("PersonRevoked", "user", "set-security", *three, *both)

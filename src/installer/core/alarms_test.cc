@@ -136,6 +136,27 @@ TEST_F(AlarmsTest, AnOrderForAnEarlierReleaseOrARefusedOneBeginsTheWaitAnew) {
   EXPECT_EQ(Shown(lab, start), "update-withheld@" + std::to_string(4 * kDay - 10));
 }
 
+// A server that withholds this device's order has those of all others at hand.
+TEST_F(AlarmsTest, X1_OrdersOfOthersDoNotEndTheWait) {
+  TakeStatus(lab, 5);
+  MoveTo(lab, start + 2 * kDay);
+  TakeStatus(lab, 5);
+  const auto release = lab.SlotRelease(5, "y");
+  for (const bool is_device : {true, false}) {
+    auto order = lab.MakeOrder(release, {"y"});
+    if (is_device)
+      order.device_id = Must(DeviceId::Parse("somebody-else"));
+    else
+      order.generation += 1;
+    order.issued = lab.world.now - 10;
+    const auto outcome = Must(lab.machine->OfferDocuments(lab.Offer(release, order)));
+    ASSERT_TRUE(outcome.refusal && outcome.refusal->code == ErrorCode::kOrderNotForThisDevice);
+  }
+  MoveTo(lab, start + 3 * kDay);
+  TakeStatus(lab, 5);
+  EXPECT_EQ(Shown(lab, start), "update-withheld@0");
+}
+
 TEST_F(AlarmsTest, X1_AStatusThatHasExpiredIsAnAlarmUntilAFreshOneComes) {
   EXPECT_EQ(Shown(lab, start), "status-expired@" + std::to_string(lab.world.package.published.value - start.value))
       << "none has come yet";

@@ -284,9 +284,13 @@ Status Machine::RecordRefusal(std::string_view document_name, const Sha256& docu
   return {};
 }
 
-Status Machine::NoteRefusedOrder(const trust::VerifiedOrder& order) {
+Status Machine::NoteRefusedOrder(const trust::VerifiedOrder& verified) {
+  const manifest::Order& order = verified.order();
+  const trust::DeviceProfile& device = options_.provisioning.device;
+  // Orders of other devices can be had from anybody's server: they say nothing of this one's.
+  if (order.device_id != device.device_id || order.generation != device.generation || verified.is_cancel()) return {};
   PersistedState next = state_;
-  NoteOrder(next, options_.provisioning.device, order.order().issued, 0);
+  NoteOrder(next, device, std::min(order.issued, Now()), 0);
   if (next.awaited.since == state_.awaited.since) return {};
   return Store(std::move(next));
 }

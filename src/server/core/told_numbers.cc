@@ -20,13 +20,14 @@ std::optional<LowerNumber> FindLower(const ToldNumbers& known, const CheckInRequ
   const DirectorNumber known_package{0, known.package_version};
   const DirectorNumber package{0, request.package_version};
   if (package < known_package) return LowerNumber{"package", known_package, package};
-  // Trust model section 5: a package may raise the epoch, and then there is no status and no order until the next ones.
-  const bool may_lack = package > known_package || !is_same_agent;
-  const auto is_lower = [&](const DirectorNumber& before, const std::optional<Numbered>& told) {
-    return told ? NumberOf(told) < before : !may_lack && before != DirectorNumber{};
-  };
-  if (is_lower(known.status, request.status)) return LowerNumber{"status", known.status, NumberOf(request.status)};
-  if (is_lower(known.order, request.order)) return LowerNumber{"order", known.order, NumberOf(request.order)};
+  if (request.status && NumberOf(request.status) < known.status)
+    return LowerNumber{"status", known.status, NumberOf(request.status)};
+  // Trust model section 5: a package that raises the epoch takes status and order away, for as long as it takes until
+  // the next ones come. So a status that is not there is never lower, and an order only while the epoch is the same.
+  const bool has_lost_order = known.order != DirectorNumber{} && is_same_agent && package == known_package &&
+                              request.status && request.status->epoch <= known.order.epoch;
+  if (request.order ? NumberOf(request.order) < known.order : has_lost_order)
+    return LowerNumber{"order", known.order, NumberOf(request.order)};
   return std::nullopt;
 }
 

@@ -72,7 +72,8 @@ Result<api::admin::SubmitAnswer> SigningService::Submit(const Person& person, co
       [&](SignerPool::Client& client) { return client.SubmitRequest(body.request, AsBytes(body.manifest)); });
   // The answer to an earlier attempt may have been lost on this side: what is refused as known is to be seen.
   if (!signed_by && signed_by.error().code == ErrorCode::kVersionExists) {
-    TRY(SyncVersion(update.product, update.version));
+    const Status synced = SyncVersion(update.product, update.version);
+    if (!synced) LogFailure("update.sync-failed", synced.error());
   }
   TRY(signed_by);
   TRY(core_.updates.Submit(update));
