@@ -178,7 +178,8 @@ TEST(Security, NobodyOfTheTeamTakesAnotherAwayAlone) {
   world.Change(manifest::RevokePerson{Named("tina")});
   EXPECT_EQ(Counting(world), (std::vector<std::string>{"sam", "ugo"}));
   // Whose key decides alone may still go by one word, and others than the team always.
-  world.Change(Team({"sam", "ugo"}, 1));
+  const auto one = world.MakeChange({Team({"sam", "ugo"}, 1)});
+  (void)Must(RegisterChange(world.core(), SignedBy(world, one, {"sam", "ugo"})));
   const auto ugo = world.MakeRevocation(RevocationKind::kPerson, RevocationAction::kRevoke, "ugo", "sam");
   EXPECT_TRUE(Revoke(world.core(), world.Signed(ugo)).has_value());
 }
