@@ -466,6 +466,18 @@ TEST(Quarantine, ConcernsAnActiveDeviceOfThatGenerationOnly) {
   EXPECT_EQ(before, world.Dump());
 }
 
+TEST(Quarantine, WhatCannotBeRecordedUsesUpNothing) {
+  SignerWorld world;
+  auto device = world.Enrolled("gw-1");
+  world.is_log_failing = true;
+  const std::string before = world.Dump();
+  for (size_t i = 0; i <= kQuarantinesPerDayMax; ++i)
+    ASSERT_EQ(Quarantine(world.core(), TurnedBack(device.id)).error().code, ErrorCode::kLogNotWritable);
+  EXPECT_EQ(before, world.Dump());
+  world.is_log_failing = false;
+  EXPECT_TRUE(Quarantine(world.core(), TurnedBack(device.id)));
+}
+
 TEST(Quarantine, AServersWordIsGoodForSoManyDevicesADay) {
   QuarantineBudget budget;
   for (size_t i = 0; i < kQuarantinesPerDayMax; ++i) EXPECT_TRUE(budget.Take(1000));

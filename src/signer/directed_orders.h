@@ -26,7 +26,7 @@ struct DirectedOrder {
 // LimitExceeded, InvalidArgument (a device is there twice).
 Status CheckDeviceList(const std::vector<DeviceId>& devices);
 // Verifies as a device would, records all, then stores each by `put` with the device's last sequence. Codes: those of
-// trust::VerifyOrder, LogNotWritable.
+// trust::VerifyOrder, DocumentTooLarge (longer than devices read), LogNotWritable.
 using PutDirected = std::function<Status(storage::Session&, const store::OrderRow&)>;
 Status RecordDirected(const Core& core, const trust::TrustState& trust, const std::vector<DirectedOrder>& orders,
                       const PutDirected& put);

@@ -3,6 +3,7 @@
 
 #include "jose/jws.h"
 #include "manifest/status.h"
+#include "signer/directed_orders.h"
 #include "signer/store/plan_store.h"
 #include "signer/store/request_store.h"
 #include "signer/testing/signer_world.h"
@@ -149,6 +150,17 @@ TEST_F(KillSwitch, ADecisionNeedsTheRoleAndTheRegisteredKey) {
   EXPECT_REFUSED_UNCHANGED(world, Decide(RevocationAction::kWithdraw), kInvalidArgument);
   (void)Must(Decide(RevocationAction::kCancel, "sam"));
   EXPECT_REFUSED_UNCHANGED(world, Decide(RevocationAction::kResume), kConflict);
+}
+
+// ADR 0014: the first of a batch is judged as a device would; the size of all is.
+TEST_F(KillSwitch, NoOrderOfABatchIsLongerThanDevicesRead) {
+  const auto order = Must(MakeOrders(world.core(), plan.plan_id, {device.id})).orders[0];
+  DirectedOrder good{Read(*order.order), *order.order};
+  DirectedOrder longer = good;
+  longer.compact.resize(limits::kDeviceJwsBytesMax + 1, 'A');
+  const auto trust = Must(world.core().Trust());
+  const auto put = [](storage::Session&, const store::OrderRow&) -> Status { return {}; };
+  EXPECT_REFUSED_UNCHANGED(world, RecordDirected(world.core(), *trust, {good, longer}, put), kDocumentTooLarge);
 }
 
 TEST_F(KillSwitch, ACancelOrderVoidsTheOrderAndNothingSignedSince) {

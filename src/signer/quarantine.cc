@@ -16,11 +16,14 @@ Status Quarantine(Core& core, const api::signing::QuarantineRequest& request) {
   if (device->state == "quarantined") return {};
   TRY(CheckDeviceState(*device));
   if (device->state != "active") return Fail(ErrorCode::kConflict, device->id + " is " + device->state);
-  TRY(core.RequireRunning());
-  TRY(core.RequireClock());
   TRY(core.RequireFreshPackage());
-  TRY(core.quarantines.Take(core.MonotonicMs()));
-  TRY(core.Record(manifest::RefusalLeaf{core.Now(), "DeviceQuarantined", request.what + "-number"}.Build()));
+  const int64_t taken_ms = core.MonotonicMs();
+  TRY(core.quarantines.Take(taken_ms));
+  const auto recorded =
+      core.Record(manifest::RefusalLeaf{core.Now(), "DeviceQuarantined", request.what + "-number"}.Build());
+  // Else one device that asks again while nothing can be recorded uses up the day for all others.
+  if (!recorded) core.quarantines.GiveBack(taken_ms);
+  TRY(recorded);
   log::Event(
       log::Level::kWarning, "device.quarantined",
       {{"device", device->id}, {"what", request.what}, {"known", request.known.number}, {"told", request.told.number}});

@@ -5,7 +5,9 @@
 // any thread.
 #pragma once
 
+#include <algorithm>
 #include <deque>
+#include <iterator>
 #include <mutex>
 
 #include "base/result.h"
@@ -25,6 +27,12 @@ class QuarantineBudget {
       return Fail(ErrorCode::kLimitExceeded, "as many devices as may be in a day were quarantined by a server's word");
     taken_.push_back(now_ms);
     return {};
+  }
+  // What was taken last at that time and brought nothing about.
+  void GiveBack(int64_t now_ms) {
+    const std::lock_guard lock(mutex_);
+    const auto last = std::find(taken_.rbegin(), taken_.rend(), now_ms);
+    if (last != taken_.rend()) taken_.erase(std::next(last).base());
   }
 
  private:
