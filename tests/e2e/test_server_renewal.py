@@ -181,7 +181,7 @@ def shifted(tmp_path, days):
     os.chmod(tmp_path.parent.parent, 0o755)
     os.chmod(tmp_path.parent, 0o755)
     os.chmod(tmp_path, 0o755)
-    return {**os.environ, **clock.shifted(tmp_path, days * DAY)}
+    return {**os.environ, **clock.shifted(tmp_path, int(days * DAY))}
 
 
 def of_server_certificate(report, kind, name):
@@ -192,7 +192,7 @@ def test_the_doctor_names_the_verb_before_the_end_and_after_it(org, tmp_path):
     _, report, _ = fleetseal("doctor", "--data", org.home)
     assert of_server_certificate(report, "findings", "where") == []
     assert of_server_certificate(report, "expiries", "what")[0]["renew"] == "fleetseal tls renew (certificates.md)"
-    for days, level, what in ((385, "warning", "ends in 9 days"), (396, "problem", "has ended")):
+    for days, level, what in ((385.5, "warning", "ends in 9 days"), (396, "problem", "has ended")):
         environment = shifted(tmp_path, days)
         _, report, _ = fleetseal("doctor", "--data", org.home, env=environment)
         finding, = of_server_certificate(report, "findings", "where")
