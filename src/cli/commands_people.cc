@@ -83,6 +83,8 @@ void AddDeviceBundle(CLI::App& noun, Commands& commands) {
   verb->add_option("--installer", options->installer,
                    "trial (slots are files), image (the device has its installer.json), or a file with its members")
       ->capture_default_str();
+  verb->add_option("--component", options->components,
+                   "part of the device that takes updates; repeatable; main if none is named");
   verb->add_option("--delivery", options->delivery, "form of content that the device takes")
       ->capture_default_str()
       ->check(CLI::IsMember({"sealed", "clear"}));

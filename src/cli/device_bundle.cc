@@ -52,6 +52,7 @@ Result<provisioning::Bundle> Draft(const Context& context, const DeviceBundleOpt
   TRY_ASSIGN(bundle.device.product, Argument("--product", ProductName::Parse(options.allow.product)));
   TRY_ASSIGN(bundle.device.environment, Argument("--environment", Environment::Parse(options.allow.environment)));
   TRY_ASSIGN(bundle.device.properties, ParseProperties(options.allow.properties));
+  if (!options.components.empty()) bundle.device.components = {options.components.begin(), options.components.end()};
   TRY_ASSIGN(bundle.device.delivery, Argument("--delivery", manifest::DeliveryFromName(options.delivery)));
   if (options.profile == "adu") bundle.profile = trust::Profile::kAdu;
   // A day for clocks that differ: the floor must not lie in the device's future.

@@ -13,10 +13,11 @@ namespace fleetseal::cli {
 
 struct DeviceBundleOptions {
   DeviceAllowOptions allow;
-  std::string package;    // file of the root-key package
-  std::string server;     // device API; empty: the identity's host, port 8443
-  std::string server_ca;  // file; empty: the identity's
-  std::string installer;  // "trial", "image" or a file
+  std::string package;                  // file of the root-key package
+  std::string server;                   // device API; empty: the identity's host, port 8443
+  std::string server_ca;                // file; empty: the identity's
+  std::string installer;                // "trial", "image" or a file
+  std::vector<std::string> components;  // empty: main
   std::string delivery = "sealed";
   std::string profile = "native";
   std::optional<int64_t> check_in_seconds;

@@ -12,6 +12,7 @@ Status ProvisionLabDevice(Context& context, const LabDeviceOptions& options) {
   TRY_ASSIGN(bundle.device.environment, Environment::Parse("production"));
   bundle.device.generation = options.allowed.generation;
   bundle.device.properties = {{"manufacturer", kLabManufacturer}, {"model", kLabModel}};
+  bundle.device.components = {std::string(manifest::kComponentDefault), "settings"};
   bundle.build_time = context.clock.Now() - limits::kDaySeconds;
   bundle.package = options.package;
   bundle.profile = options.profile;

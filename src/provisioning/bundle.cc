@@ -26,6 +26,11 @@ Json DeviceJson(const Bundle& bundle) {
   json.Set("generation", device.generation).Set("product", device.product.text());
   json.Set("environment", device.environment.text()).Set("properties", std::move(properties));
   json.Set("delivery", manifest::DeliveryName(device.delivery));
+  if (device.components != trust::DeviceProfile{}.components) {
+    Json components = Json::MakeArray();
+    for (const auto& name : device.components) components.Push(name);
+    json.Set("components", std::move(components));
+  }
   if (bundle.profile == trust::Profile::kAdu) json.Set("profile", "adu");
   json.Set("buildTime", bundle.build_time.value);
   return json;

@@ -80,9 +80,11 @@ TEST(Bundle, ReadsWhatItWrites) {
   bundle.source = InstallerSource::kBundle;
   bundle.installer = Must(codec::ParseJson(R"({"filePrefix":"/srv/files","health":{"command":["/bin/true"]}})"));
   bundle.agent.proxy = "http://proxy:3128";
+  bundle.device.components = {"main", "modem"};
   const Bundle read = Must(Bundle::Parse(bundle.Serialize()));
   EXPECT_EQ(read.Serialize(), bundle.Serialize());
   EXPECT_EQ(read.device.properties, bundle.device.properties);
+  EXPECT_EQ(read.device.components, bundle.device.components);
 }
 
 TEST(Bundle, RefusesWhatIsNotWhole) {

@@ -6,6 +6,7 @@ namespace fleetseal::trust {
 namespace {
 
 constexpr size_t kPropertiesMax = 32;
+constexpr size_t kComponentsMax = 16;
 
 void ReadProperties(codec::ObjectReader& reader, DeviceProfile& device) {
   const codec::Json& properties = reader.Object("properties");
@@ -18,6 +19,19 @@ void ReadProperties(codec::ObjectReader& reader, DeviceProfile& device) {
     else
       reader.Stop(ErrorCode::kMemberTypeWrong, "properties", "a value is no text");
   }
+}
+
+// A part that nobody named takes no update: `main` too, once others are named.
+void ReadComponents(codec::ObjectReader& reader, DeviceProfile& device) {
+  if (!reader.Has("components")) return;
+  device.components.clear();
+  for (std::string& name : reader.Strings("components", kComponentsMax)) {
+    if (!IsIdText(name)) reader.Stop(ErrorCode::kIdInvalid, "components", "not an id");
+    if (!device.components.insert(std::move(name)).second)
+      reader.Stop(ErrorCode::kValueOutOfRange, "components", "one is named twice");
+  }
+  if (reader.is_good() && device.components.empty())
+    reader.Stop(ErrorCode::kValueOutOfRange, "components", "there is none");
 }
 
 }  // namespace
@@ -33,6 +47,7 @@ Result<DeviceDescription> ParseDeviceDescription(std::string_view text) {
   device.product = reader.Parsed<ProductName>("product");
   device.environment = reader.Parsed<Environment>("environment");
   ReadProperties(reader, device);
+  ReadComponents(reader, device);
   auto delivery = manifest::DeliveryFromName(reader.String("delivery"));
   if (reader.is_good() && reader.Take(delivery, "delivery")) device.delivery = *delivery;
   const std::string profile = reader.OptionalString("profile").value_or("native");

@@ -5,11 +5,13 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 
 #include "base/ids.h"
 #include "manifest/common.h"
+#include "manifest/update_manifest.h"
 #include "trust/trust_state.h"
 
 namespace fleetseal::trust {
@@ -21,6 +23,7 @@ struct DeviceProfile {
   ProductName product;
   Environment environment;
   std::map<std::string, std::string> properties;  // manufacturer, model, ...: what compatibility is compared with
+  std::set<std::string> components = {std::string(manifest::kComponentDefault)};  // parts of it that take updates
   manifest::Delivery delivery = manifest::Delivery::kSealed;
 };
 
@@ -30,7 +33,7 @@ struct DeviceDescription {
   Profile profile = Profile::kNative;
   UnixSeconds build_time;
 };
-// The text of device.json. Codes: those of ParseJson and ObjectReader, LimitExceeded (properties).
+// The text of device.json. Codes: those of ParseJson and ObjectReader, LimitExceeded (properties, components).
 Result<DeviceDescription> ParseDeviceDescription(std::string_view text);
 
 }  // namespace fleetseal::trust

@@ -75,6 +75,8 @@ Verdict<void> CheckCompatible(const DeviceProfile& device, const VerifiedManifes
   const UpdateManifest& manifest = verified.manifest();
   if (manifest.product != device.product)
     return Refuse(ErrorCode::kNotCompatible, "made for " + manifest.product.text());
+  if (!device.components.contains(manifest.component))
+    return Refuse(ErrorCode::kNotCompatible, "this device has no component " + manifest.component);
   const bool fits = std::any_of(manifest.compatibility.begin(), manifest.compatibility.end(), [&](const auto& set) {
     return std::all_of(set.begin(), set.end(), [&](const auto& property) {
       const auto own = device.properties.find(property.first);

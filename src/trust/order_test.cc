@@ -210,6 +210,7 @@ TEST_F(CounterTest, AnEqualCounterNeedsTheSameManifest) {
 }
 
 TEST_F(CounterTest, CountsEachComponentForItself) {
+  world.device.components.insert("modem");
   auto manifest = world.MakeManifest("1.5");
   manifest.component = "modem";
   const std::string bytes = manifest.Build();
@@ -309,6 +310,13 @@ TEST_F(OrderTest, S0_10_RefusesAnotherModelManufacturerOrProduct) {
   world.device = world.MakeDevice();
   world.device.product = Must(ProductName::Parse("acme/other"));
   EXPECT_REFUSED(Accept(world.MakeOrder(release)), kNotCompatible);
+}
+
+TEST_F(OrderTest, S0_10_X5_RefusesAComponentThatTheDeviceDoesNotHave) {
+  world.device.components = {"modem", "settings"};
+  EXPECT_REFUSED(Accept(world.MakeOrder(release)), kNotCompatible);
+  world.device.components.insert("main");
+  EXPECT_TRUE(Accept(world.MakeOrder(release)));
 }
 
 TEST_F(OrderTest, RefusesAnotherDeliveryThanTheDeviceIsProvisionedFor) {

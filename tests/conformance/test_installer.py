@@ -419,6 +419,11 @@ def test_S0_10_X5_check_8_an_update_for_another_model_is_refused(world, installe
     refused_after_status(world, installer, "NotCompatible", Release(world, installer, b"x", manifest=manifest))
 
 
+def test_S0_10_X5_check_8_an_update_for_another_component_is_refused(world, installer):
+    manifest = world.manifest(b"x", component="modem")
+    refused_after_status(world, installer, "NotCompatible", Release(world, installer, b"x", manifest=manifest))
+
+
 def test_check_8_another_delivery_is_refused(world, installer):
     manifest = world.manifest(b"x")
     signature = world.manifest_signature(manifest, delivery="clear")

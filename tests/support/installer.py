@@ -65,15 +65,19 @@ class Installer:
     DEVICE = "dev-1"
 
     def __init__(self, world, folder, health="exit 0", properties=None, product=None, delivery="sealed"):
-        self.world = world
         self.prepare(folder, health)
+        self.provision(world, properties, product, delivery)
+        self.start()
+
+    def provision(self, world, properties=None, product=None, delivery="sealed"):
+        """Who the device is, and whom it trusts first."""
+        self.world = world
         self.write("provisioning/device.json", json.dumps({
             "organisation": world.organisation, "deviceId": self.DEVICE, "generation": 1, "product": product or world.product,
             "environment": "production", "properties": properties or {"manufacturer": "acme", "model": "pump-1"},
             "delivery": delivery, "buildTime": world.now - 86400}))
         self.write("provisioning/package.json", world.package())
         self.write("provisioning/enrolment-code", "a" * 26 + "\n")
-        self.start()
 
     def prepare(self, folder, health="exit 0"):
         """The folders and the configuration: all but what says who the device is."""

@@ -153,6 +153,19 @@ TEST(Machine, S0_10_RefusesAnUpdateForAnotherModel) {
   ExpectRefused(lab, lab.Offer(release, lab.MakeOrder(release, {"x"})), ErrorCode::kNotCompatible);
 }
 
+TEST(Machine, X5_RefusesTheComponentOfAnotherDeviceAndAForeignComponentInItsSlots) {
+  Lab lab;
+  lab.Ready();
+  auto model = lab.world.MakeManifest("1.3", "x");
+  model.component = "modem";
+  const Release release = lab.SignRelease(model, 3);
+  ExpectRefused(lab, lab.Offer(release, lab.MakeOrder(release, {"x"})), ErrorCode::kNotCompatible);
+  lab.world.device.components = {"main", "modem"};
+  lab.WriteProvisioning();
+  lab.Open();
+  ExpectRefused(lab, lab.Offer(release, lab.MakeOrder(release, {"x"})), ErrorCode::kHandlerFailed);
+}
+
 TEST(Machine, RefusesAnUnknownHandler) {
   Lab lab;
   lab.Ready();

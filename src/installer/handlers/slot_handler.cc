@@ -41,6 +41,8 @@ Result<std::unique_ptr<SlotHandler>> SlotHandler::Open(Options options, BootCont
 Verdict<StepPlan> SlotHandler::Plan(const manifest::UpdateStep& step, const manifest::UpdateManifest& manifest) const {
   if (step.files.size() != 1 || !step.properties.empty())
     return Refuse(ErrorCode::kHandlerFailed, "a slot step has one file and no properties");
+  if (manifest.component != manifest::kComponentDefault)
+    return Refuse(ErrorCode::kHandlerFailed, "the slots hold the component main, not " + manifest.component);
   const manifest::UpdateFile* file = manifest.FindFile(step.files.front().text());
   if (file == nullptr) return Refuse(ErrorCode::kHandlerFailed, "the step's file is not in the manifest");
   TRY_ASSIGN(const Slot active, boot_.Active());

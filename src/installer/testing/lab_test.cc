@@ -12,6 +12,9 @@ void Lab::WriteProvisioning() {
   json.Set("generation", device.generation).Set("product", device.product.text());
   json.Set("environment", device.environment.text()).Set("properties", std::move(properties));
   json.Set("delivery", manifest::DeliveryName(device.delivery));
+  codec::Json components = codec::Json::MakeArray();
+  for (const auto& name : device.components) components.Push(name);
+  json.Set("components", std::move(components));
   json.Set("buildTime", (world.now - 40 * limits::kDaySeconds).value);
   Provide("device.json", json.Serialize());
   Provide("package.json", world.SignPackage(world.package));
