@@ -16,22 +16,6 @@
 namespace fleetseal::cli {
 namespace {
 
-Result<merkle::LogPolicy> PolicyOf(const manifest::PackageLog& log) {
-  merkle::LogPolicy policy;
-  policy.origin = log.origin;
-  policy.quorum = static_cast<int>(log.quorum);
-  const std::pair<const std::vector<std::string>*, std::vector<merkle::Vkey>*> lists[] = {
-      {&log.vkeys, &policy.keys}, {&log.witnesses, &policy.witnesses}};
-  for (const auto& [texts, keys] : lists) {
-    for (const auto& text : *texts) {
-      TRY_ASSIGN(const auto standard, manifest::VkeyFromPackage(text));
-      TRY_ASSIGN(auto key, merkle::Vkey::Parse(standard));
-      keys->push_back(std::move(key));
-    }
-  }
-  return policy;
-}
-
 // How much of the log was read; how long it is stands in a checkpoint that is yet to be believed.
 class ReadProgress {
  public:
@@ -86,7 +70,7 @@ Status AuditVerify(Context& context, const AuditVerifyOptions& options) {
   TRY_ASSIGN_CONTEXT(const auto package, manifest::RootPackageDocument::Parse(text), "reading the root-key package");
   if (package.package.logs.empty()) return Fail(ErrorCode::kLogProofMissing, "the package names no log");
   // The log that is written now. One that was left is verified with the package that named it first.
-  TRY_ASSIGN(const auto policy, PolicyOf(package.package.logs.front()));
+  TRY_ASSIGN(const auto policy, package.package.logs.front().ToPolicy());
   const std::string directory = translog::DirectoryOf(options.log_directory, policy.origin);
   ReadProgress progress(context);
   const auto count = [&progress] { progress.Count(); };

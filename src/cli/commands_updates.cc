@@ -1,4 +1,5 @@
 #include "api/admin/fleet.h"
+#include "cli/audit_export.h"
 #include "cli/cli11/command_tree.h"
 #include "cli/rollouts.h"
 #include "cli/updates.h"
@@ -233,6 +234,15 @@ void AddAuditCommands(CLI::App& app, Commands& commands) {
     verb->add_option("--since", options->since, "seconds since 1970: $(date -d yesterday +%s)");
     verb->add_option("--until", options->until, "seconds since 1970");
     verb->add_option("--limit", options->limit, "how many, at most 1000")->capture_default_str();
+  }
+  {
+    auto [verb, options] = AddVerb<AuditExportOptions>(
+        *noun, commands, "export", "all that shows how an update came onto a device, as files to judge offline",
+        "fleetseal audit export --update acme/pump@1.2.0 --device pump-17 -o evidence",
+        [](Context& context, const AuditExportOptions& chosen) { return AuditExport(context, chosen); });
+    verb->add_option("--update", options->update, "id of the update, or vendor/name@version")->required();
+    verb->add_option("--device", options->device, "device id")->required();
+    verb->add_option("-o,--output", options->output, "folder to make")->required();
   }
   AddAuditPackageCommand(*noun, commands);
   AddVerifyCommand(app, commands);

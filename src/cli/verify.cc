@@ -21,6 +21,7 @@
 #include "manifest/log_leaf.h"
 #include "manifest/manifest_signature.h"
 #include "manifest/order.h"
+#include "manifest/receipt_proof.h"
 #include "manifest/typ.h"
 #include "merkle/proof.h"
 #include "sealing/sealed_file.h"
@@ -62,6 +63,7 @@ class NativeJudge {
   void JudgeManifest(const FoundDocument& signature, const FoundDocument* manifest);
   void JudgeLogged(const trust::VerifiedManifest& verified, bool is_only);
   void JudgeLog();
+  void JudgeReceiptProof(const FoundDocument& document);
   void JudgeOrder(const FoundDocument& document);
   void JudgePermit(const FoundDocument& document);
   void JudgeSigningKey(const FoundDocument& document);
@@ -269,6 +271,25 @@ void NativeJudge::JudgeLog() {
   }
 }
 
+// The receipt itself is judged by its signature; this says that the log has it.
+void NativeJudge::JudgeReceiptProof(const FoundDocument& document) {
+  const auto proof = manifest::ReceiptProof::Parse(document.text);
+  if (!proof) return Bad(document, Refusal(proof.error()));
+  for (const FoundDocument* receipt : Of(DocumentKind::kReceipt)) {
+    if (manifest::ReceiptLeafHash(proof->salt, receipt->text) != proof->batch[static_cast<size_t>(proof->place)])
+      continue;
+    const auto record = trust::VerifyReceiptLogged(state_->root_package(), receipt->text, *proof);
+    if (!record) return report_.Bad("receipt proof", {document.path, receipt->path}, record.error());
+    return report_.Good(
+        "receipt proof", {document.path, receipt->path}, "the receipt is on the log " + record->checkpoint.origin,
+        Chain({"log " + record->checkpoint.origin + ", checkpoint of " + std::to_string(record->checkpoint.size) +
+                   " records",
+               "record " + std::to_string(record->index) + ": receipt batch",
+               "receipt " + std::to_string(proof->place + 1) + " of " + std::to_string(proof->batch.size())}));
+  }
+  report_.NotJudged("receipt proof", {document.path}, "its receipt is not among the documents");
+}
+
 // What a device would say of the order, as far as it can be said without the device's state.
 void NativeJudge::JudgeOrder(const FoundDocument& document) {
   const auto verified = trust::VerifyOrder(*state_, document.text, now_);
@@ -391,6 +412,7 @@ std::optional<Anchor> NativeJudge::Judge(const std::string& trusted_text, trust:
   JudgeStatuses();
   JudgeManifests();
   JudgeLog();
+  for (const FoundDocument* document : Of(DocumentKind::kReceiptProof)) JudgeReceiptProof(*document);
   for (const FoundDocument* document : Of(DocumentKind::kOrder)) JudgeOrder(*document);
   for (const FoundDocument* document : Of(DocumentKind::kPermit)) JudgePermit(*document);
   for (const FoundDocument* document : Of(DocumentKind::kSigningKey)) JudgeSigningKey(*document);

@@ -44,6 +44,7 @@ constexpr KindRow kKinds[] = {
     {DocumentKind::kDeviceKeys, "device-keys", manifest::kTypDeviceKeys},
     {DocumentKind::kEnrolment, "enrolment", manifest::kTypEnrolment},
     {DocumentKind::kLogProof, "log proof", ""},
+    {DocumentKind::kReceiptProof, "receipt proof", ""},
     {DocumentKind::kCheckpoint, "checkpoint", ""},
     {DocumentKind::kTrustState, "trust state", ""},
     {DocumentKind::kSealedFile, "sealed file", ""},
@@ -103,6 +104,8 @@ void ReadJson(FoundDocument& found) {
     found.kind = DocumentKind::kDeployment;
   else if (has("format") && has("profile") && has("package") && has("timeFloor"))
     found.kind = DocumentKind::kTrustState;
+  else if (has("format") && has("batch") && has("logProof"))
+    found.kind = DocumentKind::kReceiptProof;
   else if (has("payload") && has("jws"))
     ReadReplacement(found, *json);
 }

@@ -31,6 +31,7 @@ enum class DocumentKind {
   kDeviceKeys,
   kEnrolment,
   kLogProof,
+  kReceiptProof,
   kCheckpoint,
   kTrustState,
   kSealedFile,

@@ -115,6 +115,20 @@ std::string SealedLeaf::Build() const {
   return json.Serialize();
 }
 
+Result<ReceiptBatchLeaf> ReceiptBatchLeaf::Parse(std::string_view text) {
+  TRY_ASSIGN(const codec::Json json, ParsePayload(text));
+  codec::ObjectReader reader(json, "log leaf");
+  const std::string type = reader.String("type", 64);
+  if (reader.is_good() && type != "receipt-batch")
+    return Fail(ErrorCode::kLogProofMissing, "the leaf has another type");
+  ReceiptBatchLeaf leaf;
+  leaf.time = reader.Time("time");
+  leaf.root = reader.Base64UrlSha256("root");
+  leaf.count = reader.Integer("count", 1);
+  TRY(reader.Finish());
+  return leaf;
+}
+
 std::string ReceiptBatchLeaf::Build() const {
   codec::Json json = Begin("receipt-batch", time);
   json.Set("root", HashJson(root)).Set("count", count);

@@ -95,6 +95,8 @@ struct ReceiptBatchLeaf {
   UnixSeconds time;
   Sha256 root;
   int64_t count = 0;
+  // As ManifestSignatureLeaf::Parse.
+  static Result<ReceiptBatchLeaf> Parse(std::string_view leaf);
   std::string Build() const;
 };
 struct RefusalLeaf {

@@ -260,6 +260,13 @@ Result<Json> OnLogIndex(Core& core, ObjectReader& reader) {
   return ToJson(LogIndex(core, manifest));
 }
 
+Result<Json> OnEvidence(Core& core, ObjectReader& reader) {
+  const DeviceId device = reader.Parsed<DeviceId>("deviceId");
+  const Sha256 manifest = reader.Base64UrlSha256("manifestSha256");
+  TRY(reader.Finish());
+  return ToJson(Evidence(core, device, manifest));
+}
+
 Result<Json> OnHello(Core& core, ObjectReader& reader) {
   TRY(reader.Finish());
   return ToJson(Hello(core));
@@ -305,6 +312,7 @@ constexpr Verb kVerbs[] = {
     {"packages", OnPackages, Effect::kReads},
     {"package-record", OnPackageRecord, Effect::kReads},
     {"log-index", OnLogIndex, Effect::kReads},
+    {"evidence", OnEvidence, Effect::kReads},
     {"hello", OnHello, Effect::kReads},
 };
 

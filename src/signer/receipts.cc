@@ -13,6 +13,7 @@
 #include "manifest/typ.h"
 #include "merkle/hash.h"
 #include "signer/device_rules.h"
+#include "signer/receipt_batch.h"
 #include "signer/recovery.h"
 #include "signer/verbs.h"
 
@@ -115,7 +116,7 @@ Result<Chain> Judge(const Core& core, const Batch& batch, const store::DeviceRow
 void Keep(Batch& batch, store::DeviceRow& device, const manifest::Receipt& receipt, const std::string& compact,
           Chain place) {
   const std::string sha256 = HashText(compact);
-  batch.receipts.push_back({device.id, receipt.generation, receipt.number, sha256, compact, NewSalt(), 0});
+  batch.receipts.push_back({device.id, receipt.generation, receipt.number, sha256, compact, NewSalt(), 0, ""});
   // Numbers of another epoch say nothing about this one's (trust model section 5).
   if (receipt.epoch == batch.epoch) device.receipt_sequence = std::max(device.receipt_sequence, receipt.sequence);
   if (place == Chain::kFilling) return;
@@ -160,13 +161,16 @@ Status Take(const Core& core, Batch& batch, const std::string& compact, bool& is
               "two receipts of " + device.id + " have one place: a clone, or its state was turned back");
 }
 
-std::string BatchLeaf(const Core& core, const Batch& batch) {
-  std::vector<Sha256> hashes;
-  for (const auto& row : batch.receipts) hashes.push_back(merkle::LeafHash(AsBytes(row.salt + row.sha256)));
-  return manifest::ReceiptBatchLeaf{core.Now(), merkle::RootOf(hashes), static_cast<int64_t>(hashes.size())}.Build();
+// The record of the batch; its root goes into the rows, by which the batch is found again.
+std::string BatchLeaf(const Core& core, Batch& batch) {
+  SortBatch(batch.receipts);
+  const std::vector<Sha256> hashes = LeafHashesOf(batch.receipts);
+  const Sha256 root = merkle::RootOf(hashes);
+  for (auto& row : batch.receipts) row.batch = Text(root);
+  return manifest::ReceiptBatchLeaf{core.Now(), root, std::ssize(hashes)}.Build();
 }
 
-Status Store(const Core& core, const Batch& batch) {
+Status Store(const Core& core, Batch& batch) {
   std::vector<std::string> leaves;
   if (!batch.receipts.empty()) leaves.push_back(BatchLeaf(core, batch));
   for (size_t i = 0; i < batch.quarantined.size(); ++i) {

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/signing/evidence_messages.h"
 #include "api/signing/key_messages.h"
 #include "api/signing/messages.h"
 #include "api/signing/package_record.h"
@@ -84,6 +85,9 @@ Result<std::string> MakeStatus(Core& core, const std::optional<Bytes>& nonce);
 // receipts.cc. By receipt: ReceiptInvalid, DeviceUnknown, DeviceRevoked, DeviceQuarantined, SignatureInvalid, and
 // parsing codes.
 Result<api::signing::ReceiptsAnswer> TakeReceipts(Core& core, const std::vector<std::string>& receipts);
+// evidence.cc. What was asked, approved, planned, ordered and answered about one update on one device. DeviceUnknown,
+// UpdateNotSigned.
+Result<api::signing::EvidenceAnswer> Evidence(Core& core, const DeviceId& device, const Sha256& manifest_sha256);
 // quarantine.cc. A server says that the device told lower numbers than before: its word alone, so only so many a day.
 // DeviceUnknown, the states of a device, Conflict (another generation, not enrolled), LimitExceeded.
 Status Quarantine(Core& core, const api::signing::QuarantineRequest& request);

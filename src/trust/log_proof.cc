@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "manifest/log_leaf.h"
+#include "merkle/hash.h"
 #include "merkle/proof.h"
 #include "merkle/tree.h"
 
@@ -42,6 +43,18 @@ Verdict<LoggedRecord> VerifyLogRecord(const manifest::RootPackage& package, std:
   TRY_ASSIGN(const merkle::LogPolicy policy, FindLog(package, proof.checkpoint_note));
   TRY_ASSIGN(merkle::Checkpoint checkpoint, merkle::VerifyLogProof(proof, policy));
   return LoggedRecord{std::move(checkpoint), proof.index, std::move(proof.leaf)};
+}
+
+Verdict<LoggedRecord> VerifyReceiptLogged(const manifest::RootPackage& package, std::string_view receipt,
+                                          const manifest::ReceiptProof& proof) {
+  const auto place = static_cast<size_t>(proof.place);
+  if (place >= proof.batch.size() || manifest::ReceiptLeafHash(proof.salt, receipt) != proof.batch[place])
+    return Refuse(ErrorCode::kLogProofMissing, "the proof is of another receipt");
+  TRY_ASSIGN(LoggedRecord record, VerifyLogRecord(package, proof.log_proof));
+  TRY_ASSIGN(const manifest::ReceiptBatchLeaf leaf, manifest::ReceiptBatchLeaf::Parse(AsText(record.leaf)));
+  if (leaf.count != std::ssize(proof.batch) || merkle::RootOf(proof.batch) != leaf.root)
+    return Refuse(ErrorCode::kLogProofMissing, "the record is of another batch");
+  return record;
 }
 
 Verdict<merkle::Checkpoint> VerifyLogCheckpoint(const manifest::RootPackage& package, std::string_view note) {

@@ -6,6 +6,7 @@
 #include <span>
 #include <string_view>
 
+#include "manifest/receipt_proof.h"
 #include "merkle/checkpoint.h"
 #include "trust/trust_state.h"
 #include "trust/verify_manifest.h"
@@ -24,6 +25,10 @@ struct LoggedRecord {
 };
 // The record that the proof carries, and a signed checkpoint by itself, for those who show them. Codes as above.
 Verdict<LoggedRecord> VerifyLogRecord(const manifest::RootPackage& package, std::string_view log_proof);
+// The record of the batch that the receipt (compact JWS) is in. Whose the receipt is, its signature says.
+// LogProofMissing (another receipt, batch or type of record), and codes as above.
+Verdict<LoggedRecord> VerifyReceiptLogged(const manifest::RootPackage& package, std::string_view receipt,
+                                          const manifest::ReceiptProof& proof);
 Verdict<merkle::Checkpoint> VerifyLogCheckpoint(const manifest::RootPackage& package, std::string_view note);
 
 // As VerifyLogged, and `consistency` joins the checkpoint with the stored one of its origin, from the smaller to the

@@ -18,8 +18,9 @@ inline constexpr std::string_view kRolloutsPath = "/admin/v1/rollouts";  // + "/
 inline constexpr std::string_view kRegisterChangesPath = "/admin/v1/register-changes";
 inline constexpr std::string_view kPersonCertificatesPath = "/admin/v1/person-certificates";
 inline constexpr std::string_view kPeoplePath = "/admin/v1/people";
-inline constexpr std::string_view kDevicesPath = "/admin/v1/devices";  // + "/{id}" and "/{id}/timeline"
-inline constexpr std::string_view kGroupsPath = "/admin/v1/groups";    // + "/{name}" and "/{name}/members"
+inline constexpr std::string_view kDevicesPath =
+    "/admin/v1/devices";                                             // + "/{id}", "/{id}/timeline" and "/{id}/evidence"
+inline constexpr std::string_view kGroupsPath = "/admin/v1/groups";  // + "/{name}" and "/{name}/members"
 inline constexpr std::string_view kRevocationsPath = "/admin/v1/revocations";
 inline constexpr std::string_view kEventsPath = "/admin/v1/events";
 inline constexpr std::string_view kPackagesPath = "/admin/v1/packages";

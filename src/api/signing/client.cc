@@ -116,6 +116,12 @@ Result<PermitDetail> SigningClient::ShowPermit(const PermitId& id) {
   return Typed<PermitDetail>(Call("show-permit", Member("permitId", id.text())));
 }
 
+Result<EvidenceAnswer> SigningClient::Evidence(const DeviceId& device, const Sha256& manifest_sha256) {
+  return Typed<EvidenceAnswer>(
+      Call("evidence",
+           Member("deviceId", device.text()).Set("manifestSha256", codec::EncodeBase64Url(manifest_sha256.view()))));
+}
+
 Result<ChangeAnswer> SigningClient::RegisterChange(const std::vector<std::string>& jws) {
   return Typed<ChangeAnswer>(Call("register-change", Member("jws", TextArray(jws))));
 }

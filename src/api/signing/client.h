@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/signing/evidence_messages.h"
 #include "api/signing/key_messages.h"
 #include "api/signing/messages.h"
 #include "api/signing/package_record.h"
@@ -48,6 +49,7 @@ class SigningClient {
   // Newest first, at most kPermitsListedMax.
   Result<std::vector<PermitRow>> ListPermits(std::optional<RequestState> state = std::nullopt);
   Result<PermitDetail> ShowPermit(const PermitId& id);
+  Result<EvidenceAnswer> Evidence(const DeviceId& device, const Sha256& manifest_sha256);
   Result<ChangeAnswer> RegisterChange(const std::vector<std::string>& jws);
   Result<PersonCertificateAnswer> PersonCertificate(ByteView csr);
   Result<PeopleAnswer> People();

@@ -195,6 +195,16 @@ Result<std::string> ShowEvents(DeviceService& devices, const Person& person, con
   return answer.Build();
 }
 
+// The signer's word, which nobody has to believe: each document is signed, and its keys have names that are hashes.
+Result<std::string> ShowEvidence(Core& core, const Person& person, const Request& request) {
+  TRY(DemandRole(person, {PersonRole::kAuditor, PersonRole::kSecurity, PersonRole::kOperator}));
+  TRY_ASSIGN(const DeviceId device, DeviceId::Parse(request.Param("id")));
+  TRY_ASSIGN(const Sha256 update, codec::DecodeHexSha256(request.Query("update")));
+  TRY_ASSIGN(const auto answer,
+             core.signer.With([&](SignerPool::Client& client) { return client.Evidence(device, update); }));
+  return answer.ToJson().Serialize();
+}
+
 }  // namespace
 
 Status AddDeviceListRoutes(http::Router& router, const AdminApiParts& parts) {
@@ -216,6 +226,8 @@ Status AddDeviceListRoutes(http::Router& router, const AdminApiParts& parts) {
                  TRY_ASSIGN(const auto row, devices.Show(id));
                  return row.ToJson().Serialize();
                }));
+  TRY(OnPerson(router, core, Method::kGet, Path(kDevicesPath, "/{id}/evidence"),
+               [&core](const Person& person, const Request& request) { return ShowEvidence(core, person, request); }));
   return OnPerson(router, core, Method::kGet, Path(kDevicesPath, "/{id}/timeline"),
                   [&devices](const Person&, const Request& request) -> Result<std::string> {
                     TRY_ASSIGN(const DeviceId id, DeviceId::Parse(request.Param("id")));

@@ -38,11 +38,21 @@ constexpr std::string_view kInsertCertificate =
 constexpr std::string_view kRevokeCertificates =
     "UPDATE certificates SET is_revoked = 1 WHERE kind = :kind AND subject = :subject";
 constexpr std::string_view kReceipt =
-    "SELECT device_id, generation, number, sha256, compact, salt, log_index FROM receipts "
+    "SELECT device_id, generation, number, sha256, compact, salt, log_index, batch FROM receipts "
     "WHERE device_id = :device_id AND generation = :generation AND number = :number";
+constexpr std::string_view kReceiptsOfBatch =
+    "SELECT device_id, generation, number, sha256, compact, salt, log_index, batch FROM receipts WHERE batch = :batch";
+constexpr std::string_view kReceipts =
+    "SELECT device_id, generation, number, sha256, compact, salt, log_index, batch FROM receipts "
+    "WHERE device_id = :device_id ORDER BY generation DESC, number DESC LIMIT :limit";
 constexpr std::string_view kInsertReceipt =
-    "INSERT INTO receipts (device_id, generation, number, sha256, compact, salt, log_index) "
-    "VALUES (:device_id, :generation, :number, :sha256, :compact, :salt, :log_index)";
+    "INSERT INTO receipts (device_id, generation, number, sha256, compact, salt, log_index, batch) "
+    "VALUES (:device_id, :generation, :number, :sha256, :compact, :salt, :log_index, :batch)";
+
+ReceiptRow ToReceipt(const storage::Row& row) {
+  return {row.Text(0), row.Integer(1), row.Integer(2), row.Text(3),
+          row.Text(4), row.Text(5),    row.Integer(6), row.Text(7)};
+}
 
 DeviceRow ToDevice(const storage::Row& row) {
   DeviceRow device;
@@ -124,15 +134,20 @@ Status RevokeCertificates(storage::Session& session, const std::string& kind, co
 
 Result<std::optional<ReceiptRow>> FindReceipt(storage::Session& session, const std::string& device_id,
                                               int64_t generation, int64_t number) {
-  return FirstRow(session, kReceipt, {device_id, generation, number}, [](const storage::Row& row) {
-    return ReceiptRow{row.Text(0), row.Integer(1), row.Integer(2), row.Text(3),
-                      row.Text(4), row.Text(5),    row.Integer(6)};
-  });
+  return FirstRow(session, kReceipt, {device_id, generation, number}, ToReceipt);
+}
+
+Result<std::vector<ReceiptRow>> ListReceiptsOfBatch(storage::Session& session, const std::string& batch) {
+  return AllRows(session, kReceiptsOfBatch, {batch}, ToReceipt);
+}
+
+Result<std::vector<ReceiptRow>> ListReceipts(storage::Session& session, const std::string& device_id, int64_t limit) {
+  return AllRows(session, kReceipts, {device_id, limit}, ToReceipt);
 }
 
 Status InsertReceipt(storage::Session& session, const ReceiptRow& receipt) {
   return Done(session.Execute(kInsertReceipt, {receipt.device_id, receipt.generation, receipt.number, receipt.sha256,
-                                               receipt.compact, receipt.salt, receipt.log_index}));
+                                               receipt.compact, receipt.salt, receipt.log_index, receipt.batch}));
 }
 
 }  // namespace fleetseal::signer::store

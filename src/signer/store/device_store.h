@@ -62,9 +62,14 @@ struct ReceiptRow {
   std::string compact;
   std::string salt;
   int64_t log_index = 0;
+  std::string batch;  // base64url of its batch's root; empty in rows of before there was this column
 };
 Result<std::optional<ReceiptRow>> FindReceipt(storage::Session& session, const std::string& device_id,
                                               int64_t generation, int64_t number);
+// In no order.
+Result<std::vector<ReceiptRow>> ListReceiptsOfBatch(storage::Session& session, const std::string& batch);
+// Of a device, the last ones first.
+Result<std::vector<ReceiptRow>> ListReceipts(storage::Session& session, const std::string& device_id, int64_t limit);
 Status InsertReceipt(storage::Session& session, const ReceiptRow& receipt);
 
 }  // namespace fleetseal::signer::store

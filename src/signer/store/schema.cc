@@ -40,6 +40,16 @@ storage::Migration VersionIndex() {
           }};
 }
 
+// Which receipts lie under one root on the log: whoever proves one of them needs the others' hashes.
+storage::Migration ReceiptBatches() {
+  return {5,
+          "receipts by batch",
+          {
+              "ALTER TABLE receipts ADD COLUMN batch TEXT NOT NULL DEFAULT ''",
+              "CREATE INDEX receipts_by_batch ON receipts (batch)",
+          }};
+}
+
 }  // namespace
 
 std::vector<storage::Migration> Migrations() {
@@ -107,6 +117,7 @@ std::vector<storage::Migration> Migrations() {
       KillSwitch(),
       Indexes(),
       VersionIndex(),
+      ReceiptBatches(),
   };
 }
 
