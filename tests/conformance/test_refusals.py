@@ -53,12 +53,13 @@ def by_verify(tmp_path_factory):
 
 
 def by_installer(installers, case):
-    """Its verdict, and whether everything but the receipts is byte for byte what it was."""
+    """Its verdict, and whether everything but the receipts is byte for byte what it was and its log names the refusal (I1)."""
     if case.accepted:
         device = installers.copy(case.base)
         active = device.active_slot()
         try:
             verdict = device.judge(case)
+            assert device.logged == [(verdict.document, verdict.code)], case.title
             assert device.active_slot() == active and device.state()["phase"] == "idle"
             return verdict
         finally:
@@ -66,6 +67,7 @@ def by_installer(installers, case):
     device = installers.device(case.base)
     before = device.fingerprint()
     verdict = device.judge(case)
+    assert device.logged == [(verdict.document, verdict.code)], case.title
     assert device.fingerprint() == before
     assert "journal" not in device.state_file()
     return verdict
@@ -100,6 +102,7 @@ def test_right_documents_are_accepted(path, installers, library, by_verify):
     device = installers.copy(case.base)
     try:
         found = {"installer": device.judge(case), "verify": by_verify(case)}
+        assert device.logged == []
     finally:
         device.stop()
     if library:

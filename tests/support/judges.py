@@ -81,8 +81,17 @@ class Device(Installer):
     def trust_text(self):
         return self.state_file()["trust"]
 
+    def refusals_logged(self, start):
+        """(document, code) of each refusal in the device's log from byte `start` on."""
+        with open(os.path.join(self.folder, "installer.log"), encoding="utf-8") as file:
+            file.seek(start)
+            lines = [json.loads(line) for line in file]
+        return [(line.get("document", "content"), line["code"]) for line in lines if line.get("event") in ("document.refused", "content.refused")]
+
     def judge(self, case):
+        """The verdict; `logged` is what the device's own log says was refused meanwhile."""
         self.clock.set(case.now)
+        start = os.path.getsize(os.path.join(self.folder, "installer.log"))
         answer = self.ask(case.offer())
         refusal = answer.get("refusal", {})
         document, code = refusal.get("document"), refusal.get("code")
@@ -91,6 +100,7 @@ class Device(Installer):
                 self.send_content(case.content["fileId"], case.content["sealedSha256"], case.content["bytes"])
             except Refused as refused:
                 document, code = "content", refused.code
+        self.logged = self.refusals_logged(start)
         return Verdict(answer["accepted"], document, code, b64u(sha256(self.trust_text())))
 
 
