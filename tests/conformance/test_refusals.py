@@ -92,6 +92,7 @@ def test_refused(path, installers, library, by_verify):
     expected = (case.accepted, case.refused["document"], case.refused["code"])
     found = verdicts_of(case, installers, library, by_verify)
     assert {judge: tuple(verdict[:3]) for judge, verdict in found.items()} == {judge: expected for judge in found}, case.title
+    assert all(verdict.detail.startswith(case.refused.get("because", "")) for verdict in found.values()), (case.title, found)
     states = {verdict.state for verdict in found.values()}
     assert len(states) == 1 and (base_state(case) in states) == (not case.accepted)
 
@@ -136,7 +137,7 @@ def test_there_are_enough_cases_and_each_has_a_control_that_is_accepted():
 def test_a_case_that_not_everybody_can_judge_says_why():
     alone = {path: case for path, case in CASES.items() if case.judges != corpus.JUDGES}
     assert all(case.why for case in alone.values())
-    assert {path.split("/")[0] for path in alone} == {"content", "content-key", "handler"}
+    assert {path.split("/")[0] for path in alone} == {"content", "content-key", "handler", "nested-content-key"}
 
 
 # --- what is covered -----------------------------------------------------------------------------------------------------------

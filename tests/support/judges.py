@@ -17,8 +17,8 @@ from corpus_world import ENCRYPTION_KEY
 from documents import b64u, sha256, unb64u
 from installer import BIN, Installer, Refused
 
-# What was accepted ("package 2", "status", "order"), what was refused with which code (None: nothing), the trust state's hash afterwards.
-Verdict = collections.namedtuple("Verdict", "accepted document code state")
+# What was accepted ("package 2", "status", "order"), what was refused with which code (None: nothing), the trust state's hash afterwards, the refusal in words.
+Verdict = collections.namedtuple("Verdict", "accepted document code state detail")
 
 
 class Base:
@@ -101,7 +101,7 @@ class Device(Installer):
             except Refused as refused:
                 document, code = "content", refused.code
         self.logged = self.refusals_logged(start)
-        return Verdict(answer["accepted"], document, code, b64u(sha256(self.trust_text())))
+        return Verdict(answer["accepted"], document, code, b64u(sha256(self.trust_text())), refusal.get("detail", ""))
 
 
 class InstallerJudge:
@@ -161,7 +161,7 @@ class VerifyJudge:
         answer = json.loads(done.stdout)
         refusal = answer["device"].get("refusal", {})
         assert (done.returncode == 3) == bool(refusal) == (not answer["trusted"]), answer
-        return Verdict(answer["device"]["accepted"], refusal.get("document"), refusal.get("code"), answer["device"]["trustStateSha256"])
+        return Verdict(answer["device"]["accepted"], refusal.get("document"), refusal.get("code"), answer["device"]["trustStateSha256"], refusal.get("detail", ""))
 
 
 class Bytes(ctypes.Structure):
@@ -252,7 +252,7 @@ class LibraryJudge:
             document = "content" if code else None
         name = self._call("code_name", ctypes.c_int32(code)).decode() if code else None
         handle = ctypes.c_void_p(outcome.state)
-        verdict = Verdict(accepted, document, name, b64u(sha256(self._text(handle))))
+        verdict = Verdict(accepted, document, name, b64u(sha256(self._text(handle))), detail.text.decode())
         self._call("state_free", handle)
         self._call("order_free", ctypes.c_void_p(outcome.order))
         return verdict
