@@ -118,6 +118,17 @@ def test_what_a_device_has_lived_through_leads_to_the_trust_state_of_its_base(na
     assert installers.device(name).trust_text() == judges.Base(name).state
 
 
+@pytest.mark.parametrize("kind", corpus.people_kinds())
+def test_S1_17_S1_31_S1_53_what_people_devices_and_roots_sign_is_held_to_its_form_too(kind, tmp_path):
+    """No device gets these documents: `fleetseal verify` judges all cases of a kind in one run."""
+    value = corpus.read_json(f"people/{kind}.json")
+    expected = {case["name"]: ("refused", case["code"]) if "code" in case else ("not judged", None) for case in value["cases"]}
+    found = judges.VerifyJudge(tmp_path).judge_people(kind)
+    assert found.pop("accepted") == ("ok", None)
+    assert {name: found[name] for name in expected if found[name] != expected[name]} == {}, {name: expected[name] for name in expected if found[name] != expected[name]}
+    assert found.keys() == expected.keys()
+
+
 # --- the corpus itself ---------------------------------------------------------------------------------------------------------
 
 

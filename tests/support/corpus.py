@@ -212,3 +212,7 @@ def control_paths():
 
 def base_names():
     return sorted(os.path.basename(os.path.dirname(path)) for path in on_disk() if path.endswith("/base.json"))
+
+
+def people_kinds():
+    return sorted(os.path.basename(path).removesuffix(".json") for path in on_disk() if path.startswith("people/"))

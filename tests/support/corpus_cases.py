@@ -6,6 +6,7 @@ import corpus_forms
 import corpus_full
 import corpus_members
 import corpus_packages
+import corpus_people
 from corpus import Corpus, Ref, resolved
 from corpus_forms import JWS_ROWS, Signed
 from corpus_world import DEVICE, MANIFEST_TYP, NOW, ORDER_TYP, PERMIT_TYP, SJWK_TYP, STATUS_TYP, Organisation, State
@@ -28,6 +29,7 @@ def make():
                 corpus_decisions.add_rotations, corpus_decisions.add_keys_of_devices, corpus_decisions.add_handlers, corpus_decisions.add_contents):
         add(world, controls)
     add_azure(world, controls)
+    corpus_people.add_people(corpus, world)
     corpus_full.add_full(world, lambda *what: corpus.control(*what, NOW))
     return corpus
 

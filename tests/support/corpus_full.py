@@ -94,8 +94,7 @@ def add_content_key(world, control, release, order):
     sealed = lambda text: documents.jwe_of(ENCRYPTION_KEY.public, release.update_key, text, ephemeral, nonce)
     rest = sealed(compact(header)).split(".", 1)[1]
     cases = [(name, title, sealed(text)) for name, title, text, _ in nested_shapes(header, is_top=True)]
-    cases += [(name.removeprefix("header-"), title, f"{b64u(text.encode())}.{rest}")
-              for name, title, text in [(name, title, compact(json.loads(text)["header"])) for name, title, text in nested_changes({"header": header})]]
+    cases += [(name, title, f"{b64u(text.encode())}.{rest}") for name, title, text in nested_changes(header, is_top=True)]
     for name, title, text in cases:
         control.refuse(f"nested-content-key/{name}", f"the content key: {title}", "S1.28", "DecryptFailed", "order",
                        {"order": world.signed(ORDER_TYP, {**order, "contentKey": text}, "director-1")}, judges=["installer"],

@@ -92,9 +92,9 @@ def nested_shapes(payload, maps=(), optional=(), is_top=False):
             yield f"{short((name,))}-{kind}", title, text, code
 
 
-def nested_changes(payload, maps=(), others=None):
-    """(name, title, text): each member below the top with another value of its type. `others`: values that a parser takes, by path."""
-    for path, value in walked(payload, maps):
+def nested_changes(payload, maps=(), others=None, is_top=False):
+    """(name, title, text): each member below the top (`is_top`: and there, too) with another value of its type. `others`: values that a parser takes, by path."""
+    for path, value in [*([((), payload)] if is_top else []), *walked(payload, maps)]:
         for name in [] if isinstance(value, list) else list(value)[:1 if path in maps else None]:
             place = (*path, name)
             if isinstance(value[name], dict):

@@ -164,6 +164,25 @@ class VerifyJudge:
         return Verdict(answer["device"]["accepted"], refusal.get("document"), refusal.get("code"), answer["device"]["trustStateSha256"], refusal.get("detail", ""))
 
 
+    def judge_people(self, kind):
+        """One kind of documents that no device gets: name -> (outcome, code) of each case, and of "accepted"."""
+        value = corpus.read_json(f"people/{kind}.json")
+        folder = os.path.join(self.folder, f"people-{kind}")
+        os.makedirs(folder)
+        trust = ["--trusted-package", os.path.join(corpus.FOLDER, value["package"])] if "package" in value else ["--key", folder + ".keys"]
+        with open(folder + ".keys", "w") as file:
+            json.dump(value.get("keys"), file)
+        for name, document in [("accepted", value["accepted"]), *[(case["name"], case if "pieces" in case else case["text"]) for case in value["cases"]]]:
+            with open(os.path.join(folder, name), "w", newline="") as file:
+                file.write(document if isinstance(document, str) else corpus.read_document(document))
+        done = subprocess.run([os.path.join(BIN, "fleetseal"), "verify", "--json", "--as-of", str(value["now"]), folder, *trust], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        assert done.returncode == 3, done.stderr
+        found = [one for one in json.loads(done.stdout)["findings"] if one["files"]]
+        shutil.rmtree(folder)
+        assert len(found) == len(value["cases"]) + 1
+        return {os.path.basename(path): (one["outcome"], one.get("code")) for one in found for path in one["files"]}
+
+
 class Bytes(ctypes.Structure):
     _fields_ = [("data", ctypes.c_char_p), ("size", ctypes.c_size_t)]
 
