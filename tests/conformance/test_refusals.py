@@ -66,10 +66,14 @@ def by_installer(installers, case):
             device.stop()
     device = installers.device(case.base)
     before = device.fingerprint()
-    verdict = device.judge(case)
-    assert device.logged == [(verdict.document, verdict.code)], case.title
-    assert device.fingerprint() == before
-    assert "journal" not in device.state_file()
+    try:
+        verdict = device.judge(case)
+        assert device.logged == [(verdict.document, verdict.code)], case.title
+        assert device.fingerprint() == before
+        assert "journal" not in device.state_file()
+    except Exception:
+        installers.replace(case.base)
+        raise
     return verdict
 
 

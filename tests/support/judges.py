@@ -128,6 +128,11 @@ class InstallerJudge:
             self.devices[name] = Device.copy_of(first, self._new_folder())
         return self.devices[name]
 
+    def replace(self, name):
+        """After a case that did change something: the next one shall not fail for it."""
+        self.devices[name].stop()
+        self.devices[name] = Device.copy_of(self.pristine[name], self._new_folder())
+
     def copy(self, name):
         self.device(name)
         return Device.copy_of(self.pristine[name], self._new_folder())
