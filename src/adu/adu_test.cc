@@ -99,7 +99,7 @@ TEST(AzureVectors, S1_46_S1_47_BothWritingsOfThePublishedPackageVerify) {
   }
 }
 
-TEST(AzureVectors, S1_46_PackagesWithoutARealSignatureAreRefused) {
+TEST(AzureVectors, S1_47_PackagesWithoutARealSignatureAreRefused) {
   for (const char* name : {"rootkeypackages/disabledRootKeyProd.json", "rootkeypackages/disabledSigningKeyProd.json"})
     EXPECT_FALSE(VerifyPackage(AzureRoots(), ReadVector(name))) << name;
 }

@@ -97,7 +97,7 @@ TEST(Key, S0_27_EcdsaRefusesZeroAndOrderAsRAndS) {
   }
 }
 
-TEST(Key, S1_32_EcdsaRefusesDerInPlaceOfRawSignatures) {
+TEST(Key, S1_17_EcdsaRefusesDerInPlaceOfRawSignatures) {
   const auto key = PrivateKey::Generate(KeyKind::kP256);
   const Bytes raw = key->Sign(SignatureAlgorithm::kEs256, AsBytes("text")).value();
   ASSERT_EQ(raw.size(), 64U);

@@ -238,7 +238,7 @@ TEST(Jws, LooseHeadersMayLackTypAndHaveOtherKids) {
   EXPECT_EQ(CodeOf(parse(R"({"alg":"ES256","typ":""})")), ErrorCode::kTextInvalid);
 }
 
-TEST(Jws, HeaderAlgMustEqualTheExpectedOne) {
+TEST(Jws, S1_34_HeaderAlgMustEqualTheExpectedOne) {
   const auto rsa = MakeSigner(KeyKind::kRsa2048);
   JwsHeader header = kHeader;
   header.alg = SignatureAlgorithm::kPs256;
@@ -303,7 +303,7 @@ TEST(Sjwk, RefusesOtherTypesAndIncompleteKeys) {
   EXPECT_EQ(sign(kSigningKeyTyp, Json::MakeArray()), ErrorCode::kMemberTypeWrong);
 }
 
-TEST(VerifiedSjwks, AnswerForTheSameInputsOnly) {
+TEST(VerifiedSjwks, S1_56_AnswerForTheSameInputsOnly) {
   const auto root = MakeSigner();
   const auto other = MakeSigner();
   const auto rsa = MakeSigner(KeyKind::kRsa2048);

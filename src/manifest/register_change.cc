@@ -118,7 +118,7 @@ Result<Change> ParseNewLog(codec::ObjectReader& reader) {
   change.origin = reader.String("origin", kOriginBytesMax);
   if (reader.is_good() && !IsNewOrigin(change.origin))
     reader.Stop(ErrorCode::kValueOutOfRange, "origin", "small letters, digits, dots and dashes, at most 63");
-  change.previous_origin = reader.String("previousOrigin", kOriginBytesMax);
+  change.previous_origin = Text(reader, "previousOrigin", kOriginBytesMax);
   change.previous_size = reader.Integer("previousSize");
   change.is_lost = reader.Bool("lost");
   if (reader.Has("haltId")) {
@@ -127,8 +127,7 @@ Result<Change> ParseNewLog(codec::ObjectReader& reader) {
       reader.Stop(ErrorCode::kValueOutOfRange, "haltId", "not 16 bytes");
   }
   change.sequence_floor = reader.Integer("sequenceFloor");
-  change.reason = reader.String("reason", kReasonBytesMax);
-  if (reader.is_good() && change.reason.empty()) reader.Stop(ErrorCode::kValueOutOfRange, "reason", "empty");
+  change.reason = Text(reader, "reason", kReasonBytesMax);
   TRY(reader.Finish());
   return change;
 }

@@ -82,12 +82,12 @@ struct RetireKey {
 // The signer leaves its log for a new one (ADR 0013). It stands alone in its register-change.
 struct NewLog {
   std::string origin;           // [a-z0-9][a-z0-9.-]{0,62}; never used before
-  std::string previous_origin;  // of the log that is left
+  std::string previous_origin;  // of the log that is left; printable
   int64_t previous_size = 0;    // as the signer knows it
   bool is_lost = false;         // the log that is left cannot be written any more, or the signer is halted
   std::optional<Bytes> halt_id = std::nullopt;  // 16 bytes; of the halt there is
   int64_t sequence_floor = 0;                   // every later order is above it
-  std::string reason;                           // 1 to 200 characters
+  std::string reason;                           // 1 to 200 printable characters
 };
 using Change = std::variant<AddPerson, RevokePerson, SetPolicy, SetSecurity, AllowDevice, ContinueAfterRestore,
                             CreateKey, RetireKey, NewLog>;

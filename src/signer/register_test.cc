@@ -373,7 +373,7 @@ TEST(Ceremony, IssuesServerAndPersonCertificates) {
   EXPECT_EQ(Must(pki::IdentityOf(olga, world.config.organisation)).id, "olga");
 }
 
-TEST(Keystores, S1_24_OpenOnlyWithThePassphraseAndInTheirOwnStore) {
+TEST(Keystores, S2_25_OpenOnlyWithThePassphraseAndInTheirOwnStore) {
   SignerWorld world;
   world.service.reset();
   ASSERT_TRUE(sys::WriteFileDurably(world.config.passphrase, AsBytes("wrong"), 0600).has_value());

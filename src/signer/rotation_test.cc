@@ -39,7 +39,7 @@ TEST(Rotation, OnlyTheSecurityQuorumMakesAKey) {
   EXPECT_EQ(Must(sys::ListDirectory(world.config.data + "/keys/online")), made);
 }
 
-TEST(Rotation, S1_18_ANewDirectorSignsFromThePackageThatListsIt) {
+TEST(Rotation, S1_29_ANewDirectorSignsFromThePackageThatListsIt) {
   KeyWorld world;
   const std::string old = world.InUse("director");
   const auto made = world.Create(KeyRole::kDirector);
@@ -206,7 +206,7 @@ TEST(Rotation, AKeyThatNobodyDecidedOnIsNotUsed) {
   EXPECT_EQ(world.InUse("director"), old);
 }
 
-TEST(Rotation, S1_27_AnEndedDirectorListingStopsTheDirectorUntilItIsRotated) {
+TEST(Rotation, S1_54_AnEndedDirectorListingStopsTheDirectorUntilItIsRotated) {
   KeyWorld world;
   world.clock.Advance(21 * 86'400);
   auto warnings = Must(Keys(world.core())).warnings;

@@ -79,7 +79,7 @@ TEST_F(ChainTest, S1_19_RefusesTheSjwkOfAnotherDocument) {
                  kRoleNotAllowed);
 }
 
-TEST_F(ChainTest, S1_23_RefusesADocumentWithJustAJwkOrAKid) {
+TEST_F(ChainTest, S1_23_S1_55_RefusesADocumentWithJustAJwkOrAKid) {
   codec::Json bare = codec::Json::MakeObject();
   bare.Set("alg", "ES256").Set("typ", manifest::kTypManifest);
   EXPECT_REFUSED(Verify(SignRaw(world.publisher, bare, payload)), kHeaderNotAllowed);
@@ -100,7 +100,7 @@ TEST_F(ChainTest, RefusesFurtherHeaderMembers) {
   }
 }
 
-TEST_F(ChainTest, RefusesASjwkInsideASjwkAndASjwkWithoutAKid) {
+TEST_F(ChainTest, S1_51_RefusesASjwkInsideASjwkAndASjwkWithoutAKid) {
   codec::Json inner = codec::Json::MakeObject();
   inner.Set("alg", "ES256").Set("typ", jose::kSigningKeyTyp);
   const std::string jwk = jose::BuildJwk({world.publisher.key(), "publisher-1", world.publisher.alg()}).Serialize();
@@ -174,7 +174,7 @@ TEST_F(ChainTest, S1_24_RefusesEachOfTheSixItemsMissingOrAltered) {
                  kAlgorithmNotAllowed);
 }
 
-TEST_F(ChainTest, S1_25_RefusesUnknownAndDisabledRoots) {
+TEST_F(ChainTest, S1_25_S1_52_RefusesUnknownAndDisabledRoots) {
   WorldKey unknown = world.roots[0];
   unknown.kid = "root-9";
   EXPECT_REFUSED(
@@ -242,7 +242,7 @@ TEST_F(ChainTest, S1_25_ChecksRootThenSigningKeyThenManifest) {
       kManifestHashMismatch);
 }
 
-TEST_F(ChainTest, S1_26_RefusesTheSignatureOfAnotherManifest) {
+TEST_F(ChainTest, S1_26_S1_53_RefusesTheSignatureOfAnotherManifest) {
   const std::string other =
       world.Sign(world.publisher, manifest::kTypManifest, world.MakeSignature("other", 6).Build());
   std::string mixed = Good();
@@ -296,7 +296,7 @@ TEST_F(ChainTest, S1_27_AnySingleFalseSubCheckMeansNotTrusted) {
   }
 }
 
-TEST_F(ChainTest, S1_28_RefusesAWithdrawnManifest) {
+TEST_F(ChainTest, S1_27_RefusesAWithdrawnManifest) {
   const std::vector<Sha256> withdrawn = {crypto::HashSha256("something else"), crypto::HashSha256(bytes)};
   ManifestContext context = world.Context();
   EXPECT_TRUE(VerifyManifest(
@@ -368,7 +368,7 @@ TEST_F(ChainTest, RefusesAJwkThatNamesAnotherAlgorithmThanTheListing) {
   EXPECT_REFUSED(Verify(compact), kAlgorithmNotAllowed);
 }
 
-TEST_F(ChainTest, RefusesAJwkWhoseAlgIsNotTheHeadersAndTheListings) {
+TEST_F(ChainTest, S1_35_RefusesAJwkWhoseAlgIsNotTheHeadersAndTheListings) {
   const WorldKey rsa = WorldKey::Make("rsa-1", crypto::KeyKind::kRsa2048);
   world.package.signing_keys.push_back(world.Listing(rsa, KeyRole::kPublisher, 90));
   const std::string sjwk = Must(jose::SignSjwk(*world.roots[0].signer, {"root-1", world.roots[0].alg(), {}},
@@ -376,7 +376,7 @@ TEST_F(ChainTest, RefusesAJwkWhoseAlgIsNotTheHeadersAndTheListings) {
   EXPECT_REFUSED(Verify(world.SignJws(rsa, manifest::kTypManifest, payload, sjwk)), kAlgorithmNotAllowed);
 }
 
-TEST_F(ChainTest, RefusesAProductThatDiffersBetweenSignatureAndManifest) {
+TEST_F(ChainTest, X3_RefusesAProductThatDiffersBetweenSignatureAndManifest) {
   const ProductName other = Must(ProductName::Parse("acme/other"));
   world.ListingOf("publisher-1").products.push_back(other);
   auto signature = world.MakeSignature(bytes, 5);
@@ -405,6 +405,20 @@ TEST_F(ChainTest, S1_54_OldAndNewSigningKeyHoldSideBySideUntilTheOverlapEnds) {
   world.now = world.now + 10;
   EXPECT_REFUSED(Verify(old_good), kSigningKeyExpired);
   EXPECT_TRUE(Verify(new_good).has_value());
+}
+
+TEST_F(ChainTest, S1_56_TheKeyThatCameWithASignatureJudgesItAndNoneThatWasSeenBefore) {
+  const WorldKey next = WorldKey::Make("publisher-2");
+  world.package.signing_keys.push_back(world.Listing(next, KeyRole::kPublisher, 90));
+  const std::string by_next = world.Sign(next, manifest::kTypManifest, payload);
+  codec::Json header = codec::Json::MakeObject();
+  header.Set("alg", "ES256").Set("typ", manifest::kTypManifest).Set("sjwk", world.Sjwk(world.roots[0], next));
+  const std::string by_stale = SignRaw(world.publisher, header, payload);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(Must(Verify(Good())).signer().key_kid.text(), "publisher-1");
+    EXPECT_EQ(Must(Verify(by_next)).signer().key_kid.text(), "publisher-2");
+    EXPECT_REFUSED(Verify(by_stale), kSignatureInvalid);
+  }
 }
 
 TEST_F(ChainTest, TheAzureProfileIsFixedByTheStateAndNotByTheDocument) {

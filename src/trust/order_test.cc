@@ -42,7 +42,7 @@ TEST_F(OrderTest, AcceptsAGoodOrderAndStoresItsNumberAndCheckpoint) {
 }
 
 // --- checks 3 and 4
-TEST_F(OrderTest, NeedsAFreshPackageAndAFreshStatus) {
+TEST_F(OrderTest, X1_NeedsAFreshPackageAndAFreshStatus) {
   const auto documents = world.Documents(release, world.MakeOrder(release), state);
   TrustState without_status = state;
   without_status.status.reset();
@@ -63,7 +63,7 @@ TEST_F(OrderTest, S0_10_RefusesAnotherDeviceAndAnotherGeneration) {
   }
 }
 
-TEST_F(OrderTest, OnlyTheDirectorOrders) {
+TEST_F(OrderTest, X4_OnlyTheDirectorOrders) {
   auto documents = world.Documents(release, world.MakeOrder(release), state);
   documents.order = world.Sign(world.publisher, manifest::kTypOrder, world.MakeOrder(release).Build());
   EXPECT_REFUSED(AcceptOrder(state, world.device, documents, world.now), kRoleNotAllowed);
@@ -71,7 +71,7 @@ TEST_F(OrderTest, OnlyTheDirectorOrders) {
   EXPECT_REFUSED(AcceptOrder(state, world.device, documents, world.now), kTypMismatch);
 }
 
-TEST_F(OrderTest, TheSameBytesAgainAreARepeatAndOtherBytesOfTheSequenceAreRefused) {
+TEST_F(OrderTest, X7_TheSameBytesAgainAreARepeatAndOtherBytesOfTheSequenceAreRefused) {
   const auto order = world.MakeOrder(release);
   const auto documents = world.Documents(release, order, state);
   const auto first = Must(AcceptOrder(state, world.device, documents, world.now));
@@ -119,7 +119,7 @@ TEST_F(OrderTest, RefusesAnotherEpoch) {
   EXPECT_REFUSED(Accept(order), kPackageVersionTooLow);
 }
 
-TEST_F(OrderTest, RefusesExpiredLongLivedAndPostdatedOrders) {
+TEST_F(OrderTest, X1_RefusesExpiredLongLivedAndPostdatedOrders) {
   auto order = world.MakeOrder(release);
   order.expires = world.now;
   EXPECT_REFUSED(Accept(order), kOrderExpired);
@@ -134,13 +134,13 @@ TEST_F(OrderTest, RefusesExpiredLongLivedAndPostdatedOrders) {
   EXPECT_TRUE(Accept(order).has_value());
 }
 
-TEST_F(OrderTest, RefusesAnOrderThatNeedsANewerPackage) {
+TEST_F(OrderTest, S1_45_RefusesAnOrderThatNeedsANewerPackage) {
   auto order = world.MakeOrder(release);
   order.package_version = 2;
   EXPECT_REFUSED(Accept(order), kPackageVersionTooLow);
 }
 
-TEST_F(OrderTest, AClockSetBackDoesNotRevivePastOrders) {
+TEST_F(OrderTest, X9_AClockSetBackDoesNotRevivePastOrders) {
   const auto order = world.MakeOrder(release);
   const auto documents = world.Documents(release, order, state);
   state.time_floor = order.expires;
@@ -170,7 +170,7 @@ TEST_F(OrderTest, ACancelForAnotherDeviceIsRefused) {
 }
 
 // --- check 6
-TEST_F(OrderTest, RefusesAManifestThatTheOrderDoesNotName) {
+TEST_F(OrderTest, X3_RefusesAManifestThatTheOrderDoesNotName) {
   const Release other = world.MakeRelease(6);
   EXPECT_REFUSED(Accept(world.MakeOrder(release), other), kManifestHashMismatch);
 }
@@ -199,9 +199,11 @@ struct CounterTest : OrderTest {
   manifest::Permit Good() const { return world.MakePermit(newer, release); }
 };
 
-TEST_F(CounterTest, RefusesALowerCounterWithoutAPermit) { EXPECT_REFUSED(Downgrade(std::nullopt), kRollbackRefused); }
+TEST_F(CounterTest, X2_RefusesALowerCounterWithoutAPermit) {
+  EXPECT_REFUSED(Downgrade(std::nullopt), kRollbackRefused);
+}
 
-TEST_F(CounterTest, AnEqualCounterNeedsTheSameManifest) {
+TEST_F(CounterTest, X2_AnEqualCounterNeedsTheSameManifest) {
   EXPECT_TRUE(Must(Accept(world.MakeOrder(newer), newer)).is_installed);
   const std::string bytes = world.MakeManifest("1.6.1").Build();
   const Release other = world.Log(
@@ -235,7 +237,7 @@ TEST_F(CounterTest, APermitAllowsTheDowngradeOnceAndTheHighWaterMarkStays) {
   EXPECT_REFUSED(Downgrade(Good()), kPermitInvalid);
 }
 
-TEST_F(CounterTest, S1_27_APermitMustFitInEveryPoint) {
+TEST_F(CounterTest, X2_APermitMustFitInEveryPoint) {
   EXPECT_TRUE(Downgrade(Good()).has_value());
   const auto refused = [&](auto change) {
     auto permit = Good();
@@ -289,7 +291,7 @@ TEST_F(CounterTest, APermitForAnotherProductOfTheSameKeyIsRefused) {
   EXPECT_REFUSED(Downgrade(permit), kPermitInvalid);
 }
 
-TEST_F(CounterTest, NothingGoesBelowTheLeastCounterNotEvenWithAPermit) {
+TEST_F(CounterTest, X2_NothingGoesBelowTheLeastCounterNotEvenWithAPermit) {
   const Release ancient = world.MakeRelease(1);
   auto order = world.MakeOrder(ancient);
   order.permit = world.SignPermit(world.MakePermit(newer, ancient));
@@ -353,7 +355,7 @@ TEST_F(OrderTest, TheContentsAreExactlyTheManifestsFilesWithAKey) {
 }
 
 // --- check 9
-TEST_F(OrderTest, NeedsALogProofOfThisSignature) {
+TEST_F(OrderTest, X3_X4_NeedsALogProofOfThisSignature) {
   const auto order = world.MakeOrder(release);
   const Release other = world.MakeRelease(6);
   auto documents = world.Documents(release, order, state);
@@ -550,7 +552,7 @@ TEST_F(RecheckTest, SeesACancelALaterOrderAndANewEpoch) {
   EXPECT_REFUSED(Recheck(), kOrderCancelled);
 }
 
-TEST_F(RecheckTest, SeesKeysThatWereDisabledOrDelistedMeanwhile) {
+TEST_F(RecheckTest, S1_44_S1_49_SeesKeysThatWereDisabledOrDelistedMeanwhile) {
   const TrustState before = state;
   const auto package_before = world.package;
   const auto with = [&](auto change) {
@@ -571,7 +573,7 @@ TEST_F(RecheckTest, SeesKeysThatWereDisabledOrDelistedMeanwhile) {
   EXPECT_REFUSED(with([&](auto& p) { p.min_counter[world.product] = 6; }), kRollbackRefused);
 }
 
-TEST_F(RecheckTest, SeesAListingThatEndedMeanwhile) {
+TEST_F(RecheckTest, S1_54_SeesAListingThatEndedMeanwhile) {
   world.now = world.ListingOf("director-1").not_after;
   EXPECT_REFUSED(Recheck(), kSigningKeyExpired);
 }

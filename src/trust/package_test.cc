@@ -20,14 +20,14 @@ TEST(Provision, GivesAStateWithTheFloorAtTheLaterOfBuildAndPublished) {
   EXPECT_EQ(Must(Provision(text, {5})).root_package().version, 1);
 }
 
-TEST(Provision, NeedsThresholdSignaturesOfItsOwnRoots) {
+TEST(Provision, S1_47_NeedsThresholdSignaturesOfItsOwnRoots) {
   TestWorld world;
   EXPECT_TRUE(Provision(world.SignPackage(world.package, {0, 2}), {5}).has_value());
   EXPECT_REFUSED(Provision(world.SignPackage(world.package, {1}), {5}), kPackageStepInvalid);
   EXPECT_REFUSED(Provision(world.SignPackage(world.package, {}), {5}), kPackageStepInvalid);
 }
 
-TEST(Provision, S1_24_RefusesEveryChangeOfASignedByte) {
+TEST(Provision, S1_43_RefusesEveryChangeOfASignedByte) {
   TestWorld world;
   const std::string text = world.SignPackage(world.package, {0, 1});
   const std::string protected_text = manifest::BuildProtected(world.package);
@@ -46,7 +46,7 @@ TEST(Provision, WhiteSpaceBetweenTokensDoesNotCount) {
   EXPECT_TRUE(Provision(text, {5}).has_value());
 }
 
-TEST(PackageStep, TakesTheNextVersionSignedByBothThresholds) {
+TEST(PackageStep, S1_39_S1_43_TakesTheNextVersionSignedByBothThresholds) {
   TestWorld world;
   const TrustState state = world.Ready();
   const TrustState next = Must(AcceptPackageStep(state, world.SignPackage(world.NextPackage(), {0, 1})));
@@ -56,7 +56,7 @@ TEST(PackageStep, TakesTheNextVersionSignedByBothThresholds) {
   EXPECT_EQ(next.package_hashes.size(), 2u);
 }
 
-TEST(PackageStep, RefusesEveryVersionButTheNext) {
+TEST(PackageStep, S1_41_S1_49_RefusesEveryVersionButTheNext) {
   TestWorld world;
   const TrustState state = world.Provisioned();
   for (const int64_t version : {int64_t{1}, int64_t{3}, int64_t{100}}) {
@@ -66,7 +66,7 @@ TEST(PackageStep, RefusesEveryVersionButTheNext) {
   }
 }
 
-TEST(PackageStep, NeedsThresholdOfTheKnownRoots) {
+TEST(PackageStep, S1_40_S1_48_NeedsThresholdOfTheKnownRoots) {
   TestWorld world;
   const TrustState state = world.Provisioned();
   // All of the new roots sign, but only one of them is known.
@@ -78,7 +78,7 @@ TEST(PackageStep, NeedsThresholdOfTheKnownRoots) {
   EXPECT_REFUSED(AcceptPackageStep(state, other.SignPackage(package, {0, 1, 2})), kPackageStepInvalid);
 }
 
-TEST(PackageStep, NeedsThresholdOfTheNewRoots) {
+TEST(PackageStep, S1_40_NeedsThresholdOfTheNewRoots) {
   TestWorld world;
   const TrustState state = world.Provisioned();
   auto package = world.NextPackage();
@@ -87,7 +87,7 @@ TEST(PackageStep, NeedsThresholdOfTheNewRoots) {
   EXPECT_TRUE(AcceptPackageStep(state, world.SignPackage(package, {0, 1, 2})).has_value());
 }
 
-TEST(PackageStep, CountsKeysAndNotKeyIds) {
+TEST(PackageStep, S1_47_CountsKeysAndNotKeyIds) {
   TestWorld world;
   // The same root under a second name.
   world.roots.push_back({"root-1-again", world.roots[0].signer});
@@ -97,7 +97,7 @@ TEST(PackageStep, CountsKeysAndNotKeyIds) {
   EXPECT_TRUE(Provision(world.SignPackage(world.package, {0, 1}), {5}).has_value());
 }
 
-TEST(PackageStep, DisabledRootsDoNotCount) {
+TEST(PackageStep, S1_44_DisabledRootsDoNotCount) {
   TestWorld world;
   const TrustState state = world.Provisioned();
   auto package = world.NextPackage();
@@ -112,7 +112,7 @@ TEST(PackageStep, DisabledRootsDoNotCount) {
   EXPECT_REFUSED(AcceptPackageStep(next, world.SignPackage(third, {0, 1})), kPackageStepInvalid);
 }
 
-TEST(PackageStep, PositionalSignaturesAreNotCounted) {
+TEST(PackageStep, S1_47_PositionalSignaturesAreNotCounted) {
   TestWorld world;
   world.roots = {WorldKey::Make("rsa-1", crypto::KeyKind::kRsa2048),
                  WorldKey::Make("rsa-2", crypto::KeyKind::kRsa2048)};
@@ -212,7 +212,7 @@ TEST(PackageStep, OneKeyHasOnePurposeWhateverItsKid) {
   EXPECT_TRUE(CheckContents(world.package).has_value());
 }
 
-TEST(PackageStep, ThreeGenerationsOfRootsChainOneByOneAndNotBySkipping) {
+TEST(PackageStep, S1_39_ThreeGenerationsOfRootsChainOneByOneAndNotBySkipping) {
   TestWorld world;
   TrustState state = world.Provisioned();
   std::vector<std::string> texts;

@@ -9,7 +9,7 @@
 namespace fleetseal::trust {
 namespace {
 
-TEST(Sizes, ADeviceReadsNotOneByteMore) {
+TEST(Sizes, S1_16_ADeviceReadsNotOneByteMore) {
   testing::TestWorld world;
   const TrustState state = *AcceptStatus(world.Provisioned(), world.SignStatus(world.MakeStatus()), world.now);
   const auto release = world.MakeRelease(7);

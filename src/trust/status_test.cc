@@ -38,7 +38,7 @@ TEST_F(StatusTest, TheFloorNeverPassesThePackagesEnd) {
   EXPECT_EQ(Must(Accept(status)).time_floor, world.package.expires);
 }
 
-TEST_F(StatusTest, TheFloorStandsForAClockThatWasSetBack) {
+TEST_F(StatusTest, X9_TheFloorStandsForAClockThatWasSetBack) {
   state = Must(Accept(world.MakeStatus()));
   EXPECT_EQ(EffectiveNow(state, {5}), state.time_floor);
   EXPECT_EQ(EffectiveNow(state, world.now + 5), world.now + 5);
@@ -46,7 +46,7 @@ TEST_F(StatusTest, TheFloorStandsForAClockThatWasSetBack) {
   EXPECT_TRUE(AcceptStatus(state, world.SignStatus(world.MakeStatus()), {5}).has_value());
 }
 
-TEST_F(StatusTest, RefusesALowerVersionAndTheSameVersionWithOtherBytes) {
+TEST_F(StatusTest, X2_RefusesALowerVersionAndTheSameVersionWithOtherBytes) {
   auto status = world.MakeStatus();
   status.version = 7;
   const std::string compact = world.SignStatus(status);
@@ -68,7 +68,7 @@ TEST_F(StatusTest, RefusesAnotherEpoch) {
   EXPECT_REFUSED(Accept(status), kPackageVersionTooLow);
 }
 
-TEST_F(StatusTest, RefusesExpiredAndLongLivedOnes) {
+TEST_F(StatusTest, X1_RefusesExpiredAndLongLivedOnes) {
   auto status = world.MakeStatus();
   status.expires = world.now;
   EXPECT_REFUSED(Accept(status), kStatusExpired);
@@ -80,7 +80,7 @@ TEST_F(StatusTest, RefusesExpiredAndLongLivedOnes) {
   EXPECT_REFUSED(Accept(status), kStatusExpired);
 }
 
-TEST_F(StatusTest, NamesTheNewestPackageSoNoneCanBeHeldBack) {
+TEST_F(StatusTest, S1_42_NamesTheNewestPackageSoNoneCanBeHeldBack) {
   auto status = world.MakeStatus();
   status.package_version = 2;
   EXPECT_REFUSED(Accept(status), kPackageVersionTooLow);

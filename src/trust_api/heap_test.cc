@@ -85,7 +85,7 @@ class HeapOfADecision : public ::testing::Test {
   fleetseal_trust_detail why_;
 };
 
-TEST_F(HeapOfADecision, StaysBelowTheBoundAtTheLargestDocuments) {
+TEST_F(HeapOfADecision, S1_16_StaysBelowTheBoundAtTheLargestDocuments) {
   const auto& largest = world_.documents;
   // They are as large as the header says that they may be, or a little less.
   EXPECT_GT(largest.package.size(), FLEETSEAL_TRUST_PACKAGE_BYTES_MAX * 9 / 10);
@@ -128,7 +128,7 @@ std::string Bomb(std::string_view open, std::string_view piece, std::string_view
   return text + std::string(close);
 }
 
-TEST_F(HeapOfADecision, IsBoundedWhateverComes) {
+TEST_F(HeapOfADecision, S1_16_S1_33_IsBoundedWhateverComes) {
   std::vector<std::string> hostile;
   for (const std::string_view piece :
        {",0", ",[]", ",{}", ",\"\"", ",{\"\":0}", ",[[[[]]]]", ",\"0123456789abcdef\""}) {

@@ -101,7 +101,7 @@ class TrustApi : public ::testing::Test {
   fleetseal_trust_detail why_;
 };
 
-TEST_F(TrustApi, AcceptsAllThatADeviceGot) {
+TEST_F(TrustApi, S1_33_AcceptsAllThatADeviceGot) {
   const auto documents = All();
   ASSERT_EQ(Name(Offer(documents, Now())), "Ok") << why_.text;
   EXPECT_EQ(outcome_.packages_accepted, 1u);
@@ -364,7 +364,7 @@ void ExpectBadCalls(std::span<const fleetseal_trust_code> codes) {
 constexpr fleetseal_trust_bytes kNone = {nullptr, 0};
 constexpr fleetseal_trust_bytes kSome = {"x", 1};
 
-TEST_F(TrustApi, AnswersNullPointersOfStatesWithACode) {
+TEST_F(TrustApi, S1_33_AnswersNullPointersOfStatesWithACode) {
   fleetseal_trust_state* out_state = nullptr;
   fleetseal_trust_device* out_device = nullptr;
   fleetseal_trust_state_info state_info;
@@ -407,7 +407,7 @@ TEST_F(TrustApi, AnswersNullPointersOfStatesWithACode) {
   fleetseal_trust_device_free(nullptr);
 }
 
-TEST_F(TrustApi, AnswersNullPointersOfOrdersWithACode) {
+TEST_F(TrustApi, S1_33_AnswersNullPointersOfOrdersWithACode) {
   const auto documents = All();
   const auto now = Now();
   auto no_hashes = documents;
@@ -445,7 +445,7 @@ TEST_F(TrustApi, AnswersNullPointersOfOrdersWithACode) {
   fleetseal_trust_order_free(nullptr);
 }
 
-TEST_F(TrustApi, AnswersNullPointersOfManifestsWithACode) {
+TEST_F(TrustApi, S1_33_AnswersNullPointersOfManifestsWithACode) {
   const auto documents = All();
   fleetseal_trust_manifest* out_manifest = nullptr;
   fleetseal_trust_manifest_info manifest_info;

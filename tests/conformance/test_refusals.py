@@ -53,21 +53,27 @@ def by_verify(tmp_path_factory):
 
 
 def by_installer(installers, case):
-    """Its verdict, and whether everything but the receipts is byte for byte what it was."""
+    """Its verdict, and whether everything but the receipts is byte for byte what it was and its log names the refusal (I1)."""
     if case.accepted:
         device = installers.copy(case.base)
         active = device.active_slot()
         try:
             verdict = device.judge(case)
+            assert device.logged == [(verdict.document, verdict.code)], case.title
             assert device.active_slot() == active and device.state()["phase"] == "idle"
             return verdict
         finally:
             device.stop()
     device = installers.device(case.base)
     before = device.fingerprint()
-    verdict = device.judge(case)
-    assert device.fingerprint() == before
-    assert "journal" not in device.state_file()
+    try:
+        verdict = device.judge(case)
+        assert device.logged == [(verdict.document, verdict.code)], case.title
+        assert device.fingerprint() == before
+        assert "journal" not in device.state_file()
+    except Exception:
+        installers.replace(case.base)
+        raise
     return verdict
 
 
@@ -90,6 +96,7 @@ def test_refused(path, installers, library, by_verify):
     expected = (case.accepted, case.refused["document"], case.refused["code"])
     found = verdicts_of(case, installers, library, by_verify)
     assert {judge: tuple(verdict[:3]) for judge, verdict in found.items()} == {judge: expected for judge in found}, case.title
+    assert all(verdict.detail.startswith(case.refused.get("because", "")) for verdict in found.values()), (case.title, found)
     states = {verdict.state for verdict in found.values()}
     assert len(states) == 1 and (base_state(case) in states) == (not case.accepted)
 
@@ -100,6 +107,7 @@ def test_right_documents_are_accepted(path, installers, library, by_verify):
     device = installers.copy(case.base)
     try:
         found = {"installer": device.judge(case), "verify": by_verify(case)}
+        assert device.logged == []
     finally:
         device.stop()
     if library:
@@ -112,6 +120,17 @@ def test_right_documents_are_accepted(path, installers, library, by_verify):
 def test_what_a_device_has_lived_through_leads_to_the_trust_state_of_its_base(name, installers):
     """By the real installer; the state was written by an independent implementation of docs/protocol/trust-state.md."""
     assert installers.device(name).trust_text() == judges.Base(name).state
+
+
+@pytest.mark.parametrize("kind", corpus.people_kinds())
+def test_S1_17_S1_31_S1_53_what_people_devices_and_roots_sign_is_held_to_its_form_too(kind, tmp_path):
+    """No device gets these documents: `fleetseal verify` judges all cases of a kind in one run."""
+    value = corpus.read_json(f"people/{kind}.json")
+    expected = {case["name"]: ("refused", case["code"]) if "code" in case else ("not judged", None) for case in value["cases"]}
+    found = judges.VerifyJudge(tmp_path).judge_people(kind)
+    assert found.pop("accepted") == ("ok", None)
+    assert {name: found[name] for name in expected if found[name] != expected[name]} == {}, {name: expected[name] for name in expected if found[name] != expected[name]}
+    assert found.keys() == expected.keys()
 
 
 # --- the corpus itself ---------------------------------------------------------------------------------------------------------
@@ -133,7 +152,7 @@ def test_there_are_enough_cases_and_each_has_a_control_that_is_accepted():
 def test_a_case_that_not_everybody_can_judge_says_why():
     alone = {path: case for path, case in CASES.items() if case.judges != corpus.JUDGES}
     assert all(case.why for case in alone.values())
-    assert {path.split("/")[0] for path in alone} == {"content", "content-key", "handler"}
+    assert {path.split("/")[0] for path in alone} == {"content", "content-key", "handler", "nested-content-key"}
 
 
 # --- what is covered -----------------------------------------------------------------------------------------------------------

@@ -52,6 +52,23 @@ def is_refused(installer, word=""):
     assert "state.damaged" in installer.log_text()
 
 
+def test_S1_55_no_signing_key_is_kept_on_the_device(world, installer):
+    """A signing key comes with what it signed. While an order is in hand its documents lie there; afterwards nothing of a key is left but its thumbprint."""
+    release = Release(world, installer)
+
+    def kept(*texts):
+        data = b"".join(open(os.path.join(top, name), "rb").read() for top, _, names in os.walk(installer.folder) for name in names if not name.endswith(".sock"))
+        return [text for text in texts if (text if isinstance(text, bytes) else text.encode()) in data]
+
+    release.offer()
+    assert kept(release.order, release.signature, release.status) == [release.order, release.signature]
+    installer.send_content(release.file_id, release.sealed_sha256, release.sealed)
+    assert "lastCode" not in installer.wait_idle()
+    keys = (world.publisher, world.director)
+    assert kept(release.order, release.signature, release.status, *[key.jwk()["x"] for key in keys], *[key.spki()[-64:-32] for key in keys]) == []
+    assert kept(*[key.kid() for key in keys]) == [key.kid() for key in keys]
+
+
 def edited(change):
     def edit(data):
         state = json.loads(data)

@@ -148,7 +148,7 @@ def test_a_document_of_a_person_or_device_is_good_only_under_a_given_key(name, t
 
 @pytest.mark.parametrize("name, refusal", [("request", "ApprovalExpired"), ("approval", "ApprovalExpired"), ("plan", "PlanExpired"),
                                            ("revocation", None), ("register-change", None)])
-def test_S1_29_a_document_of_a_person_is_judged_at_the_time_named(name, refusal):
+def test_a_document_of_a_person_is_judged_at_the_time_named(name, refusal):
     path, keys = os.path.join(EXAMPLES, f"people/{name}.jws"), os.path.join(EXAMPLES, "people/keys.json")
     words = json.loads(documents.jws_parts(example(f"people/{name}.jws"))[1])
     early = verify(path, "--key", keys, "--as-of", words["issued"] - 301)
@@ -238,7 +238,7 @@ def test_another_typ_is_refused(world, tmp_path):
     assert code == 3 and codes(verdict) == ["TypMismatch"]
 
 
-def test_S1_19_each_document_of_a_kind_is_judged(world, tmp_path):
+def test_S1_53_each_document_of_a_kind_is_judged(world, tmp_path):
     """A status by another key beside the good one."""
     write_set(tmp_path / "set", world)
     (tmp_path / "set" / "a.jws").write_text(world.status(version=7, key=Key.p256()))

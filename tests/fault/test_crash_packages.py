@@ -131,7 +131,7 @@ class KeyCase(Case):
         assert (leaf["type"], leaf["kid"], leaf["thumbprint"]) == ("signing-key", self.new["kid"], self.new["thumbprint"])
 
 
-def test_S1_18_crash_matrix_of_a_key_that_is_made(scene):
+def test_X8_crash_matrix_of_a_key_that_is_made(scene):
     run(scene.recorded, scene.recorded.step("create-key"), "signer", KeyCase(scene), share=20)
 
 
@@ -170,7 +170,7 @@ class RetiredCase(SignedAgain):
         assert [name for name in files if name.startswith(self.old_key)] == [] and self.new_key + ".json" in files
 
 
-def test_S1_18_crash_matrix_of_a_key_that_is_retired(scene):
+def test_X8_crash_matrix_of_a_key_that_is_retired(scene):
     run(scene.recorded, scene.recorded.step("retire-key"), "signer", RetiredCase(scene), share=24)
 
 
@@ -194,7 +194,7 @@ class PackageCase(SignedAgain):
 
 
 @pytest.mark.parametrize("how", ["with", "without"])
-def test_S1_45_crash_matrix_of_a_package(scene, how):
+def test_X8_crash_matrix_of_a_package(scene, how):
     step = scene.recorded.step(f"publish-package {how} a transcript")
     run(scene.recorded, step, "signer", PackageCase(step), share=24)
 

@@ -70,5 +70,5 @@ def scene():
 @pytest.mark.parametrize("name, victim, share", [
     ("groups", "server", 4), ("upload", "server", 12), ("upload", "sealer", 3), ("rollout", "server", 6), ("check-in", "server", 8),
     ("check-in", "agent", 12)])
-def test_X7_crash_matrix(scene, name, victim, share):
+def test_X8_crash_matrix(scene, name, victim, share):
     Runner(scene, name, victim).run(share)

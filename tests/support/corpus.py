@@ -82,12 +82,13 @@ class Control:
     def ref(self, slot):
         return Ref(resolved(self.folder, self.documents[slot]))
 
-    def refuse(self, path, title, rows, code, document, changes, kept=(), now=None, judges=None, why=None, content=None):
-        """One case: this control with `changes` (None takes a document out), and perhaps `content` for it: file id, hash of the order, bytes."""
+    def refuse(self, path, title, rows, code, document, changes, kept=(), now=None, judges=None, why=None, content=None, because=None):
+        """One case: this control with `changes` (None takes a document out), and perhaps `content` for it: file id, hash of the order, bytes.
+        `because`: the code of what lies inside the refused document."""
         assert re.fullmatch(r"[a-z0-9-]+/[a-z0-9-]+", path), path
         assert path not in self.corpus.cases, path
         value = {"title": title, "rows": rows.split(), "control": os.path.basename(self.folder), "documents": self.corpus._documents(path, changes),
-                 "refused": {"document": document, "code": code}}
+                 "refused": {"document": document, "code": code, **({"because": because} if because else {})}}
         if content:
             self.corpus.put(f"{path}/content.hex", content[2].hex() + "\n")
             value["content"] = {"fileId": content[0], "sealedSha256": content[1], "hex": "content.hex"}
@@ -211,3 +212,7 @@ def control_paths():
 
 def base_names():
     return sorted(os.path.basename(os.path.dirname(path)) for path in on_disk() if path.endswith("/base.json"))
+
+
+def people_kinds():
+    return sorted(os.path.basename(path).removesuffix(".json") for path in on_disk() if path.startswith("people/"))

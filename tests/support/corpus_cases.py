@@ -3,8 +3,10 @@ import json
 
 import corpus_decisions
 import corpus_forms
+import corpus_full
 import corpus_members
 import corpus_packages
+import corpus_people
 from corpus import Corpus, Ref, resolved
 from corpus_forms import JWS_ROWS, Signed
 from corpus_world import DEVICE, MANIFEST_TYP, NOW, ORDER_TYP, PERMIT_TYP, SJWK_TYP, STATUS_TYP, Organisation, State
@@ -27,11 +29,9 @@ def make():
                 corpus_decisions.add_rotations, corpus_decisions.add_keys_of_devices, corpus_decisions.add_handlers, corpus_decisions.add_contents):
         add(world, controls)
     add_azure(world, controls)
+    corpus_people.add_people(corpus, world)
+    corpus_full.add_full(world, lambda *what: corpus.control(*what, NOW))
     return corpus
-
-
-PERMIT_FORMS = ["two-segments", "four-segments", "no-signature", "padded", "other-alphabet", "spare-bits", "newline-after", "header-crit", "header-b64", "header-jwk", "header-alg-none-signed",
-                "header-alg-hs256", "header-typ-missing", "header-typ-plan", "header-twice", "payload-list", "payload-deep", "signature-bit", "signature-zero"]
 
 
 # --- what devices have lived through ---------------------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ def add_signed_documents(world, controls):
     order = Signed("form-order", controls["install"], "order", world.director, header(ORDER_TYP, "director-1"), world.order_payload(release))
     signature = Signed("form-manifest-signature", controls["install"], "manifestSignature", world.publisher, header(MANIFEST_TYP, "publisher-1"), world.signature_payload(release))
     for signed in (status, order, signature):
-        forms.add_forms(signed, [forms.spellings, forms.headers, forms.payloads, forms.signatures, forms.huge])
+        forms.add_forms(signed, [forms.spellings, forms.headers, forms.payloads, forms.signatures, forms.huge, header_members(world)])
     # On the log as well, so that only the key can be the reason.
     on_log = lambda text: {"manifestSignature": text, "logProof": corpus_decisions.logged(world, release, text)}
     by_keys = Signed("form-manifest-signature", controls["install"], "manifestSignature", world.publisher, signature.header, signature.payload, on_log)
@@ -182,12 +182,20 @@ def add_signed_documents(world, controls):
     add_permit(world, controls["permit"])
 
 
+def header_members(world):
+    """Of a document: its signing key by another root is as good as the right one, but not what was signed."""
+    by_root_2 = lambda signed: world.key_document("director-1" if signed.key is world.director else "publisher-1", "root-2")
+    return lambda signed: corpus_forms.header_members(
+        signed, {"alg": ("RS256", "AlgorithmNotAllowed"), "typ": ("fleetseal-plan+jws", "TypMismatch"), "sjwk": (by_root_2(signed), "SignatureInvalid")})
+
+
 def add_signing_key(world, control, release):
     forms = corpus_forms
     outer = lambda text: {"manifestSignature": world.signed(MANIFEST_TYP, world.signature_payload(release), "publisher-1", sjwk=text)}
     key = Signed("form-signing-key", control, "manifestSignature", world.roots["root-1"], {"alg": "ES256", "kid": "root-1", "typ": SJWK_TYP},
                  world.publisher.jwk(kid="publisher-1", alg="ES256"), outer)
-    forms.add_forms(key, [forms.spellings, forms.headers, forms.payloads, forms.signatures])
+    others = {"alg": ("RS256", "AlgorithmNotAllowed"), "typ": ("fleetseal-plan+jws", "TypMismatch"), "kid": ("root-2", "SignatureInvalid")}
+    forms.add_forms(key, [forms.spellings, forms.headers, forms.payloads, forms.signatures, lambda signed: forms.header_members(signed, others)])
     corpus_members.add_members(key)
     director = world.key_document("director-1")
     key.refuse("signature-of-another-key", "the signature of another signing key by the same root", "S1.25 S1.52", "SignatureInvalid",
@@ -215,11 +223,14 @@ def add_permit(world, control):
     wrap = lambda text: {"order": world.order_documents(two, known=known, kid="director-3", permit=text)["order"]}
     payload = world.permit_payload(three, two)
     permit = Signed("form-permit", control, "order", world.publisher, {"alg": "ES256", "typ": PERMIT_TYP, "sjwk": world.key_document("publisher-1")}, payload, wrap, code="PermitInvalid")
-    # The chain is the same as for other documents, so a part of its forms says that a permit is held to it.
-    forms.add_forms(permit, [forms.spellings, forms.headers, forms.payloads, forms.signatures], PERMIT_FORMS)
-    forms.add_keys(permit, forms.key_cases(world, PERMIT_TYP, "publisher-1", payload))
-    forms.add_keys(permit, [case for case in forms.root_cases(world, PERMIT_TYP, "publisher-1", payload) if "kid" not in case[0] and "alg" not in case[0]])
+    forms.add_forms(permit, [forms.spellings, forms.headers, forms.payloads, forms.signatures, header_members(world)])
+    for cases in (forms.key_cases, forms.root_cases):
+        forms.add_keys(permit, cases(world, PERMIT_TYP, "publisher-1", payload))
+    forms.add_keys(permit, forms.key_headers(world, permit, "publisher-1"))
+    swapped = permit.make().rsplit(".", 1)[0] + "." + two.signature.rsplit(".", 1)[1]
+    permit.refuse("signature-of-a-manifest", "the signature of a manifest by the same key", "S1.26 S1.53", "SignatureInvalid", swapped)
     corpus_members.add_members(permit, number="expires")
+    corpus_full.add_signed(permit, group="nested-permit")
 
 
 def add_six_items(world, control):

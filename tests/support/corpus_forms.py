@@ -40,8 +40,9 @@ class Signed:
 
     def refuse(self, name, title, rows, code, text, group=None, **more):
         # A permit is judged inside an order: whatever is wrong with it has one code, but for what the order's own text may not hold.
-        code = code[1:] if code.startswith("!") else self.code or code
-        self.control.refuse(f"{group or self.group}/{name}", title, rows, code, self.document, self.wrap(text), **more)
+        is_own = not self.code or code.startswith("!")
+        self.control.refuse(f"{group or self.group}/{name}", title, rows, code.removeprefix("!") if is_own else self.code, self.document, self.wrap(text),
+                            because=None if is_own else code, **more)
 
 
 def spellings(signed):
@@ -101,6 +102,16 @@ def headers(signed):
     yield "header-no-utf-8", "the header is no UTF-8", JWS_ROWS, "JsonInvalid", signed.make(header=text.replace(typ, "\xff").encode("latin-1"))
 
 
+def header_members(signed, others):
+    """Each header member twice, properly signed; and each altered after it was signed. `others`: by member a value that can be read, and the code."""
+    text, (_, payload, signature) = compact(signed.header), signed.make().split(".")
+    for name, (other, code) in others.items():
+        rows = "S1.30 " + JWS_ROWS
+        yield f"header-{name}-twice", f"the header member {name} twice", rows, "JsonDuplicateMember", signed.make(header="{" + compact({name: other})[1:-1] + "," + text[1:])
+        header = b64u(compact({**signed.header, name: other}).encode())
+        yield f"header-{name}-altered", f"the header member {name} was altered after it was signed", rows, code, f"{header}.{payload}.{signature}"
+
+
 def hs256(signed):
     header = b64u(compact({**signed.header, "alg": "HS256"}).encode())
     signing_input = header + "." + b64u(compact(signed.payload).encode())
@@ -143,11 +154,10 @@ def huge(signed):
         Pieces([{"text": header + "."}, {"text": "W1tb", "times": 3_000}, {"text": "." + deep.rsplit(".", 1)[1]}])
 
 
-def add_forms(signed, kinds, only=None):
+def add_forms(signed, kinds):
     for kind in kinds:
         for name, title, rows, code, text in kind(signed):
-            if only is None or name in only:
-                signed.refuse(name, title, rows, code, text)
+            signed.refuse(name, title, rows, code, text)
 
 
 # --- keys ----------------------------------------------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ def wrong_type(value):
 
 def altered(value):
     """A value of the same type that a parser would take, too."""
+    if isinstance(value, bool):
+        return not value
     if isinstance(value, int):
         return value + 1
     if isinstance(value, str):

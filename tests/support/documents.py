@@ -246,10 +246,15 @@ def jwe(public, plain, extra, ephemeral=None, nonce=None):
     """ECDH-ES (direct) + A256GCM, RFC 7518 section 4.6."""
     ephemeral = ephemeral or ec.generate_private_key(ec.SECP256R1())
     header = {"alg": "ECDH-ES", "enc": "A256GCM", "epk": public_jwk(ephemeral.public_key()), **extra}
+    return jwe_of(public, plain, compact(header), ephemeral, nonce)
+
+
+def jwe_of(public, plain, header, ephemeral, nonce=None):
+    """`header` is the text of the protected header as it stands; what is sealed fits it."""
     shared = ephemeral.exchange(ec.ECDH(), public)
     other = struct.pack(">I", 7) + b"A256GCM" + struct.pack(">II", 0, 0) + struct.pack(">I", 256)
     key = ConcatKDFHash(hashes.SHA256(), 32, other).derive(shared)
-    protected = b64u(compact(header).encode())
+    protected = b64u(header.encode())
     nonce = nonce or os.urandom(12)
     sealed = AESGCM(key).encrypt(nonce, plain, protected.encode())
     return ".".join([protected, "", b64u(nonce), b64u(sealed[:-16]), b64u(sealed[-16:])])

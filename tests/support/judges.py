@@ -17,8 +17,8 @@ from corpus_world import ENCRYPTION_KEY
 from documents import b64u, sha256, unb64u
 from installer import BIN, Installer, Refused
 
-# What was accepted ("package 2", "status", "order"), what was refused with which code (None: nothing), the trust state's hash afterwards.
-Verdict = collections.namedtuple("Verdict", "accepted document code state")
+# What was accepted ("package 2", "status", "order"), what was refused with which code (None: nothing), the trust state's hash afterwards, the refusal in words.
+Verdict = collections.namedtuple("Verdict", "accepted document code state detail")
 
 
 class Base:
@@ -81,8 +81,17 @@ class Device(Installer):
     def trust_text(self):
         return self.state_file()["trust"]
 
+    def refusals_logged(self, start):
+        """(document, code) of each refusal in the device's log from byte `start` on."""
+        with open(os.path.join(self.folder, "installer.log"), encoding="utf-8") as file:
+            file.seek(start)
+            lines = [json.loads(line) for line in file]
+        return [(line.get("document", "content"), line["code"]) for line in lines if line.get("event") in ("document.refused", "content.refused")]
+
     def judge(self, case):
+        """The verdict; `logged` is what the device's own log says was refused meanwhile."""
         self.clock.set(case.now)
+        start = os.path.getsize(os.path.join(self.folder, "installer.log"))
         answer = self.ask(case.offer())
         refusal = answer.get("refusal", {})
         document, code = refusal.get("document"), refusal.get("code")
@@ -91,7 +100,8 @@ class Device(Installer):
                 self.send_content(case.content["fileId"], case.content["sealedSha256"], case.content["bytes"])
             except Refused as refused:
                 document, code = "content", refused.code
-        return Verdict(answer["accepted"], document, code, b64u(sha256(self.trust_text())))
+        self.logged = self.refusals_logged(start)
+        return Verdict(answer["accepted"], document, code, b64u(sha256(self.trust_text())), refusal.get("detail", ""))
 
 
 class InstallerJudge:
@@ -117,6 +127,11 @@ class InstallerJudge:
             self.pristine[name] = first
             self.devices[name] = Device.copy_of(first, self._new_folder())
         return self.devices[name]
+
+    def replace(self, name):
+        """After a case that did change something: the next one shall not fail for it."""
+        self.devices[name].stop()
+        self.devices[name] = Device.copy_of(self.pristine[name], self._new_folder())
 
     def copy(self, name):
         self.device(name)
@@ -151,7 +166,26 @@ class VerifyJudge:
         answer = json.loads(done.stdout)
         refusal = answer["device"].get("refusal", {})
         assert (done.returncode == 3) == bool(refusal) == (not answer["trusted"]), answer
-        return Verdict(answer["device"]["accepted"], refusal.get("document"), refusal.get("code"), answer["device"]["trustStateSha256"])
+        return Verdict(answer["device"]["accepted"], refusal.get("document"), refusal.get("code"), answer["device"]["trustStateSha256"], refusal.get("detail", ""))
+
+
+    def judge_people(self, kind):
+        """One kind of documents that no device gets: name -> (outcome, code) of each case, and of "accepted"."""
+        value = corpus.read_json(f"people/{kind}.json")
+        folder = os.path.join(self.folder, f"people-{kind}")
+        os.makedirs(folder)
+        trust = ["--trusted-package", os.path.join(corpus.FOLDER, value["package"])] if "package" in value else ["--key", folder + ".keys"]
+        with open(folder + ".keys", "w") as file:
+            json.dump(value.get("keys"), file)
+        for name, document in [("accepted", value["accepted"]), *[(case["name"], case if "pieces" in case else case["text"]) for case in value["cases"]]]:
+            with open(os.path.join(folder, name), "w", newline="") as file:
+                file.write(document if isinstance(document, str) else corpus.read_document(document))
+        done = subprocess.run([os.path.join(BIN, "fleetseal"), "verify", "--json", "--as-of", str(value["now"]), folder, *trust], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        assert done.returncode == 3, done.stderr
+        found = [one for one in json.loads(done.stdout)["findings"] if one["files"]]
+        shutil.rmtree(folder)
+        assert len(found) == len(value["cases"]) + 1
+        return {os.path.basename(path): (one["outcome"], one.get("code")) for one in found for path in one["files"]}
 
 
 class Bytes(ctypes.Structure):
@@ -242,7 +276,7 @@ class LibraryJudge:
             document = "content" if code else None
         name = self._call("code_name", ctypes.c_int32(code)).decode() if code else None
         handle = ctypes.c_void_p(outcome.state)
-        verdict = Verdict(accepted, document, name, b64u(sha256(self._text(handle))))
+        verdict = Verdict(accepted, document, name, b64u(sha256(self._text(handle))), detail.text.decode())
         self._call("state_free", handle)
         self._call("order_free", ctypes.c_void_p(outcome.order))
         return verdict

@@ -104,6 +104,9 @@ class Machine {
   Status TakeAlreadyInstalled(const trust::AcceptedOrder& accepted);
   // The order in hand ends if the documents that just came withdraw its update or disable a key of it for good.
   Status EndIfWithdrawn();
+  // A refusal that the next offer of the same document may not meet: it is answered and logged, not receipted.
+  void RefuseForNow(std::string_view document_name, const Sha256& document, const Refusal& refusal,
+                    wire::OfferOutcome& outcome);
   // Counts, receipts and logs a refusal. Only `receipts` of the state changes.
   Status RecordRefusal(std::string_view document_name, const Sha256& document, const Refusal& refusal,
                        std::optional<OrderId> order_id, wire::OfferOutcome& outcome);

@@ -433,6 +433,20 @@ TEST(Machine, ClockBelowTheFloorTakesOrdersOnlyAfterAStatusWithItsNonce) {
   EXPECT_FALSE(Must(lab.machine->OfferDocuments(offer)).refusal);
 }
 
+TEST(Machine, X9_AnOrderThatIsRefusedForNowOnlyIsInTheLogWithItsCode) {
+  Lab lab;
+  lab.Ready();
+  lab.clock.Set({1000});
+  lab.Open();
+  const Release release = lab.SlotRelease(3, "x");
+  const auto offer = lab.Offer(release, lab.MakeOrder(release, {"x"}));
+  lab.lines.clear();
+  EXPECT_EQ(RefusalOf(lab.machine->OfferDocuments(offer)), ErrorCode::kStatusExpired);
+  ASSERT_EQ(lab.lines.size(), 1u);
+  EXPECT_NE(lab.lines[0].find(R"("event":"document.refused","document":"order")"), std::string::npos) << lab.lines[0];
+  EXPECT_NE(lab.lines[0].find(R"("code":"StatusExpired")"), std::string::npos) << lab.lines[0];
+}
+
 // --- the handler `file`
 
 TEST(Machine, FileHandlerReplacesBelowThePrefixAndRollsBack) {

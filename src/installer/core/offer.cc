@@ -34,11 +34,6 @@ trust::OrderDocuments DocumentsOf(const wire::OfferDocumentsRequest& request) {
   return documents;
 }
 
-// A refusal that the next offer of the same document may not meet: it is answered, not receipted.
-void RefuseForNow(wire::OfferOutcome& outcome, ErrorCode code, std::string detail) {
-  outcome.refusal = wire::OfferRefusal{.document = "order", .code = code, .detail = std::move(detail)};
-}
-
 }  // namespace
 
 Result<wire::OfferOutcome> Machine::OfferDocuments(const wire::OfferDocumentsRequest& request) {
@@ -121,16 +116,17 @@ Status Machine::OfferOrder(const wire::OfferDocumentsRequest& request, const std
     return {};
   }
   if (is_streaming_) {
-    RefuseForNow(outcome, ErrorCode::kBusy, "content of another order is being received");
+    RefuseForNow("order", sha256, {ErrorCode::kBusy, "content of another order is being received"}, outcome);
     return {};
   }
   if (!clock_.is_known(state_.trust)) {
-    RefuseForNow(outcome, ErrorCode::kStatusExpired,
-                 "the time is not known: a status with the device's nonce is needed");
+    RefuseForNow("order", sha256,
+                 {ErrorCode::kStatusExpired, "the time is not known: a status with the device's nonce is needed"},
+                 outcome);
     return {};
   }
   if (state_.receipts.is_full()) {
-    RefuseForNow(outcome, ErrorCode::kLimitExceeded, "too many receipts wait for the server");
+    RefuseForNow("order", sha256, {ErrorCode::kLimitExceeded, "too many receipts wait for the server"}, outcome);
     return {};
   }
   auto accepted = trust::AcceptOrder(state_.trust, options_.provisioning.device, DocumentsOf(request), Now());
@@ -264,14 +260,19 @@ Status Machine::EndIfWithdrawn() {
   return FinishOrder(manifest::Outcome::kRefused, code, recheck.error().detail);
 }
 
-Status Machine::RecordRefusal(std::string_view document_name, const Sha256& document, const Refusal& refusal,
-                              std::optional<OrderId> order_id, wire::OfferOutcome& outcome) {
+void Machine::RefuseForNow(std::string_view document_name, const Sha256& document, const Refusal& refusal,
+                           wire::OfferOutcome& outcome) {
   outcome.refusal =
       wire::OfferRefusal{.document = std::string(document_name), .code = refusal.code, .detail = refusal.detail};
   options_.log.Event("document.refused", {{"document", document_name},
                                           {"sha256", codec::EncodeHex(document)},
                                           {"code", ErrorCodeName(refusal.code)},
                                           {"detail", refusal.detail}});
+}
+
+Status Machine::RecordRefusal(std::string_view document_name, const Sha256& document, const Refusal& refusal,
+                              std::optional<OrderId> order_id, wire::OfferOutcome& outcome) {
+  RefuseForNow(document_name, document, refusal, outcome);
   manifest::Receipt receipt = BaseReceipt();
   receipt.order_id = std::move(order_id);
   receipt.outcome = manifest::Outcome::kRefused;
