@@ -2,6 +2,7 @@
 #include "api/device/messages.h"
 #include "api/installer/messages.h"
 #include "api/signing/device_messages.h"
+#include "api/signing/evidence_messages.h"
 #include "api/signing/key_messages.h"
 #include "api/signing/messages.h"
 #include "api/signing/package_record.h"
@@ -88,6 +89,8 @@ constexpr Case kCases[] = {
     {"signing-permit-row", Value<signing::PermitRow>},
     {"signing-permit-detail", Value<signing::PermitDetail>},
     {"signing-package-record", Value<signing::PackageRecord>},
+    {"signing-evidence", Value<signing::EvidenceAnswer>},
+    {"signing-receipt-evidence", Value<signing::ReceiptEvidence>},
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "manifest/person_documents.h"
 #include "manifest/policy.h"
 #include "manifest/receipt.h"
+#include "manifest/receipt_proof.h"
 #include "manifest/register_change.h"
 #include "manifest/security_replacement.h"
 #include "manifest/status.h"
@@ -37,6 +38,8 @@ constexpr Case kCases[] = {
     {"permit-request", Document<manifest::PermitRequest>},
     {"resign-request", Document<manifest::ResignRequest>},
     {"security-replacement", Document<manifest::SecurityReplacement>},
+    {"receipt-proof", Document<manifest::ReceiptProof>},
+    {"receipt-batch", Document<manifest::ReceiptBatchLeaf>},
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "manifest/permit.h"
 #include "manifest/person_documents.h"
 #include "manifest/receipt.h"
+#include "manifest/receipt_proof.h"
 #include "manifest/register_change.h"
 #include "manifest/security_replacement.h"
 #include "manifest/status.h"
@@ -68,6 +69,8 @@ void PublisherSeeds(const SeedWriter& out) {
   const ManifestSignatureLeaf leaf{{100}, Hash(), Hash(), Product(), 5, Hash(), Id<RequestId>("r1"), Hash(), Hash()};
   out.Seed("documents", "leaf", leaf.Build());
   out.Seed("documents", "leaf-type", leaf.Build());
+  out.Seed("documents", "receipt-proof", ReceiptProof{"salt", 1, {Hash(), Hash()}, "proof\n"}.Build());
+  out.Seed("documents", "receipt-batch", ReceiptBatchLeaf{{100}, Hash(), 2}.Build());
 }
 
 void PersonSeeds(const SeedWriter& out) {

@@ -2,6 +2,7 @@
 #include "api/device/messages.h"
 #include "api/installer/messages.h"
 #include "api/signing/device_messages.h"
+#include "api/signing/evidence_messages.h"
 #include "api/signing/key_messages.h"
 #include "api/signing/messages.h"
 #include "api/signing/package_record.h"
@@ -255,6 +256,9 @@ void KeyAndPermitSeeds(const SeedWriter& out) {
   detail.log_index = 9;
   seed("signing-permit-detail", detail);
   seed("signing-package-record", PackageRecord{4, {}});
+  const ReceiptEvidence receipt{"j.k.l", "salt", 1, {Sha256{}, Sha256{}}, 5};
+  seed("signing-receipt-evidence", receipt);
+  seed("signing-evidence", EvidenceAnswer{"a.b.c", {"d.e.f"}, "g.h.i", 3, "m.n.o", "p.q.r", {receipt}, {"{}"}});
   seed("signing-package-record", PackageRecord{4, "{}\n"}, "transcript");
 }
 

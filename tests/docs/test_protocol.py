@@ -108,6 +108,11 @@ def test_the_request_for_a_permit_is_described_as_it_is_read():
     assert words(members("request", "Permit member")) == expected
 
 
+def test_the_proof_of_a_receipt_is_described_as_it_is_read():
+    expected = sources.names(sources.read("src/manifest/receipt_proof.cc"), "ReceiptProof::Parse")
+    assert words(members("receipt", "Proof member")) == expected
+
+
 def test_the_register_change_is_described_as_it_is_read():
     text = sources.read("src/manifest/register_change.cc", "src/manifest/policy.cc")
     functions = re.findall(r"^Result<Change> (Parse\w+)\(", text, re.M) + ["ReadContinue"]

@@ -21,7 +21,7 @@ FILES = {
                           {"": ["ParseConfig"], "slots.": ["ReadSlots"], "bootControl.": ["ReadBootControl", "ReadCommand"],
                            "health.": ["ReadTimedCommand", "ReadCommand"], "power.": ["ReadTimedCommand", "ReadCommand"],
                            "reboot.": ["ReadReboot", "ReadCommand"]}),
-    "### device.json": (["src/trust/device_profile.cc"], {"": ["ParseDeviceDescription", "ReadProperties"]}),
+    "### device.json": (["src/trust/device_profile.cc"], {"": ["ParseDeviceDescription", "ReadProperties", "ReadComponents"]}),
     "## agent.toml": (["src/agent/**/config.cc"], {"": ["ReadConfig|LoadConfig"]}),
     "## identity.toml": (["src/cli/identity.cc"], {"": ["Identity::Load"]}),
 }
