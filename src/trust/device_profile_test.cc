@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "trust/order.h"
 #include "trust/testing/test_world.h"
 
 namespace fleetseal::trust {
@@ -33,6 +34,17 @@ TEST(DeviceProfile, X5_X10_RefusesComponentsThatAreNone) {
     ASSERT_FALSE(parsed) << components;
     EXPECT_EQ(parsed.error().code, code) << components << ": " << parsed.error().ToString();
   }
+}
+
+TEST(DeviceProfile, S0_10_X5_AnUpdateForAComponentThatTheDeviceDoesNotHaveIsRefused) {
+  testing::TestWorld world;
+  const testing::Release release = world.MakeRelease(5);
+  const TrustState state = world.Ready();
+  const auto documents = world.Documents(release, world.MakeOrder(release), state);
+  world.device.components = {"modem", "settings"};
+  EXPECT_REFUSED(AcceptOrder(state, world.device, documents, world.now), kNotCompatible);
+  world.device.components.insert("main");
+  EXPECT_TRUE(AcceptOrder(state, world.device, documents, world.now));
 }
 
 }  // namespace

@@ -314,13 +314,6 @@ TEST_F(OrderTest, S0_10_RefusesAnotherModelManufacturerOrProduct) {
   EXPECT_REFUSED(Accept(world.MakeOrder(release)), kNotCompatible);
 }
 
-TEST_F(OrderTest, S0_10_X5_RefusesAComponentThatTheDeviceDoesNotHave) {
-  world.device.components = {"modem", "settings"};
-  EXPECT_REFUSED(Accept(world.MakeOrder(release)), kNotCompatible);
-  world.device.components.insert("main");
-  EXPECT_TRUE(Accept(world.MakeOrder(release)));
-}
-
 TEST_F(OrderTest, RefusesAnotherDeliveryThanTheDeviceIsProvisionedFor) {
   auto order = world.MakeOrder(release);
   world.device.delivery = manifest::Delivery::kClear;
