@@ -137,7 +137,8 @@ class Machine:
             return file.read()[-3000:]
 
     def inside(self, *arguments):
-        return ["nsenter", "-t", str(self.pid), "-m", "-p", "-u", "-i", "-C", "-n", "--", *arguments]
+        # Its root by name: where the tests run in a chroot, the root of its mount namespace is another one.
+        return ["nsenter", "-t", str(self.pid), "-m", "-p", "-u", "-i", "-C", "-n", "-r", "-w", "--", *arguments]
 
     def run(self, script, check=True, seconds=300):
         """Runs a script of bash as root in /root; what it exported is there for the next one. Returns exit code, output."""
