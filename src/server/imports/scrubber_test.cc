@@ -126,5 +126,14 @@ TEST_F(ScrubberTest, AStoreThatIsNotThereTakesNothingBackAndItsFilesMayBeImporte
   EXPECT_NE(*ShowUpdate(release).files[0].sealed_sha256, sealed);
 }
 
+TEST_F(ScrubberTest, S0_21_WhatIsSealedAnewIsDeployableOnlyAfterItsRecord) {
+  MakeDeployable();
+  ASSERT_EQ(rename(PathOf(sealed).c_str(), (lab.config.data + "/elsewhere").c_str()), 0);
+  lab.signer.Refuse("complete-import", ErrorCode::kLogNotWritable);
+  EXPECT_EQ(lab.Upload(*lab.Person("paula"), release, "contents"), "LogNotWritable");
+  EXPECT_EQ(ShowUpdate(release).state, "signed");
+  EXPECT_EQ(Plan(release), "UpdateNotDeployable");
+}
+
 }  // namespace
 }  // namespace fleetseal::server::testing
