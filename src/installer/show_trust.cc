@@ -6,7 +6,6 @@
 #include "crypto/digest.h"
 #include "installer/keys.h"
 #include "installer/state/state_file.h"
-#include "sys/file.h"
 
 namespace fleetseal::installer {
 namespace {
@@ -71,10 +70,6 @@ Json Logs(const manifest::RootPackage& package) {
 }  // namespace
 
 Result<Json> ShowTrust(const Config& config, const sys::Clock& clock) {
-  if (!sys::DirectoryExists(config.state_directory)) {
-    return Fail(ErrorCode::kTrustStateMissing,
-                config.state_directory + " is not there: the installer was never started");
-  }
   const auto keys = DeviceKeyring::OpenExisting(config.state_directory);
   if (!keys && keys.error().code == ErrorCode::kNotFound)
     return Fail(ErrorCode::kTrustStateMissing,

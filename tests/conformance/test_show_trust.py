@@ -69,8 +69,11 @@ def test_S1_20_S1_36_an_empty_trust_store_refuses_all_and_says_so(world, install
         file.write(text.replace("root-1", "root-9"))
     done = show(installer)
     assert done.returncode != 0 and "StateDamaged" in done.stderr and "root-9" not in done.stdout
-    # The same for the one that holds no package at all.
+    # Nor is one of which a part is gone; one that is gone altogether is as none.
     os.unlink(path)
     done = show(installer)
-    assert done.returncode != 0 and not done.stdout
+    assert done.returncode != 0 and "StateDamaged" in done.stderr and not done.stdout
+    os.unlink(os.path.join(installer.folder, "state", "state.mark"))
+    done = show(installer)
+    assert done.returncode == 3 and "TrustStateMissing" in done.stderr and "holds no state" in done.stderr and not done.stdout
     assert show(installer, "--check").returncode == 2

@@ -22,6 +22,11 @@ constexpr size_t kToldDevicesMax = 1'000;
 
 }  // namespace
 
+bool IsRoundDue(UnixSeconds started, UnixSeconds now, int64_t interval_seconds) {
+  const int64_t age = now.value - started.value;
+  return age < 0 || age >= interval_seconds;
+}
+
 Scrubber::Scrubber(Core& core)
     : core_(core),
       path_(sys::JoinPath(core.config.data, "scrub.json")),
@@ -64,8 +69,7 @@ void Scrubber::Run() {
 bool Scrubber::IsDue() {
   if (core_.clock.MonotonicMs() < begin_ms_) return false;
   if (!round_ || round_->last) return true;
-  const int64_t age = core_.clock.Now().value - round_->started.value;
-  return age < 0 || age >= core_.config.scrub_seconds;  // below zero: the clock was set back
+  return IsRoundDue(round_->started, core_.clock.Now(), core_.config.scrub_seconds);
 }
 
 // What cannot be read begins a round anew: nothing is lost but time.

@@ -17,6 +17,10 @@
 
 namespace fleetseal::server {
 
+// Whether a round is due at `now` if the last one began at `started` and has ended. A clock that was set back makes it
+// so.
+bool IsRoundDue(UnixSeconds started, UnixSeconds now, int64_t interval_seconds);
+
 class Scrubber {
  public:
   explicit Scrubber(Core& core);
