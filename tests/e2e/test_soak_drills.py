@@ -14,7 +14,7 @@ from lab import Lab
 from runbook import Runbook
 from services import wait_until
 from stolen import Genuine, LabInstaller, signer_key
-from test_drills_keys import in_use, runs, status_of
+from test_drills_keys import in_use, runs
 
 IS_SOAK = os.environ.get("FLEETSEAL_SOAK") == "1"
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to run the programs as their users")
@@ -61,7 +61,7 @@ class Organisation:
         """The page's commands, as printed but for the package's number. Returns what was stolen."""
         old = in_use(self.lab, role)
         stolen = Stolen(self.lab, role, old, self.words[old])
-        names = {"root-package-2": f"root-package-{self.version + 1}", "root-package-1": f"root-package-{self.version}",
+        names = {"root-package-2.json": f"root-package-{self.version + 1}.json", "root-package-1.json": f"root-package-{self.version}.json",
                  f"{role}-0123456789abcdef": old, "plan-0123456789abcdef": plan}
         if not is_theft:
             names.update({"--disable-key": "--remove-key", "--raise-epoch ": ""})
@@ -87,9 +87,9 @@ class Organisation:
 def tried(lab, organisation, installer, thefts, update, folder):
     """Each key that was ever stolen or lost: a status, an order, a manifest of it, in every genuine document's place."""
     known = installer.state()["packageVersion"]
-    installer.offer(packages=organisation.packages[known:], status=status_of(lab))
     lab.good("rollout", "start", lab.plan(update, installer.DEVICE))
     genuine = Genuine(lab, update, installer.DEVICE, folder)
+    installer.offer(packages=organisation.packages[known:], status=genuine.status)
     status = json.loads(jws_parts(genuine.status)[1])
     for theft in thefts:
         if theft.role == "director":
