@@ -61,6 +61,8 @@ TEST_F(ScrubberTest, S0_21_AFlippedByteIsQuarantinedNotServedAndImportedAgain) {
   EXPECT_EQ(ShowUpdate(release).state, "signed");
   EXPECT_NE(EventsOf("content-quarantined").find("\"deviceId\":\"device-1\""), std::string::npos);
   EXPECT_EQ(Plan(release), "UpdateNotDeployable");
+  const auto start = ServerLab::Post(*lab.Person("olga"), "/admin/v1/rollouts/plan-1/start", "{}");
+  EXPECT_EQ(ServerLab::CodeOf(start), "UpdateNotDeployable");
   // Sealed anew, under another name: what a broken disk may still hold is never taken for it.
   const Sha256 lost = sealed;
   ASSERT_EQ(lab.Upload(*lab.Person("paula"), release, "contents"), "200");
