@@ -1,6 +1,7 @@
 """docs/operations/damaged-content.md on a real server: what a disk or a stranger changed is found by the server itself, is served to nobody, and
 comes back by the page's commands."""
 import base64
+import datetime
 import http.client
 import json
 import os
@@ -183,3 +184,20 @@ def test_S0_21_a_round_goes_on_after_a_restart_and_a_stop_does_not_wait_for_it(l
     wait_until(lambda: len(events(services, "content.scrubbed")) > size + 1, "two rounds")
     first, second = (json.loads(line) for line in events(services, "content.scrubbed")[size:size + 2])
     assert (first["damaged"], second["damaged"]) == (0, 1), (first, second)
+
+
+def test_S0_21_the_reading_is_held_to_its_rate(lab, services):
+    lab.release("3.1.0", lab.path("pump-3.1.0.bin", os.urandom(40_000_000)))
+    config = services.config("server")
+    with open(config) as file:
+        text = file.read()
+    rate = 8 * 1024 * 1024
+    with open(config, "w") as file:
+        file.write(text.replace("scrub_rate_max = 1073741824", f"scrub_rate_max = {rate}"))
+    services.restart("server")
+    size = len(events(services, "content.scrubbed"))
+    wait_until(lambda: len(events(services, "content.scrubbed")) > size + 1, "two rounds")
+    first, second = (json.loads(line) for line in events(services, "content.scrubbed")[size:size + 2])
+    taken = datetime.datetime.fromisoformat(second["time"].replace("Z", "+00:00")) - datetime.datetime.fromisoformat(first["time"].replace("Z", "+00:00"))
+    # A least time, whatever else the machine does; without the rate a round begins each second.
+    assert second["bytes"] > 40_000_000 and taken.total_seconds() > 0.95 * second["bytes"] / rate, (second, taken)
