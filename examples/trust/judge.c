@@ -18,8 +18,9 @@ static fleetseal_trust_bytes Load(const char *folder, const char *name) {
   FILE *file = fopen(path, "rb");
   if (file == NULL) return bytes;
   void *data = malloc(kBytesMax);
-  if (data != NULL) bytes.size = fread(data, 1, kBytesMax, file);
-  bytes.data = data;
+  if (data == NULL) fprintf(stderr, "no memory\n"), exit(1);  // never taken for a document that did not come
+  bytes.size = fread(data, 1, kBytesMax, file);
+  bytes.data = realloc(data, bytes.size + 1);
   fclose(file);
   return bytes;
 }

@@ -231,12 +231,23 @@ Status RolloutList(Context& context) {
   return {};
 }
 
+// Orders name the sealed bytes: what was lost and imported again is sealed anew, so only a new plan brings it.
+Status WarnOfMissingContent(const Context& context, AdminClient& client, const codec::Json& rollout) {
+  const std::string id = TextOr(rollout, "update", "");
+  TRY_ASSIGN(const auto update, client.Get("/admin/v1/updates/" + id));
+  if (TextOr(update, "state", "") != "signed") return {};
+  Note(context, "content of " + TextOr(update, "product", "") + "@" + TextOr(update, "version", "") +
+                    " was lost or found damaged: run `fleetseal update import " + id +
+                    " FILE`, cancel this rollout and plan it anew");
+  return {};
+}
+
 Status RolloutShow(Context& context, const std::string& plan_id) {
   TRY(Argument("plan", PlanId::Parse(plan_id)));
   TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
   TRY_ASSIGN(const auto rollout, client->Get("/admin/v1/rollouts/" + plan_id));
   Answer(context, rollout, TextOr(rollout, "state", "") + ": " + CountsText(rollout) + "\n" + DevicesText(rollout));
-  return {};
+  return WarnOfMissingContent(context, *client, rollout);
 }
 
 }  // namespace fleetseal::cli

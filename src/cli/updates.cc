@@ -438,6 +438,7 @@ Status UpdateShow(Context& context, const UpdateShowOptions& options) {
   if (!options.documents.empty()) TRY(WriteDocuments(*client, id, options));
   Answer(context, update,
          DescribeUpdate(update) + (options.documents.empty() ? "" : "documents written to " + options.documents));
+  if (TextOr(update, "state", "") == "signed") TellWhatIsMissing(context, update);
   return {};
 }
 

@@ -136,89 +136,77 @@ class FileStore final : public Store {
 
   bool Has(const Sha256& digest) override { return sys::FileExists(layout_.ObjectPath(digest)); }
 
+  bool IsQuarantined(const Sha256& digest) override { return sys::FileExists(QuarantinePath(digest)); }
+
   Status Remove(const Sha256& digest) override { return sys::RemoveFile(layout_.ObjectPath(digest)); }
 
   Result<std::vector<Sha256>> List() override {
     std::vector<Sha256> digests;
-    std::vector<std::string> strange;
-    TRY(Walk(&digests, &strange));
+    TRY_ASSIGN(const auto first_level, sys::ListDirectory(layout_.root()));
+    for (const std::string& first : first_level) {
+      const std::string first_path = sys::JoinPath(layout_.root(), first);
+      if (Layout::IsOwnName(first) || !sys::DirectoryExists(first_path)) continue;
+      TRY_ASSIGN(const auto second_level, sys::ListDirectory(first_path));
+      for (const std::string& second : second_level) TRY(ListLeaves(sys::JoinPath(first_path, second), &digests));
+    }
     return digests;
   }
 
-  Result<ScrubReport> Scrub(const Progress& progress) override {
-    ScrubReport report;
-    std::vector<Sha256> digests;
-    TRY(Walk(&digests, &report.strange));
-    for (const Sha256& digest : digests) {
-      if (progress && !progress(report.objects)) {
-        report.is_complete = false;
-        break;
-      }
-      auto is_whole = IsWhole(digest, &report.bytes);
-      if (!is_whole && is_whole.error().code == ErrorCode::kNotFound) continue;  // removed meanwhile
-      ++report.objects;
-      // A read error counts as damage: what cannot be read cannot be served either.
-      if (is_whole && *is_whole) continue;
-      TRY(Quarantine(digest));
-      report.damaged.push_back(digest);
+  Result<ObjectState> Verify(const Sha256& digest, const Pace& pace) override {
+    const std::string path = layout_.ObjectPath(digest);
+    struct stat facts {};
+    if (lstat(path.c_str(), &facts) != 0) {
+      if (errno == ENOENT || errno == ENOTDIR) return ObjectState::kGone;
+      return sys::FailErrno("look at", path, errno);
     }
-    return report;
+    // Opening anything else may wait for ever.
+    if (!S_ISREG(facts.st_mode)) return Quarantine(digest);
+    const auto object = OpenObject(digest);
+    if (!object && object.error().code == ErrorCode::kNotFound) return ObjectState::kGone;
+    TRY(object);
+    TRY_ASSIGN(const auto state, Compare(object->fd.get(), digest, pace));
+    return state == ObjectState::kDamaged ? Quarantine(digest) : state;
   }
 
   Result<ByteCount> FreeBytes() override { return sys::FreeBytes(layout_.root()); }
 
  private:
-  Status Walk(std::vector<Sha256>* digests, std::vector<std::string>* strange) const {
-    TRY_ASSIGN(const auto first_level, sys::ListDirectory(layout_.root()));
-    for (const std::string& first : first_level) {
-      if (Layout::IsOwnName(first)) continue;
-      const std::string first_path = sys::JoinPath(layout_.root(), first);
-      if (!sys::DirectoryExists(first_path)) {
-        strange->push_back(first_path);
-        continue;
-      }
-      TRY_ASSIGN(const auto second_level, sys::ListDirectory(first_path));
-      for (const std::string& second : second_level) {
-        TRY(WalkLeaves(sys::JoinPath(first_path, second), digests, strange));
-      }
-    }
-    return {};
-  }
-
-  Status WalkLeaves(const std::string& path, std::vector<Sha256>* digests, std::vector<std::string>* strange) const {
-    if (!sys::DirectoryExists(path)) {
-      strange->push_back(path);
-      return {};
-    }
+  Status ListLeaves(const std::string& path, std::vector<Sha256>* digests) const {
+    if (!sys::DirectoryExists(path)) return {};
     TRY_ASSIGN(const auto names, sys::ListDirectory(path));
     for (const std::string& name : names) {
       const auto digest = codec::DecodeHexSha256(name);
-      if (digest && layout_.ObjectPath(*digest) == sys::JoinPath(path, name)) {
-        digests->push_back(*digest);
-      } else {
-        strange->push_back(sys::JoinPath(path, name));
-      }
+      if (digest && layout_.ObjectPath(*digest) == sys::JoinPath(path, name)) digests->push_back(*digest);
     }
     return {};
   }
 
-  Result<bool> IsWhole(const Sha256& digest, ByteCount* bytes_read) {
-    TRY_ASSIGN(const auto object, OpenObject(digest));
+  static Result<ObjectState> Compare(int file, const Sha256& digest, const Pace& pace) {
+    // What the page cache holds says nothing about the disk; and what is read here is not worth keeping there.
+    (void)posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
     crypto::Sha256Hasher hasher;
     Bytes buffer(kScrubBytes);
+    off_t offset = 0;
     for (;;) {
-      TRY_ASSIGN(const size_t count, sys::ReadUpTo(object.fd.get(), buffer));
-      hasher.Update(ByteView(buffer.data(), count));
-      bytes_read->value += count;
-      if (count < buffer.size()) break;
+      const auto count = sys::ReadUpTo(file, buffer);
+      if (!count) return ObjectState::kDamaged;
+      hasher.Update(ByteView(buffer.data(), *count));
+      (void)posix_fadvise(file, offset, static_cast<off_t>(*count), POSIX_FADV_DONTNEED);
+      offset += static_cast<off_t>(*count);
+      if (pace && !pace(ByteCount{*count})) return ObjectState::kStopped;
+      if (*count < buffer.size()) break;
     }
-    return hasher.Finish() == digest;
+    return hasher.Finish() == digest ? ObjectState::kWhole : ObjectState::kDamaged;
+  }
+
+  std::string QuarantinePath(const Sha256& digest) const {
+    return sys::JoinPath(layout_.quarantine(), codec::EncodeHex(digest.view()));
   }
 
   // S0.21: out of reach of OpenObject() at once, but kept as evidence.
-  Status Quarantine(const Sha256& digest) {
-    const std::string to = sys::JoinPath(layout_.quarantine(), codec::EncodeHex(digest.view()));
-    return sys::RenameDurably(layout_.ObjectPath(digest), to);
+  Result<ObjectState> Quarantine(const Sha256& digest) {
+    TRY(sys::RenameDurably(layout_.ObjectPath(digest), QuarantinePath(digest)));
+    return ObjectState::kDamaged;
   }
 
   const Layout layout_;

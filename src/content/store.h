@@ -1,8 +1,8 @@
 // Store: sealed files on disk, named by the SHA-256 of their bytes.
 //
 // Source: S0.20 and S0.21. An object is written to a temporary file, fsynced and renamed to <ab>/<cd>/<hex> only when
-// its size and hash are what was announced, and is never overwritten. Scrub() recomputes hashes and moves damaged
-// objects to quarantine/, from where nothing is served. Files are 0440 and the server's user is their only writer. One
+// its size and hash are what was announced, and is never overwritten. Verify() recomputes a hash and moves a damaged
+// object to quarantine/, from where nothing is served. Files are 0440 and the server's user is their only writer. One
 // process at a time has a store open (Busy). Thread rule: Store may be used by any thread; a Writer by one. Writers
 // must not outlive their Store.
 #pragma once
@@ -43,12 +43,11 @@ struct OpenedObject {
   ByteCount size;
 };
 
-struct ScrubReport {
-  uint64_t objects = 0;
-  ByteCount bytes;
-  std::vector<Sha256> damaged;       // now in quarantine
-  std::vector<std::string> strange;  // files that are no objects, left alone
-  bool is_complete = true;           // false if the progress callback stopped it
+enum class ObjectState : uint8_t {
+  kWhole,
+  kDamaged,  // now in quarantine
+  kGone,     // removed meanwhile
+  kStopped,  // by the pace: nothing is known
 };
 
 class Store {
@@ -66,14 +65,17 @@ class Store {
   // NotFound if it is not there (or in quarantine).
   virtual Result<OpenedObject> OpenObject(const Sha256& digest) = 0;
   virtual bool Has(const Sha256& digest) = 0;
+  virtual bool IsQuarantined(const Sha256& digest) = 0;
   // Success if it is already gone.
   virtual Status Remove(const Sha256& digest) = 0;
-  // Every object's digest, sorted.
+  // Every object's digest, sorted. Files that are no objects are left out.
   virtual Result<std::vector<Sha256>> List() = 0;
-  // Called before each object with the number done so far; false stops the scrub.
-  using Progress = std::function<bool(uint64_t objects_done)>;
-  // Reads every object. Other calls go on meanwhile.
-  virtual Result<ScrubReport> Scrub(const Progress& progress) = 0;
+  // Called after each piece of at most 256 KiB with its bytes; may wait; false stops.
+  using Pace = std::function<bool(ByteCount piece)>;
+  // Reads an object from the disk, not from the page cache, and compares its hash with its name. What is no regular
+  // file, or cannot be read, is damaged too: it cannot be served either. Other calls go on meanwhile. StorageFailed
+  // (it cannot be opened, which says nothing about its bytes; or not moved).
+  virtual Result<ObjectState> Verify(const Sha256& digest, const Pace& pace) = 0;
   virtual Result<ByteCount> FreeBytes() = 0;
 
  protected:

@@ -89,7 +89,7 @@ TEST_F(StoreTest, S0_20_NeverOverwritesAnExistingObject) {
   EXPECT_TRUE(Incoming().empty());
 }
 
-TEST_F(StoreTest, S0_21_ScrubQuarantinesACorruptedObjectWhichIsThenNotServed) {
+TEST_F(StoreTest, S0_21_VerifyQuarantinesACorruptedObjectWhichIsThenNotServed) {
   const auto store = OpenStore();
   ASSERT_TRUE(Put(*store, "good").has_value());
   ASSERT_TRUE(Put(*store, "bad").has_value());
@@ -98,11 +98,14 @@ TEST_F(StoreTest, S0_21_ScrubQuarantinesACorruptedObjectWhichIsThenNotServed) {
     const auto file = *sys::OpenFile(PathOf("bad"), O_WRONLY);
     ASSERT_TRUE(sys::WriteAllAt(file.get(), AsBytes("X"), 1).has_value());
   }
-  const auto report = *store->Scrub(nullptr);
-  EXPECT_EQ(report.objects, 2u);
-  EXPECT_EQ(report.bytes.value, 7u);
-  EXPECT_EQ(report.damaged, std::vector<Sha256>{DigestOf("bad")});
-  EXPECT_TRUE(report.is_complete);
+  uint64_t read = 0;
+  const auto pace = [&read](ByteCount piece) {
+    read += piece.value;
+    return true;
+  };
+  EXPECT_EQ(*store->Verify(DigestOf("good"), pace), ObjectState::kWhole);
+  EXPECT_EQ(*store->Verify(DigestOf("bad"), pace), ObjectState::kDamaged);
+  EXPECT_EQ(read, 7u);
   EXPECT_EQ(Get(*store, DigestOf("bad")), "error: NotFound");
   EXPECT_FALSE(store->Has(DigestOf("bad")));
   EXPECT_EQ(Get(*store, DigestOf("good")), "good");
@@ -110,26 +113,35 @@ TEST_F(StoreTest, S0_21_ScrubQuarantinesACorruptedObjectWhichIsThenNotServed) {
   // The right bytes may come again.
   ASSERT_TRUE(Put(*store, "bad").has_value());
   EXPECT_EQ(Get(*store, DigestOf("bad")), "bad");
-  EXPECT_TRUE(store->Scrub(nullptr)->damaged.empty());
+  EXPECT_EQ(*store->Verify(DigestOf("bad"), nullptr), ObjectState::kWhole);
 }
 
-TEST_F(StoreTest, S0_21_ScrubFindsSwappedObjects) {
+TEST_F(StoreTest, S0_21_VerifyFindsSwappedObjects) {
   const auto store = OpenStore();
   ASSERT_TRUE(Put(*store, "one").has_value());
   ASSERT_TRUE(Put(*store, "two").has_value());
   ASSERT_EQ(rename(PathOf("one").c_str(), PathOf("two").c_str()), 0);
-  EXPECT_EQ(store->Scrub(nullptr)->damaged, std::vector<Sha256>{DigestOf("two")});
+  EXPECT_EQ(*store->Verify(DigestOf("one"), nullptr), ObjectState::kGone);
+  EXPECT_EQ(*store->Verify(DigestOf("two"), nullptr), ObjectState::kDamaged);
+  EXPECT_EQ(*store->List(), std::vector<Sha256>());
 }
 
-TEST_F(StoreTest, ScrubReportsStrangeFilesAndStopsWhenTold) {
+TEST_F(StoreTest, VerifyStopsWhenToldAndMovesNothing) {
   const auto store = OpenStore();
   ASSERT_TRUE(Put(*store, "one").has_value());
-  ASSERT_TRUE(Put(*store, "two").has_value());
-  ASSERT_TRUE(sys::WriteFileDurably(directory_.File("content/readme"), AsBytes("x"), 0600).has_value());
-  const auto report = *store->Scrub([](uint64_t done) { return done < 1; });
-  EXPECT_FALSE(report.is_complete);
-  EXPECT_EQ(report.objects, 1u);
-  EXPECT_EQ(report.strange, std::vector<std::string>{directory_.File("content/readme")});
+  ASSERT_EQ(rename(PathOf("one").c_str(), directory_.File("content/one").c_str()), 0);
+  ASSERT_TRUE(sys::WriteFileDurably(PathOf("one"), AsBytes("two"), 0600).has_value());
+  EXPECT_EQ(*store->Verify(DigestOf("one"), [](ByteCount) { return false; }), ObjectState::kStopped);
+  EXPECT_EQ(*store->List(), std::vector<Sha256>{DigestOf("one")});  // and not the stray file beside it
+}
+
+TEST_F(StoreTest, S0_21_WhatIsNoRegularFileIsDamagedAndNeverWaitedFor) {
+  const auto store = OpenStore();
+  ASSERT_TRUE(Put(*store, "pipe").has_value());
+  ASSERT_EQ(unlink(PathOf("pipe").c_str()), 0);
+  ASSERT_EQ(mkfifo(PathOf("pipe").c_str(), 0600), 0);
+  EXPECT_EQ(*store->Verify(DigestOf("pipe"), nullptr), ObjectState::kDamaged);
+  EXPECT_FALSE(store->Has(DigestOf("pipe")));
 }
 
 TEST_F(StoreTest, ServesNoSymbolicLink) {
@@ -196,7 +208,7 @@ TEST_F(StoreTest, AfterACrashAtAnyStepAnObjectIsWholeOrAbsent) {
       ASSERT_TRUE(store.has_value()) << store.error().ToString();
       const std::string found = Get(**store, DigestOf("hello"));
       EXPECT_TRUE(found == "hello" || (!is_success && found == "error: NotFound")) << step << ": " << found;
-      EXPECT_TRUE((*store)->Scrub(nullptr)->damaged.empty());
+      EXPECT_NE(*(*store)->Verify(DigestOf("hello"), nullptr), ObjectState::kDamaged);
       EXPECT_TRUE(sys::ListDirectory(path + "/incoming")->empty());
       ASSERT_TRUE(Put(**store, "hello").has_value());
       if (plan.steps < step) {

@@ -9,6 +9,7 @@
 #include "server/core/core.h"
 #include "server/device_api/device_api.h"
 #include "server/est/est.h"
+#include "server/imports/scrubber.h"
 #include "sys/file.h"
 #include "sys/permissions.h"
 
@@ -43,7 +44,8 @@ class Server::Impl {
         rollouts_(*core_),
         offers_(*core_),
         receipts_(*core_, rollouts_),
-        devices_(*core_, rollouts_) {}
+        devices_(*core_, rollouts_),
+        scrubber_(*core_) {}
   ~Impl() { Stop(); }
 
   Status Start();
@@ -75,6 +77,7 @@ class Server::Impl {
   OfferService offers_;
   ReceiptService receipts_;
   DeviceService devices_;
+  Scrubber scrubber_;
   std::shared_ptr<const http::Router> device_routes_;
   std::shared_ptr<const http::Router> admin_routes_;
   std::unique_ptr<http::Server> device_listener_;
@@ -250,6 +253,7 @@ Status Server::Impl::Start() {
   TRY_CONTEXT(StartAdminListener(), "starting the admin listener");
   TRY(WritePorts());
   refresher_ = std::thread([this] { RunRefresh(); });
+  scrubber_.Start();
   return {};
 }
 
@@ -260,6 +264,7 @@ void Server::Impl::Stop() {
   }
   stop_changed_.notify_all();
   if (refresher_.joinable()) refresher_.join();
+  scrubber_.Stop();
   if (device_listener_) device_listener_->Stop();
   if (admin_listener_) admin_listener_->Stop();
   core_->tasks.Stop();

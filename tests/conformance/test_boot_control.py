@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 
+import printed
 import pytest
 
 ROOT = os.path.join(os.path.dirname(__file__), "..", "..")
@@ -214,3 +215,11 @@ def test_the_grub_configuration_of_the_page_is_read_by_grub(tmp_path):
     path.write_text(fragment)
     done = run(["grub-script-check", str(path)])
     assert done.returncode == 0, done.stderr
+
+
+def test_the_commands_of_the_page_hold_the_one_for_trials_to_the_contract(tmp_path):
+    for command, expected in printed.commands("docs/how-to/boot-control.md", r"```sh try\n(.*?)```"):
+        command = command.replace("/usr/lib/fleetseal/boot-control", SHIPPED).replace("/tmp/boot", str(tmp_path / "boot"))
+        done = run(["bash", "-c", command])
+        assert done.returncode == expected, done.stdout + done.stderr
+    assert "broken" not in done.stdout and done.stdout.strip(), done.stdout

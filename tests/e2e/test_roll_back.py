@@ -72,7 +72,7 @@ def test_X2_a_plain_order_back_is_refused_by_the_device(lab, old, new):
 def test_a_fleet_goes_back_with_the_commands_of_the_page(lab, old, new, tmp_path):
     """The page's first block, with the ids that the commands print."""
     with open(PAGE) as file:
-        commands = [shlex.split(line) for line in re.findall(r"```\n(.*?)```", file.read(), re.S)[0].splitlines() if line]
+        commands = [shlex.split(line) for line in re.search(r"```sh back\n(.*?)```", file.read(), re.S).group(1).splitlines() if line]
     assert [command[1:3] for command in commands] == [["rollout", "roll-back"], ["permit", "approve"], ["permit", "approve"], ["rollout", "start"],
                                                       ["rollout", "watch"]]
     before = counter(lab, "dev-1")

@@ -2,10 +2,13 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 
+import printed
 import pytest
 from documents import World, b64u, jwe, seal, sha256
+from lab import Lab
 
 BUILD = os.path.dirname(os.path.abspath(os.environ["FLEETSEAL_BIN"]))
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -187,3 +190,18 @@ def test_it_has_no_global_state():
     assert ONCE & found, "the build has no symbols to look at"
     ours = {name for name in found if "fleetseal" in name or "boost" in name}
     assert ours <= ONCE, ours - ONCE
+
+
+def test_the_commands_of_the_page_build_and_try_the_example(prefix, tmp_path):
+    """docs/how-to/trust-library.md, on the lab of the quick start after its step 3."""
+    shutil.copy(os.path.join(EXAMPLE, "judge.c"), tmp_path)
+    lab = Lab(devices=1, is_populated=True)
+    try:
+        environment = {**lab.environment, "PATH": os.environ["FLEETSEAL_BIN"] + ":" + os.environ["PATH"], "PKG_CONFIG_PATH": prefix + "/lib/pkgconfig",
+                       "LD_LIBRARY_PATH": prefix + "/lib"}
+        for block in ("build", "try"):
+            for command, _ in printed.commands("docs/how-to/trust-library.md", rf"```sh {block}\n(.*?)```"):
+                said = run("bash", "-c", command.replace("/tmp/lab", lab.folder), cwd=tmp_path, env=environment)
+    finally:
+        lab.down()
+    assert said == "install acme/pump 1.0.0, release counter 1\n" and os.path.exists(tmp_path / "try" / "state")

@@ -125,10 +125,22 @@ struct RolloutList {
 };
 
 // Every name that an event may have.
-inline constexpr std::string_view kEventNames[] = {
-    "allowed",          "enrolled",          "renewed", "ordered",         "offered",
-    "download-started", "download-finished", "receipt", "receipt-refused", "cancel-ordered",
-    "cancel-offered",   "quarantined",       "suspend", "resume",          "revoke"};
+inline constexpr std::string_view kEventNames[] = {"allowed",
+                                                   "enrolled",
+                                                   "renewed",
+                                                   "ordered",
+                                                   "offered",
+                                                   "download-started",
+                                                   "download-finished",
+                                                   "receipt",
+                                                   "receipt-refused",
+                                                   "cancel-ordered",
+                                                   "cancel-offered",
+                                                   "quarantined",
+                                                   "suspend",
+                                                   "resume",
+                                                   "revoke",
+                                                   "content-quarantined"};
 bool IsEventName(std::string_view name);
 std::string EventNames();  // "allowed, enrolled, ..."
 

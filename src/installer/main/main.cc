@@ -8,6 +8,7 @@
 
 #include "installer/check.h"
 #include "installer/service.h"
+#include "installer/show_trust.h"
 #include "sys/process.h"
 #include "sys/random.h"
 #include "sys/sandbox.h"
@@ -18,15 +19,17 @@ namespace fleetseal::installer {
 namespace {
 
 constexpr std::string_view kUsage =
-    "usage: fleetseal-installer --config FILE [--ready-fd N | --check]\n"
-    "  --config    the installer's file, usually /etc/fleetseal/installer/installer.json\n"
-    "  --ready-fd  descriptor to write one line to when it listens\n"
-    "  --check     look over everything at rest; prints findings\n";
+    "usage: fleetseal-installer --config FILE [--ready-fd N | --check | --show-trust]\n"
+    "  --config      the installer's file, usually /etc/fleetseal/installer/installer.json\n"
+    "  --ready-fd    descriptor to write one line to when it listens\n"
+    "  --check       look over everything at rest; prints findings\n"
+    "  --show-trust  print whom the device trusts: roots, signing keys, logs, package version and dates\n";
 
 struct Arguments {
   std::string config;
   int ready_fd = -1;
   bool is_check = false;
+  bool is_show = false;
 };
 
 Result<Arguments> ParseArguments(int argc, char** argv) {
@@ -35,6 +38,8 @@ Result<Arguments> ParseArguments(int argc, char** argv) {
     const std::string_view name = argv[i];
     if (name == "--check") {
       arguments.is_check = true;
+    } else if (name == "--show-trust") {
+      arguments.is_show = true;
     } else if (name == "--config" && i + 1 < argc) {
       arguments.config = argv[++i];
     } else if (name == "--ready-fd" && i + 1 < argc) {
@@ -48,6 +53,8 @@ Result<Arguments> ParseArguments(int argc, char** argv) {
     }
   }
   if (arguments.config.empty()) return Fail(ErrorCode::kInvalidArgument, "--config is needed");
+  if (arguments.is_check && arguments.is_show)
+    return Fail(ErrorCode::kInvalidArgument, "--check and --show-trust exclude each other");
   return arguments;
 }
 
@@ -83,14 +90,16 @@ Status EnterSandbox(const Config& config, EventLog& log) {
 }
 
 // As who runs it: only its owner finds its keys in order.
-Status Check(const std::string& path) {
-  TRY_ASSIGN(const Config config, LoadConfig(path));
+Status Look(const Arguments& arguments) {
+  TRY_ASSIGN(const Config config, LoadConfig(arguments.config));
   if (sys::DirectoryExists(config.state_directory)) TRY(sys::BecomeOwnerOf(config.state_directory));
-  return config::PrintFindings(CheckInstaller(config, sys::SystemClock()));
+  if (arguments.is_check) return config::PrintFindings(CheckInstaller(config, sys::SystemClock()));
+  TRY_ASSIGN(const auto shown, ShowTrust(config, sys::SystemClock()));
+  return sys::WriteAll(STDOUT_FILENO, AsBytes(shown.SerializePretty() + "\n"));
 }
 
 Status Run(const Arguments& arguments) {
-  if (arguments.is_check) return Check(arguments.config);
+  if (arguments.is_check || arguments.is_show) return Look(arguments);
   TRY_ASSIGN(const auto signals, sys::StopSignals::Block());
   const sys::SystemClock clock;
   sys::SystemRandom random;

@@ -20,6 +20,9 @@ namespace {
 
 constexpr const char* kContentAdvice =
     "stop the server, move the file away, and import the update's files again or bring them back from a backup";
+constexpr const char* kQuarantineAdvice =
+    "import the update's files again (`fleetseal update import`), cancel its open rollouts and plan them anew, look at "
+    "the disk; then move the file away";
 constexpr size_t kPieceBytes = 256 * 1024;
 constexpr int64_t kPageRows = 200;
 constexpr size_t kNoteBytesMax = 64 * 1024;
@@ -79,14 +82,15 @@ Result<std::vector<std::string>> Below(const std::string& folder) {
   return names;
 }
 
-// What the `sealed` records of the log say (trust model section 7). Its key is the signer's to check; here each record
+// What the `sealed` records of the log say (trust model section 7), the newest of each file of a manifest: a file that
+// was lost is sealed anew, and never back into the same bytes. Its key is the signer's to check; here each record
 // is shown to be in the tree of the checkpoint file.
 Result<Sizes> ReadSealedRecords(const std::string& folder) {
   TRY_ASSIGN(const auto note_text, sys::ReadTextFile(sys::JoinPath(folder, "checkpoint"), kNoteBytesMax));
   TRY_ASSIGN(const auto note, merkle::ParseNote(note_text));
   TRY_ASSIGN(const auto checkpoint, merkle::ParseCheckpoint(note.text));
   const auto reader = translog::LogReader::OfDirectory(folder);
-  Sizes sealed;
+  std::map<std::pair<Sha256, FileId>, std::pair<Sha256, int64_t>> newest;
   for (uint64_t from = 0; from < checkpoint.size; from += translog::kReadEntriesMax) {
     const uint64_t to = std::min<uint64_t>(checkpoint.size, from + translog::kReadEntriesMax);
     TRY_ASSIGN(const auto leaves, reader.ReadEntries(from, to, checkpoint));
@@ -97,10 +101,13 @@ Result<Sizes> ReadSealedRecords(const std::string& folder) {
       codec::ObjectReader record(json, "sealed record");
       const Sha256 hash = record.Base64UrlSha256("sealedSha256");
       const int64_t size = record.Integer("sealedSize");
+      const std::pair file(record.Base64UrlSha256("manifestSha256"), record.Parsed<FileId>("fileId"));
       if (!record.is_good()) return Fail(ErrorCode::kCorrupt, "a sealed record of the log cannot be read");
-      sealed[hash] = size;
+      newest[file] = {hash, size};
     }
   }
+  Sizes sealed;
+  for (const auto& [file, bytes] : newest) sealed.insert(bytes);
   return sealed;
 }
 
@@ -140,7 +147,7 @@ Status CheckContent(const ServerConfig& config, storage::Database& database, con
     if (top == "quarantine") {
       TRY_ASSIGN(const auto damaged, Below(upper));
       for (const auto& name : damaged)
-        findings.Warning(sys::JoinPath(upper, name), "was found damaged and is not served", kContentAdvice);
+        findings.Problem(sys::JoinPath(upper, name), "was found damaged and is not served", kQuarantineAdvice);
       continue;
     }
     TRY_ASSIGN(const auto middles, Below(upper));

@@ -76,6 +76,8 @@ Result<ServerConfig> LoadServerConfig(const std::string& path) {
   config.seal_socket = reader.PathOr("seal_socket", "../run/sealer/seal.sock");
   config.seal_connections = static_cast<int>(reader.IntegerOr("seal_connections", 2, 1, 8));
   config.check_in_seconds = reader.IntegerOr("check_in_seconds", 300, 1, 86'400);
+  config.scrub_seconds = reader.IntegerOr("scrub_seconds", 86'400, 1, 30 * 86'400);
+  config.scrub_rate_max = reader.IntegerOr("scrub_rate_max", 32 * 1024 * 1024, 64 * 1024, 4'294'967'295);
   config.is_adu_readable = reader.BoolOr("adu_readable", false);
   const std::string level = reader.StringOr("log_level", "info");
   const Result<log::Level> parsed = log::ParseLevel(level);

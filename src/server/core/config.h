@@ -33,6 +33,8 @@ struct ServerConfig {
   std::string seal_socket;
   int seal_connections = 2;
   int64_t check_in_seconds = 300;
+  int64_t scrub_seconds = 86'400;
+  int64_t scrub_rate_max = 32 * 1024 * 1024;  // bytes a second
   bool is_adu_readable = false;
   ListenerConfig device;
   ListenerConfig admin;

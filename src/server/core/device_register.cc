@@ -36,6 +36,11 @@ struct DeviceRegister::Entry {
 
 namespace {
 
+bool Names(const OfferSet& set, const Sha256& content) {
+  return std::any_of(set.contents.begin(), set.contents.end(),
+                     [&](const manifest::OrderContent& one) { return one.sealed_sha256 == content; });
+}
+
 Verdict<void> JudgeState(DeviceState state) {
   switch (state) {
     case DeviceState::kActive:
@@ -248,13 +253,25 @@ void DeviceRegister::SetInstalled(const DeviceId& id, int64_t release_counter, c
   MarkDirty(found->first, found->second);
 }
 
+std::vector<std::pair<DeviceId, std::shared_ptr<const OfferSet>>> DeviceRegister::WaitingFor(const Sha256& content,
+                                                                                             size_t count) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::pair<DeviceId, std::shared_ptr<const OfferSet>>> waiting;
+  for (const auto& [id, entry] : entries_) {
+    if (waiting.size() >= count) break;
+    if (!entry.pending || !Names(*entry.pending->set, content)) continue;
+    auto parsed = DeviceId::Parse(id);
+    if (parsed) waiting.emplace_back(*std::move(parsed), entry.pending->set);
+  }
+  return waiting;
+}
+
 Verdict<std::shared_ptr<const OfferSet>> DeviceRegister::JudgeContent(const DeviceId& id, const Sha256& content) const {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(id.text());
   const bool is_known = found != entries_.end();
   const PendingOrder* pending = is_known ? found->second.pending.get() : nullptr;
-  const auto is_this = [&](const manifest::OrderContent& one) { return one.sealed_sha256 == content; };
-  if (pending != nullptr && std::any_of(pending->set->contents.begin(), pending->set->contents.end(), is_this)) {
+  if (pending != nullptr && Names(*pending->set, content)) {
     if (pending->is_paused) return Refuse(ErrorCode::kPlanPaused, "the rollout is paused");
     return pending->set;
   }

@@ -95,6 +95,9 @@ class DeviceRegister {
   void SetInstalled(const DeviceId& id, int64_t release_counter, const Sha256& manifest);
   // May the device fetch this content now? PlanPaused, OrderCancelled, PermissionDenied (no order of it names it).
   Verdict<std::shared_ptr<const OfferSet>> JudgeContent(const DeviceId& id, const Sha256& content) const;
+  // Devices whose order names this content, by id, at most `count`.
+  std::vector<std::pair<DeviceId, std::shared_ptr<const OfferSet>>> WaitingFor(const Sha256& content,
+                                                                               size_t count) const;
   // A lower sequence than the known one changes nothing. Of orders that cancel, which come before all others, the
   // lowest stays: each gets its receipt.
   void SetPending(const DeviceId& id, PendingOrder order);

@@ -21,6 +21,8 @@ std::string Metrics::ToText(size_t devices) const {
   add("receipts_refused", receipts_refused);
   add("enrolments", enrolments);
   add("files_sealed", files_sealed);
+  add("scrub_rounds", scrub_rounds);
+  add("content_damaged", content_damaged);
   return text;
 }
 

@@ -144,10 +144,11 @@ Status NoteDownload(Core& core, const Download& download, std::string_view event
                                                      .bytes = bytes}});
 }
 
-// A device that was suspended or revoked, a rollout that was paused or cancelled: what is on its way ends too.
+// A device that was suspended or revoked, a rollout that was paused or cancelled, a file that was found damaged
+// (S0.21): what is on its way ends too.
 bool MayGoOn(const Core& core, const Download& download) {
   const DeviceIdentity& device = download.device;
-  return core.devices.Authenticate(device.id, device.certificate, device.key) &&
+  return core.devices.Authenticate(device.id, device.certificate, device.key) && core.content->Has(download.content) &&
          core.devices.JudgeContent(device.id, download.content);
 }
 

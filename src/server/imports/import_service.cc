@@ -127,9 +127,9 @@ Result<api::admin::UploadAnswer> ImportService::Upload(const Person& person, con
   if (file->sealed_sha256 && file->sealed_size && core_.content->Has(*file->sealed_sha256)) {
     sealed = UpdateStore::Sealed{*file->sealed_sha256, *file->sealed_size};
   } else {
-    // Orders name the sealed hash: sealing anew would not bring back what they name.
-    if (update->state == UpdateState::kDeployable)
-      return Fail(ErrorCode::kCorrupt, "sealed content is missing from the store");
+    // Orders name the sealed hash, and sealing anew does not bring back what they name: their rollouts are planned
+    // anew.
+    if (file->sealed_sha256) TRY(core_.updates.LoseContent(*file->sealed_sha256));
     TRY(JudgeAsDevice(*update));
     TRY(core_.signer.With([&](SignerPool::Client& client) { return client.PrepareImport(manifest); }));
     TRY_ASSIGN(sealed, Seal(*update, *file, body));

@@ -151,6 +151,29 @@ TEST_P(StoreContract, SealedFilesComeAndGo) {
   EXPECT_CODE(updates->SetSealed(Hash(7), IdOf<FileId>("other"), std::nullopt), kNotFound);
 }
 
+TEST_P(StoreContract, S0_21_LostContentTakesDeployableBackToSignedAndNoOtherState) {
+  for (const uint8_t one : std::initializer_list<uint8_t>{7, 8, 9}) {
+    ASSERT_TRUE(updates->Submit(MakeUpdate(one, "request-" + std::to_string(one))).has_value());
+    ASSERT_TRUE(updates->SetSigned(Hash(one), "a.b.c", 12, 3).has_value());
+    ASSERT_TRUE(
+        updates->SetSealed(Hash(one), IdOf<FileId>("f0000000000000000"), UpdateStore::Sealed{Hash(3), 99}).has_value());
+    ASSERT_TRUE(
+        updates->SetSealed(Hash(one), IdOf<FileId>("f0000000000000001"), UpdateStore::Sealed{Hash(4), 99}).has_value());
+    ASSERT_TRUE(updates->Move(Hash(one), UpdateState::kDeployable).has_value());
+  }
+  ASSERT_TRUE(
+      updates->SetSealed(Hash(8), IdOf<FileId>("f0000000000000000"), UpdateStore::Sealed{Hash(5), 99}).has_value());
+  ASSERT_TRUE(updates->Move(Hash(9), UpdateState::kWithdrawn).has_value());
+  EXPECT_EQ(*updates->LoseContent(Hash(3)), (std::vector<Sha256>{Hash(7), Hash(9)}));
+  EXPECT_EQ(updates->Find(Hash(7))->state, UpdateState::kSigned);
+  EXPECT_FALSE(updates->Find(Hash(7))->files[1].sealed_sha256.has_value());
+  EXPECT_EQ(updates->Find(Hash(7))->files[0].sealed_sha256, Hash(4));
+  EXPECT_EQ(updates->Find(Hash(8))->state, UpdateState::kDeployable);
+  EXPECT_TRUE(updates->Find(Hash(8))->has_all_files());
+  EXPECT_EQ(updates->Find(Hash(9))->state, UpdateState::kWithdrawn);
+  EXPECT_TRUE(updates->LoseContent(Hash(3))->empty());
+}
+
 TEST_P(StoreContract, PagesHoldEachUpdateOnceNewestFirst) {
   for (uint8_t i = 1; i <= 5; ++i)
     ASSERT_TRUE(updates->Submit(MakeUpdate(i, "request-" + std::to_string(i))).has_value());

@@ -47,6 +47,12 @@ constexpr std::string_view kSetState = "UPDATE updates SET state = :state WHERE 
 constexpr std::string_view kSetSealed =
     "UPDATE update_files SET sealed_sha256 = :sealed_sha256, sealed_size = :sealed_size "
     "WHERE manifest_sha256 = :manifest AND file_id = :file_id";
+constexpr std::string_view kSelectBySealed =
+    "SELECT DISTINCT manifest_sha256 FROM update_files WHERE sealed_sha256 = :sealed ORDER BY manifest_sha256";
+constexpr std::string_view kClearSealed =
+    "UPDATE update_files SET sealed_sha256 = NULL, sealed_size = NULL WHERE sealed_sha256 = :sealed";
+constexpr std::string_view kTakeBack =
+    "UPDATE updates SET state = :state WHERE manifest_sha256 = :manifest AND state = :before";
 
 constexpr std::array<std::string_view, 6> kStateNames = {"submitted", "rejected",   "expired",
                                                          "signed",    "deployable", "withdrawn"};
@@ -223,6 +229,22 @@ Status UpdateStore::SetSealed(const Sha256& manifest, const FileId& file, const 
                session.Execute(kSetSealed, {hash, size, codec::EncodeHex(manifest), file.text()}));
     if (changed == 0) return Fail(ErrorCode::kNotFound, "the update has no such file");
     return {};
+  });
+}
+
+Result<std::vector<Sha256>> UpdateStore::LoseContent(const Sha256& sealed) {
+  return database_.WithTransaction([&](Session& session) -> Result<std::vector<Sha256>> {
+    const std::string name = codec::EncodeHex(sealed);
+    TRY_ASSIGN(const Rows rows, session.Query(kSelectBySealed, {name}));
+    std::vector<Sha256> manifests;
+    for (const Row& row : rows) {
+      TRY_ASSIGN(const Sha256 manifest, codec::DecodeHexSha256(row.Text(0)));
+      manifests.push_back(manifest);
+      TRY(session.Execute(
+          kTakeBack, {UpdateStateName(UpdateState::kSigned), row.Text(0), UpdateStateName(UpdateState::kDeployable)}));
+    }
+    TRY(session.Execute(kClearSealed, {name}));
+    return manifests;
   });
 }
 

@@ -1,8 +1,8 @@
 // Updates as the server knows them: the manifest, who asked, what was signed, which files are sealed.
 //
 // Source: design section 5. States: submitted -> signed -> deployable -> withdrawn, or submitted -> rejected | expired;
-// none is skipped. Rows follow the signer, who alone decides. Each call is one transaction, durable when it returns.
-// Thread rule: any thread. Codes besides those named: those of storage::Session.
+// none is skipped and none taken back but by LoseContent. Rows follow the signer, who alone decides. Each call is one
+// transaction, durable when it returns. Thread rule: any thread. Codes besides those named: those of storage::Session.
 #pragma once
 
 #include <atomic>
@@ -79,6 +79,10 @@ class UpdateStore {
     int64_t size = 0;
   };
   Status SetSealed(const Sha256& manifest, const FileId& file, const std::optional<Sealed>& sealed);
+
+  // A sealed file that is in quarantine or gone: no update has it any more, and those that were deployable are signed
+  // again (the one step back: their files must be imported once more). Returns the manifests of all that had it.
+  Result<std::vector<Sha256>> LoseContent(const Sha256& sealed);
 
   Result<StoredUpdate> Find(const Sha256& manifest);             // NotFound
   Result<StoredUpdate> FindByRequest(const RequestId& request);  // NotFound

@@ -1,0 +1,137 @@
+// The scrub of a running server (S0.21), on the real store and over TLS.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <thread>
+
+#include "crypto/digest.h"
+#include "server/imports/scrubber.h"
+#include "server/testing/server_fixture.h"
+
+namespace fleetseal::server::testing {
+namespace {
+
+class ScrubberTest : public ServerTest {
+ protected:
+  std::string PathOf(const Sha256& digest) {
+    const std::string hex = codec::EncodeHex(digest);
+    return sys::JoinPath(lab.config.content, hex.substr(0, 2) + "/" + hex.substr(2, 2) + "/" + hex);
+  }
+  void Overwrite(const std::string& path, std::string_view bytes) {
+    ASSERT_EQ(unlink(path.c_str()), 0);
+    ASSERT_TRUE(sys::WriteFileDurably(path, AsBytes(bytes), 0440).has_value());
+  }
+  int64_t Metric(const std::string& name) {
+    const std::string text = ServerLab::Get(*lab.Person("anna"), "/metrics").body;
+    const size_t at = text.find("\nfleetseal_" + name + "_total ");
+    return at == std::string::npos ? -1 : std::stoll(text.substr(text.find(' ', at + 1)));
+  }
+  // Moves the clock to the next round and returns when that has ended.
+  void NextRound() {
+    const int64_t before = Metric("scrub_rounds");
+    lab.clock.Advance(lab.config.scrub_seconds);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (Metric("scrub_rounds") == before) {
+      ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+      std::this_thread::yield();
+    }
+  }
+  std::string EventsOf(const std::string& name) {
+    http::ClientRequest request;
+    request.path = "/admin/v1/events";
+    request.query = {{"event", name}};
+    return Must(lab.Person("anna")->Do(request)).body;
+  }
+};
+
+TEST_F(ScrubberTest, S0_21_AFlippedByteIsQuarantinedNotServedAndImportedAgain) {
+  StartRollout();
+  NextRound();
+  EXPECT_EQ(FetchContent(), "200");
+  EXPECT_EQ(Metric("content_damaged"), 0);
+  const std::string path = PathOf(sealed);
+  std::string bytes = Must(sys::ReadTextFile(path, 1 << 20));
+  bytes[bytes.size() / 2] ^= 1;
+  Overwrite(path, bytes);
+  NextRound();
+  EXPECT_EQ(FetchContent(), "NotFound");
+  EXPECT_EQ(Metric("content_damaged"), 1);
+  EXPECT_EQ(Must(sys::ReadTextFile(lab.config.content + "/quarantine/" + codec::EncodeHex(sealed), 1 << 20)), bytes);
+  EXPECT_EQ(ShowUpdate(release).state, "signed");
+  EXPECT_NE(EventsOf("content-quarantined").find("\"deviceId\":\"device-1\""), std::string::npos);
+  EXPECT_EQ(Plan(release), "UpdateNotDeployable");
+  const auto start = ServerLab::Post(*lab.Person("olga"), "/admin/v1/rollouts/plan-1/start", "{}");
+  EXPECT_EQ(ServerLab::CodeOf(start), "UpdateNotDeployable");
+  // Sealed anew, under another name: what a broken disk may still hold is never taken for it.
+  const Sha256 lost = sealed;
+  ASSERT_EQ(lab.Upload(*lab.Person("paula"), release, "contents"), "200");
+  const auto row = ShowUpdate(release);
+  EXPECT_EQ(row.state, "deployable");
+  EXPECT_NE(*row.files[0].sealed_sha256, lost);
+  NextRound();
+  EXPECT_EQ(Metric("content_damaged"), 1);
+}
+
+TEST_F(ScrubberTest, S0_21_ASwappedFileIsQuarantined) {
+  StartRollout();
+  const std::string other = "another file";
+  Overwrite(PathOf(sealed), other);
+  NextRound();
+  EXPECT_EQ(FetchContent(), "NotFound");
+  EXPECT_EQ(ShowUpdate(release).state, "signed");
+  EXPECT_EQ(Must(sys::ReadTextFile(lab.config.content + "/quarantine/" + codec::EncodeHex(sealed), 1 << 20)), other);
+}
+
+TEST(ScrubTimes, S0_21_ARoundIsDueAfterItsTimeAndNotBefore) {
+  EXPECT_FALSE(IsRoundDue({1'000}, {1'000}, 86'400));
+  EXPECT_FALSE(IsRoundDue({1'000}, {87'399}, 86'400));
+  EXPECT_TRUE(IsRoundDue({1'000}, {87'400}, 86'400));
+  EXPECT_TRUE(IsRoundDue({1'000}, {999}, 86'400));
+}
+
+TEST_F(ScrubberTest, S0_21_ARoundGoesOnBehindTheLastFileItHadRead) {
+  MakeDeployable();
+  const std::string state = sys::JoinPath(lab.config.data, "scrub.json");
+  lab.server.reset();
+  const auto write = [&](const std::string& last) {
+    const std::string text = "{\"started\":" + std::to_string(lab.clock.Now().value) + ",\"last\":\"" + last + "\"}";
+    ASSERT_TRUE(sys::WriteFileDurably(state, AsBytes(text), 0600).has_value());
+  };
+  Overwrite(PathOf(sealed), "x");
+  write(codec::EncodeHex(sealed));  // it was read before it broke: this round's rest does not hold it
+  lab.Start();
+  NextRound();
+  EXPECT_EQ(ShowUpdate(release).state, "deployable");
+  NextRound();
+  EXPECT_EQ(ShowUpdate(release).state, "signed");
+}
+
+TEST_F(ScrubberTest, S0_21_WhatWasInterruptedAfterTheQuarantineIsMadeUpFor) {
+  MakeDeployable();
+  const std::string hex = codec::EncodeHex(sealed);
+  ASSERT_EQ(rename(PathOf(sealed).c_str(), (lab.config.content + "/quarantine/" + hex).c_str()), 0);
+  NextRound();
+  EXPECT_EQ(ShowUpdate(release).state, "signed");
+}
+
+TEST_F(ScrubberTest, AStoreThatIsNotThereTakesNothingBackAndItsFilesMayBeImportedAgain) {
+  MakeDeployable();
+  ASSERT_EQ(rename(PathOf(sealed).c_str(), (lab.config.data + "/elsewhere").c_str()), 0);
+  NextRound();
+  EXPECT_EQ(ShowUpdate(release).state, "deployable");
+  ASSERT_EQ(lab.Upload(*lab.Person("paula"), release, "contents"), "200");
+  EXPECT_NE(*ShowUpdate(release).files[0].sealed_sha256, sealed);
+}
+
+TEST_F(ScrubberTest, S0_21_WhatIsSealedAnewIsDeployableOnlyAfterItsRecord) {
+  MakeDeployable();
+  ASSERT_EQ(rename(PathOf(sealed).c_str(), (lab.config.data + "/elsewhere").c_str()), 0);
+  lab.signer.Refuse("complete-import", ErrorCode::kLogNotWritable);
+  EXPECT_EQ(lab.Upload(*lab.Person("paula"), release, "contents"), "LogNotWritable");
+  EXPECT_EQ(ShowUpdate(release).state, "signed");
+  EXPECT_EQ(Plan(release), "UpdateNotDeployable");
+}
+
+}  // namespace
+}  // namespace fleetseal::server::testing
