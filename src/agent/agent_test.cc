@@ -60,6 +60,7 @@ class FakeInstaller {
   std::string taken;
   int64_t acknowledged = 0;
   std::vector<std::string> offered;
+  int packages_missing = 0;  // offers with a status that bring one package each, before a status is good
 
  private:
   std::string Receipt() {
@@ -85,6 +86,14 @@ class FakeInstaller {
     if (std::get_if<wire::IdentifyRequest>(&request)) return wire::BuildIdentifyAnswer("the.proof.jws");
     if (const auto* offer = std::get_if<wire::OfferDocumentsRequest>(&request)) {
       wire::OfferOutcome outcome;
+      if (offer->status && packages_missing > 0) {
+        // The status is of a package that is still to come.
+        packages_missing -= 1;
+        state.package_version += 1;
+        outcome.phase = state.phase;
+        outcome.refusal = wire::OfferRefusal{.document = "status", .code = ErrorCode::kStatusReplayed, .detail = ""};
+        return wire::BuildOfferAnswer(outcome);
+      }
       if (offer->status) outcome.accepted.push_back("status");
       if (offer->status) state.status_nonce.reset();
       if (offer->order && refusal) outcome.refusal = refusal;
@@ -354,6 +363,21 @@ TEST_F(AgentTest, AsksForTheTimeBeforeAnythingElse) {
   installer_.state.status_nonce = Bytes(16, 1);
   ASSERT_TRUE(Cycle());
   EXPECT_EQ(steps_.front(), "time and status taken from the server");
+}
+
+TEST_F(AgentTest, LearnsTheTimeInOneCycleOverMorePackagesThanOneAnswerCarries) {
+  installer_.state.status_nonce = Bytes(16, 1);
+  installer_.packages_missing = 2;
+  ASSERT_TRUE(Cycle());
+  EXPECT_EQ(steps_.front(), "time and status taken from the server");
+  EXPECT_EQ(installer_.packages_missing, 0);
+}
+
+TEST_F(AgentTest, StopsLearningTheTimeWhereNothingComesOfIt) {
+  installer_.state.status_nonce = Bytes(16, 1);
+  installer_.packages_missing = 1000;
+  ASSERT_TRUE(Cycle());
+  EXPECT_LT(installer_.state.package_version, 20);
 }
 
 TEST_F(AgentTest, ServersAreJudgedByTheCasOfTheNewestPackage) {
