@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "log/log.h"
+#include "signer/ca_replacement.h"
 #include "signer/ceremony.h"
 #include "signer/cross_signing.h"
 #include "signer/new_log.h"
@@ -33,6 +34,8 @@ constexpr const char* kUsage =
     "       fleetseal-signer --config FILE --recovery            why it is halted; prints evidence\n"
     "       fleetseal-signer --config FILE --continue DECISION   end the halt by a signed decision\n"
     "       fleetseal-signer --config FILE --new-log DECISION    prepare a new log by a signed decision\n"
+    "       fleetseal-signer --config FILE --show-cas            the CAs of devices and people\n"
+    "       fleetseal-signer --config FILE --replace-ca DECISION another one of them by a signed decision; prints it\n"
     "       fleetseal-signer --config FILE --replace-security FILE  what k roots signed; prints certificates\n"
     "       fleetseal-signer --config FILE --renew-server CERTIFICATE [--date DATE]\n"
     "                                    the server's next certificate, for the same key and names; prints it\n"
@@ -45,6 +48,7 @@ struct Arguments {
   std::string adopt;
   std::string decision;
   std::string new_log;
+  std::string ca_decision;
   std::string security;
   std::string server_certificate;
   std::string server_date;  // beside it
@@ -52,6 +56,7 @@ struct Arguments {
   std::string date;
   bool is_recovery = false;
   bool is_check = false;
+  bool is_show_cas = false;
   bool is_create = false;
   CreateOptions create;
   int ready_fd = STDOUT_FILENO;
@@ -66,6 +71,8 @@ Status ReadOne(std::string_view name, std::string_view value, Arguments& argumen
     arguments.decision = value;
   } else if (name == "--new-log") {
     arguments.new_log = value;
+  } else if (name == "--replace-ca") {
+    arguments.ca_decision = value;
   } else if (name == "--replace-security") {
     arguments.security = value;
   } else if (name == "--renew-server") {
@@ -103,6 +110,8 @@ Result<Arguments> Read(const std::vector<std::string_view>& words) {
       arguments.is_recovery = true;
     } else if (words[i] == "--check") {
       arguments.is_check = true;
+    } else if (words[i] == "--show-cas") {
+      arguments.is_show_cas = true;
     } else if (i + 1 < words.size()) {
       TRY(ReadOne(words[i], words[i + 1], arguments));
       ++i;
@@ -113,11 +122,12 @@ Result<Arguments> Read(const std::vector<std::string_view>& words) {
   if (arguments.config.empty()) return Fail(ErrorCode::kInvalidArgument, "--config is missing");
   if (arguments.is_create + !arguments.adopt.empty() + !arguments.decision.empty() + !arguments.date.empty() +
           !arguments.new_log.empty() + !arguments.security.empty() + !arguments.server_certificate.empty() +
-          !arguments.next_ca.empty() + arguments.is_recovery + arguments.is_check >
+          !arguments.next_ca.empty() + !arguments.ca_decision.empty() + arguments.is_show_cas + arguments.is_recovery +
+          arguments.is_check >
       1)
     return Fail(ErrorCode::kInvalidArgument,
-                "--create, --adopt, --recovery, --continue, --new-log, --replace-security, --renew-server, "
-                "--cross-sign, --clock-is-right and --check exclude each other");
+                "--create, --adopt, --recovery, --continue, --new-log, --show-cas, --replace-ca, --replace-security, "
+                "--renew-server, --cross-sign, --clock-is-right and --check exclude each other");
   if (!arguments.server_date.empty() && arguments.server_certificate.empty())
     return Fail(ErrorCode::kInvalidArgument, "--date goes with --renew-server");
   if (arguments.is_create == arguments.create.products.empty()) {
@@ -146,6 +156,7 @@ Result<sys::SandboxState> EnterSandbox(const Config& config, const Arguments& ar
   if (!arguments.adopt.empty()) policy.read.push_back(arguments.adopt);
   if (!arguments.decision.empty()) policy.read.push_back(arguments.decision);
   if (!arguments.new_log.empty()) policy.read.push_back(arguments.new_log);
+  if (!arguments.ca_decision.empty()) policy.read.push_back(arguments.ca_decision);
   if (!arguments.security.empty()) policy.read.push_back(arguments.security);
   if (!arguments.server_certificate.empty()) policy.read.push_back(arguments.server_certificate);
   if (!arguments.next_ca.empty()) policy.read.push_back(arguments.next_ca);
@@ -171,6 +182,8 @@ Status Run(const Arguments& arguments) {
   if (arguments.is_check) return config::PrintFindings(CheckSigner(config, clock));
   if (!arguments.decision.empty()) return Print(ContinueAfterHalt(config, arguments.decision, clock));
   if (!arguments.new_log.empty()) return Print(NewLog(config, arguments.new_log, clock));
+  if (arguments.is_show_cas) return Print(ShowCas(config, clock));
+  if (!arguments.ca_decision.empty()) return Print(ReplaceCaFromFile(config, arguments.ca_decision, clock));
   if (!arguments.security.empty()) return Print(ReplaceSecurityFromFile(config, arguments.security, clock));
   if (!arguments.server_certificate.empty())
     return Print(RenewServerFromFile(config, arguments.server_certificate, arguments.server_date, clock));
