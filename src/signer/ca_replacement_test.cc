@@ -75,15 +75,19 @@ class CaReplacementTest : public ::testing::Test {
   Result<api::signing::EnrolAnswer> Renew(const WorldDevice& device) {
     return Reenrol(world.core(), device.id, world.csr_of(device), device.certificate);
   }
-  // Refused with that code by the stopped signer; not one row nor the log has changed when it is opened again.
+  std::vector<std::string> KeyFiles() const { return Must(sys::ListDirectory(world.config.data + "/keys/ca")); }
+  // Refused with that code by the stopped signer: no key was made, and not one row nor the log has changed when it is
+  // opened again.
   void Refuses(const std::vector<std::string>& jws, ErrorCode code) {
     world.Open();
     const std::string before = world.Dump();
+    const auto files = KeyFiles();
     const auto outcome = Give(jws);
     ASSERT_FALSE(outcome.has_value()) << "was carried out";
     EXPECT_EQ(ErrorCodeName(outcome.error().code), ErrorCodeName(code)) << outcome.error().ToString();
     world.Open();
     EXPECT_EQ(world.Dump(), before);
+    EXPECT_EQ(KeyFiles(), files);
   }
   void Refuses(const manifest::ReplaceCa& decision, ErrorCode code, size_t signatures = 2) {
     Refuses(world.BySecurity(world.MakeChange({decision}), signatures), code);
@@ -285,6 +289,30 @@ TEST_F(CaReplacementTest, ACertificateThatIsNotOnRecordStopsTheSigner) {
   CHECK(sys::WriteFileDurably(accepted, AsBytes(Ca(ClientCaKind::kPeople).ToPem()), 0644).has_value());
   world.service.reset();
   EXPECT_EQ(SignerService::Open(world.config, world.clock).error().code, ErrorCode::kCorrupt);
+}
+
+TEST_F(CaReplacementTest, RowsThatNameNoCaStopTheSigner) {
+  (void)Replaced(ClientCaKind::kDevice);
+  CHECK(world.service->database()
+            .WithTransaction([](storage::Session& session) -> Status {
+              TRY_ASSIGN(auto rows, store::ListCas(session));
+              rows.back().state = "dropped";
+              return store::PutCa(session, rows.back());
+            })
+            .has_value());
+  world.service.reset();
+  EXPECT_EQ(SignerService::Open(world.config, world.clock).error().code, ErrorCode::kCorrupt)
+      << "else the first CA would issue again";
+}
+
+TEST_F(CaReplacementTest, ALostKeyIssuesNothing) {
+  const auto device = world.Enrolled("gw-1");
+  const Bytes csr = Must(pki::BuildCertificateRequest(*world.people.at("olga").key.signer, "olga", {}));
+  for (const auto kind : {ClientCaKind::kDevice, ClientCaKind::kPeople}) std::filesystem::remove(KeyFile(kind));
+  world.service = nullptr;
+  world.service = Must(SignerService::OpenToDecide(world.config, world.clock));
+  EXPECT_REFUSED_UNCHANGED(world, Renew(device), kKeyInvalid);
+  EXPECT_REFUSED_UNCHANGED(world, PersonCertificate(world.core(), csr), kKeyInvalid);
 }
 
 TEST_F(CaReplacementTest, TheKeyOfAReplacedCaIsListedForNothing) {

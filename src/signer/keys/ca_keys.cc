@@ -99,7 +99,7 @@ Result<CaKeys::Ca> CaKeys::LoadCa(const Keystore& keystore, Purpose purpose, con
     return Fail(ErrorCode::kNotFound, "the key " + kid + ", of the present " + std::string(PurposeText(purpose)) +
                                           ", is lost: bring it back from a backup, or see lost-ca-key.md");
   TRY(key);
-  if (!(ca.certificate.public_key() == key->facts.key) || key->facts.purpose != purpose)
+  if (!(ca.certificate.public_key() == key->facts.key))
     return Fail(ErrorCode::kCorrupt, "the certificate of " + kid + " is of another key");
   ca.signer = std::make_unique<crypto::SoftwareSigner>(std::move(key->private_key));
   return ca;
