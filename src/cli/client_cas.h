@@ -1,6 +1,6 @@
 // `fleetseal ca`: another device CA or people CA, by the stopped signer, decided by the security team.
 //
-// Source: ADR 0015; docs/operations/lost-client-ca-key.md. Signer and server, each run under its own user, show, judge
+// Source: ADR 0015; docs/operations/lost-client-ca.md. Signer and server, each run under its own user, show, judge
 // and take; this only asks, signs and hands over. One thread.
 #pragma once
 

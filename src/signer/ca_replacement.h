@@ -1,6 +1,6 @@
 // Another device CA or people CA: decided by the security quorum on the stopped signer.
 //
-// Source: ADR 0015; trust model sections 1 and 9; docs/operations/lost-client-ca-key.md. It works without the key of
+// Source: ADR 0015; trust model sections 1 and 9; docs/operations/lost-client-ca.md. It works without the key of
 // the CA that is replaced. Key and certificate are made first and named by nothing; the decision, its record and the
 // rows that name the new CA are one transaction. The server has no verb for this. Thread rule: one thread.
 #pragma once

@@ -356,5 +356,16 @@ TEST_F(CaReplacementTest, TheDoctorNamesAllCasThatCountAndKeysThatAreLost) {
   EXPECT_TRUE(is_told);
 }
 
+TEST(CaReplacement, TheFirstRegisterChangeReplacesNone) {
+  OrganisationWorld world(false);
+  auto change = world.MakeChange({manifest::ReplaceCa{ClientCaKind::kDevice, crypto::HashSha256("any"), false}});
+  change.sequence = 1;
+  Json jws = Json::MakeArray();
+  for (const auto& one : world.BySecurity(change)) jws.Push(Json(one));
+  const std::string file = sys::JoinPath(world.AdoptFolder(), "register-change.json");
+  ASSERT_TRUE(sys::WriteFileDurably(file, AsBytes(Json::MakeObject().Set("jws", std::move(jws)).Serialize()), 0600));
+  EXPECT_REFUSED(AdoptOrganisation(world.config, world.AdoptFolder(), world.clock), kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace fleetseal::signer::testing

@@ -48,8 +48,8 @@ Status CheckCas(const Config& config, storage::Database& database, const Keystor
   TRY_ASSIGN(const CaKeys cas, LoadCas(config, database, keystore));
   constexpr std::tuple<Purpose, const char*, const char*> kCas[] = {
       {Purpose::kServerCa, "server CA", "see lost-ca-key.md"},
-      {Purpose::kDeviceCa, "device CA", "fleetseal ca replace (lost-client-ca-key.md)"},
-      {Purpose::kPeopleCa, "people CA", "fleetseal ca replace (lost-client-ca-key.md)"}};
+      {Purpose::kDeviceCa, "device CA", "fleetseal ca replace (lost-client-ca.md)"},
+      {Purpose::kPeopleCa, "people CA", "fleetseal ca replace (lost-client-ca.md)"}};
   for (const auto& [purpose, name, advice] : kCas) {
     const auto all = cas.AllOf(purpose);
     findings.EndsAt(name, all.front().not_after(), now, advice);

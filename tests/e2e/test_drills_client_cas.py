@@ -1,4 +1,4 @@
-"""docs/operations/lost-client-ca-key.md, run as printed: the keys of device CA and people CA are lost, devices and people go on, and
+"""docs/operations/lost-client-ca.md, run as printed: the keys of device CA and people CA are lost, devices and people go on, and
 who had copied the old keys gets nothing."""
 import base64
 import os
@@ -40,7 +40,7 @@ def lab():
 
 @pytest.fixture(scope="module")
 def book(lab):
-    return Runbook(lab, "docs/operations/lost-client-ca-key.md", {"/var/lib/fleetseal": org(lab)})
+    return Runbook(lab, "docs/operations/lost-client-ca.md", {"/var/lib/fleetseal": org(lab)})
 
 
 def stop(lab):

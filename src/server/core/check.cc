@@ -130,7 +130,7 @@ void CheckClientCa(const std::string& file, const std::string& kind, const Recor
   const bool is_known = std::ranges::any_of(*cas, [&](const auto& ca) { return ca.fingerprint() == newest->second; });
   if (!is_known)
     findings.Problem(file, "it lacks the present " + kind + ": whom that has certified is not let in",
-                     "give `fleetseal ca replace` once more (lost-client-ca-key.md)");
+                     "give `fleetseal ca replace` once more (lost-client-ca.md)");
 }
 
 void CheckAgainstLog(const ServerConfig& config, const Known& known, config::Findings& findings) {

@@ -1,6 +1,6 @@
 // The CAs whose certificates the two listeners take: shown, and replaced by what the signer printed.
 //
-// Source: trust model section 9; ADR 0015; docs/operations/lost-client-ca-key.md. They come by the hand of whoever owns
+// Source: trust model section 9; ADR 0015; docs/operations/lost-client-ca.md. They come by the hand of whoever owns
 // the machine. They decide who may speak here and nothing else: who somebody is, their registered key says. A running
 // server goes on with what it read at its start. Thread rule: one thread; a server may run meanwhile.
 #pragma once
