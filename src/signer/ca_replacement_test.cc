@@ -305,6 +305,23 @@ TEST_F(CaReplacementTest, RowsThatNameNoCaStopTheSigner) {
       << "else the first CA would issue again";
 }
 
+TEST_F(CaReplacementTest, AHaltEndsWithoutTheKeysAndThenTheyAreReplaced) {
+  const auto decision = Decision(ClientCaKind::kDevice);
+  CHECK(StoreHalt(world.service->database(), "a test", world.now()).has_value());
+  std::filesystem::remove(KeyFile(ClientCaKind::kDevice));
+  world.service.reset();
+  const Json state = Must(ShowRecovery(world.config, world.clock));
+  manifest::ContinueAfterRestore go_on;
+  go_on.halt_id = Must(codec::DecodeBase64Url(state.Find("haltId")->as_string()));
+  go_on.log_size = state.Find("logSize")->as_integer();
+  go_on.sequence_floor = world.clock.NowMs();
+  const auto change = world.MakeChange({go_on});
+  (void)Must(ContinueAfterHalt(world.config, FileOf(world.BySecurity(change)), world.clock));
+  world.change_sequence = change.sequence;
+  EXPECT_TRUE(Decide(decision));
+  world.Open();
+}
+
 TEST_F(CaReplacementTest, ALostKeyIssuesNothing) {
   const auto device = world.Enrolled("gw-1");
   const Bytes csr = Must(pki::BuildCertificateRequest(*world.people.at("olga").key.signer, "olga", {}));
