@@ -248,7 +248,7 @@ TEST_F(CaReplacementTest, LostKeysStopTheSignerAndNotTheDecision) {
   const auto refused = SignerService::Open(world.config, world.clock);
   ASSERT_FALSE(refused.has_value());
   EXPECT_EQ(refused.error().code, ErrorCode::kNotFound);
-  EXPECT_NE(refused.error().detail.find("lost-ca-key.md"), std::string::npos) << refused.error().ToString();
+  EXPECT_NE(refused.error().detail.find("lost-client-ca.md"), std::string::npos) << refused.error().ToString();
   const Json shown = Must(ShowCas(world.config, world.clock));
   EXPECT_FALSE(shown.Find("cas")->Find("device")->Find("hasKey")->as_bool());
   EXPECT_TRUE(Decide(decision));

@@ -142,7 +142,7 @@ def test_drill_lost_device_ca_key(lab, book, tmp_path):
     broken = Running(org(lab))
     broken.stop()
     with open(org(lab) + ".run.log") as file:
-        assert not broken.line and "lost-ca-key.md" in file.read()
+        assert not broken.line and "lost-client-ca.md" in file.read()
     _, report, _ = fleetseal("doctor", "--data", org(lab))
     finding, = [one for one in report["findings"] if one["where"] == "device CA"]
     assert finding["level"] == "problem" and "fleetseal ca replace" in finding["advice"], finding

@@ -97,7 +97,8 @@ Result<CaKeys::Ca> CaKeys::LoadCa(const Keystore& keystore, Purpose purpose, con
   if (!key && lost_keys == LostKeys::kAllow) return ca;
   if (!key && key.error().code == ErrorCode::kNotFound)
     return Fail(ErrorCode::kNotFound, "the key " + kid + ", of the present " + std::string(PurposeText(purpose)) +
-                                          ", is lost: bring it back from a backup, or see lost-ca-key.md");
+                                          ", is lost: bring it back from a backup, or see " +
+                                          (purpose == Purpose::kServerCa ? "lost-ca-key.md" : "lost-client-ca.md"));
   TRY(key);
   if (!(ca.certificate.public_key() == key->facts.key))
     return Fail(ErrorCode::kCorrupt, "the certificate of " + kid + " is of another key");
