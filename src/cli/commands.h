@@ -29,7 +29,7 @@ void AddRootCommands(CLI::App& app, Commands& commands);          // root; hung 
 void AddAuditPackageCommand(CLI::App& noun, Commands& commands);  // audit package
 void AddPeopleCommands(CLI::App& app, Commands& commands);        // user, device, group
 void AddUpdateCommands(CLI::App& app, Commands& commands);        // update, approval, rollout
-void AddKeyCommands(CLI::App& app, Commands& commands);           // key, update resign; after the updates
+void AddKeyCommands(CLI::App& app, Commands& commands);           // key, ca, update resign; after the updates
 void AddPolicyCommands(CLI::App& app, Commands& commands);        // policy, permit, roll-back; after the updates
 void AddAuditCommands(CLI::App& app, Commands& commands);         // audit, verify
 void AddVerifyCommand(CLI::App& app, Commands& commands);         // verify

@@ -1,4 +1,5 @@
 #include "cli/cli11/command_tree.h"
+#include "cli/client_cas.h"
 #include "cli/keys.h"
 
 namespace fleetseal::cli {
@@ -29,6 +30,21 @@ void AddMakers(CLI::App& noun, Commands& commands) {
       [](Context& context, const KeyRotateOptions& chosen) { return KeyRotate(context, chosen); });
   verb->add_option("key", options->kid, "id of the key, or `director`")->required();
   AddFile(*verb, options->file);
+  verb->add_option("--also-signed-by", options->also_signed_by,
+                   "folders of further security identities (quorum above 1)");
+}
+
+void AddCas(CLI::App& app, Commands& commands) {
+  CLI::App* noun = AddNoun(app, "ca", "the signer's CAs of devices and people");
+  auto [verb, options] = AddVerb<CaReplaceOptions>(
+      *noun, commands, "replace", "make another device CA or people CA, also when the old one's key is lost (security)",
+      "fleetseal ca replace --data /var/lib/fleetseal --kind device --as security --yes",
+      [](Context& context, const CaReplaceOptions& chosen) { return CaReplace(context, chosen); });
+  verb->add_option("--data", options->data, "the organisation's directory; its signer is stopped")->required();
+  verb->add_option("--kind", options->kind, "device or people")->required()->check(CLI::IsMember({"device", "people"}));
+  verb->add_flag("--drop-old", options->is_old_dropped,
+                 "certificates of the old CAs are refused at once, not only when these end");
+  verb->add_flag("--yes", options->is_confirmed, "sign; without it the decision is only shown");
   verb->add_option("--also-signed-by", options->also_signed_by,
                    "folders of further security identities (quorum above 1)");
 }
@@ -65,6 +81,7 @@ void AddKeyCommands(CLI::App& app, Commands& commands) {
     verb->add_option("--also-signed-by", options->also_signed_by,
                      "folders of further security identities (quorum above 1)");
   }
+  AddCas(app, commands);
   auto [verb, options] = AddVerb<UpdateResignOptions>(
       *app.get_subcommand("update"), commands, "resign", "sign stored updates again after a key was rotated",
       "fleetseal update resign --all",

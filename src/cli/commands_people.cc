@@ -35,6 +35,27 @@ void AddUser(CLI::App& app, Commands& commands) {
     verb->add_option("--also-signed-by", options->also_signed_by,
                      "folders of further security identities (quorum above 1)");
   }
+  {
+    auto [verb, options] = AddVerb<UserRenewOptions>(
+        *noun, commands, "renew", "your next certificate, for the same name and key", "fleetseal user renew --as alice",
+        [](Context& context, const UserRenewOptions& chosen) { return UserRenew(context, chosen); });
+    verb->add_option("--request", options->request,
+                     "only write what somebody of the security team certifies (when the certificate has ended)");
+    verb->add_option("--data", options->data, "from the stopped signer of this organisation's directory");
+    verb->add_option("--date", options->date,
+                     "today (2027-01-31, UTC), read from another clock; with --data, only if the root-key package has "
+                     "ended");
+  }
+  {
+    auto [verb, options] = AddVerb<UserCertifyOptions>(
+        *noun, commands, "certify", "somebody else's next certificate, for the registered key (security)",
+        "fleetseal user certify alice.csr -o person.crt",
+        [](Context& context, const UserCertifyOptions& chosen) { return UserCertify(context, chosen); });
+    verb->add_option("request", options->request, "what `user renew --request` wrote")
+        ->required()
+        ->check(CLI::ExistingFile);
+    verb->add_option("-o,--output", options->output, "file to write")->required();
+  }
   AddVerb<Nothing>(*noun, commands, "list", "who is in the register", "fleetseal user list",
                    [](Context& context, const Nothing&) { return UserList(context); });
   {

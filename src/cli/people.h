@@ -21,6 +21,20 @@ struct UserAddOptions {
 };
 Status UserAdd(Context& context, const UserAddOptions& options);
 Status UserList(Context& context);
+struct UserRenewOptions {
+  std::string data;     // of a stopped signer on this machine; empty: through the server
+  std::string date;     // of today; with `data`, needed only beyond the life of the root-key package
+  std::string request;  // file to write instead: what somebody of the security team certifies
+};
+// The identity's next certificate, for the same name and key; person.crt is the old one or the new one. Codes: those of
+// the server and of --certify-person.
+Status UserRenew(Context& context, const UserRenewOptions& options);
+struct UserCertifyOptions {
+  std::string request;  // DER, as UserRenew writes it
+  std::string output;   // PEM file
+};
+// Somebody else's, by one of the security team.
+Status UserCertify(Context& context, const UserCertifyOptions& options);
 struct UserRevokeOptions {
   std::string name;
   std::string reason;

@@ -58,26 +58,6 @@ std::string Human(const codec::Json& state) {
   return text + "devices that know more:\n" + FormatTable({"DEVICE", "LOG SIZE", "ORDER", "SEEN"}, rows);
 }
 
-Result<codec::Json> Sign(Context& context, const Identity& identity, const std::vector<std::string>& also_signed_by,
-                         const codec::Json& state, manifest::Change decision) {
-  manifest::RegisterChange change;
-  change.change_id = NewIdOf<ChangeId>(context, "change");
-  change.sequence = IntegerOr(state, "registerSequence", 0) + 1;
-  change.changes.push_back(std::move(decision));
-  change.nonce = NewNonce(context);
-  change.issued = context.clock.Now();
-  const std::string payload = change.Build();
-  codec::Json signatures = codec::Json::MakeArray();
-  TRY_ASSIGN(auto compact, identity.SignDocument(manifest::kTypRegisterChange, payload));
-  signatures.Push(std::move(compact));
-  for (const auto& folder : also_signed_by) {
-    TRY_ASSIGN(const auto other, Identity::Load(folder));
-    TRY_ASSIGN(auto more, other->SignDocument(manifest::kTypRegisterChange, payload));
-    signatures.Push(std::move(more));
-  }
-  return codec::Json::MakeObject().Set("jws", std::move(signatures));
-}
-
 manifest::NewLog DecideNewLog(const Context& context, const RecoverNewLogOptions& options, const codec::Json& state) {
   manifest::NewLog decision;
   decision.origin = options.origin;
@@ -110,6 +90,27 @@ std::string NextSteps(const codec::Json& made) {
 }
 
 }  // namespace
+
+Result<codec::Json> SignDecision(Context& context, const Identity& identity,
+                                 const std::vector<std::string>& also_signed_by, int64_t sequence,
+                                 manifest::Change decision) {
+  manifest::RegisterChange change;
+  change.change_id = NewIdOf<ChangeId>(context, "change");
+  change.sequence = sequence;
+  change.changes.push_back(std::move(decision));
+  change.nonce = NewNonce(context);
+  change.issued = context.clock.Now();
+  const std::string payload = change.Build();
+  codec::Json signatures = codec::Json::MakeArray();
+  TRY_ASSIGN(auto compact, identity.SignDocument(manifest::kTypRegisterChange, payload));
+  signatures.Push(std::move(compact));
+  for (const auto& folder : also_signed_by) {
+    TRY_ASSIGN(const auto other, Identity::Load(folder));
+    TRY_ASSIGN(auto more, other->SignDocument(manifest::kTypRegisterChange, payload));
+    signatures.Push(std::move(more));
+  }
+  return codec::Json::MakeObject().Set("jws", std::move(signatures));
+}
 
 Result<std::string> AskProgram(const std::string& data, const std::string& name,
                                const std::vector<std::string>& arguments) {
@@ -176,7 +177,8 @@ Status RecoverContinue(Context& context, const RecoverContinueOptions& options) 
     return {};
   }
   TRY_ASSIGN(auto identity, Identity::Choose(context, manifest::PersonRole::kSecurity));
-  TRY_ASSIGN(const auto document, Sign(context, *identity, options.also_signed_by, state, decision));
+  TRY_ASSIGN(const auto document, SignDecision(context, *identity, options.also_signed_by,
+                                               IntegerOr(state, "registerSequence", 0) + 1, decision));
   if (IsTrue(state, "isRunning")) {
     if (options.is_log_adopted) return Fail(ErrorCode::kBusy, "stop `fleetseal run` first: log files are taken over");
     TRY_ASSIGN(auto client, AdminClient::Open(context, std::move(identity)));
@@ -212,7 +214,8 @@ Status RecoverNewLog(Context& context, const RecoverNewLogOptions& options) {
     return {};
   }
   TRY_ASSIGN(const auto identity, Identity::Choose(context, manifest::PersonRole::kSecurity));
-  TRY_ASSIGN(const auto document, Sign(context, *identity, options.also_signed_by, state, decision));
+  TRY_ASSIGN(const auto document, SignDecision(context, *identity, options.also_signed_by,
+                                               IntegerOr(state, "registerSequence", 0) + 1, decision));
   TRY_ASSIGN(const auto text, HandOver(options.data, "signer", "--new-log", document.Serialize()));
   TRY_ASSIGN(const auto made, codec::ParseJson(text));
   Answer(context, made, NextSteps(made));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/context.h"
+#include "cli/identity.h"
 #include "manifest/register_change.h"
 
 namespace fleetseal::cli {
@@ -36,6 +37,13 @@ struct RecoverNewLogOptions {
 };
 // Lets the stopped signer prepare a new log (ADR 0013), and says which package the roots must sign next.
 Status RecoverNewLog(Context& context, const RecoverNewLogOptions& options);
+
+// A register-change with one change, signed by these people: what a stopped signer takes, {"jws":[compact]}.
+Result<codec::Json> SignDecision(Context& context, const Identity& identity,
+                                 const std::vector<std::string>& also_signed_by, int64_t sequence,
+                                 manifest::Change decision);
+inline constexpr const char* kStopSignerAdvice =
+    "stop the signer meanwhile: end `fleetseal run`, or systemctl stop fleetseal-signer";
 
 // Runs a program of an organisation's data directory under the user that owns its folder; its standard output.
 Result<std::string> AskProgram(const std::string& data, const std::string& name,

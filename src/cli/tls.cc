@@ -16,14 +16,6 @@ namespace fleetseal::cli {
 namespace {
 
 constexpr size_t kCertificateTextMax = 64 * 1024;
-constexpr const char* kStopAdvice =
-    "stop the signer meanwhile: end `fleetseal run`, or systemctl stop fleetseal-signer";
-
-Status RequireOrganisation(Context& context, const std::string& data) {
-  if (sys::FileExists(data + "/fleetseal.toml")) return {};
-  context.advice = "name the directory that `fleetseal init --data DIR` made; it holds fleetseal.toml";
-  return Fail(ErrorCode::kNotFound, data + " holds no organisation");
-}
 
 // What the server shows: its certificate, and what for.
 struct Present {
@@ -46,7 +38,7 @@ Result<codec::Json> AskSigner(Context& context, const TlsRenewOptions& options, 
   std::vector<std::string> date;
   if (!options.date.empty()) date = {"--date", options.date};
   const auto text = HandOver(options.data, "signer", "--renew-server", present.certificate, date);
-  if (!text && text.error().code == ErrorCode::kBusy) context.advice = kStopAdvice;
+  if (!text && text.error().code == ErrorCode::kBusy) context.advice = kStopSignerAdvice;
   if (!text && text.error().code == ErrorCode::kCertificateInvalid)
     context.advice = "bring the server.crt back that this signer issued; for one of another CA see lost-ca-key.md";
   TRY(text);
@@ -55,7 +47,7 @@ Result<codec::Json> AskSigner(Context& context, const TlsRenewOptions& options, 
 
 // What to do about a refusal, where the code's own advice would mislead.
 const char* AdviceOfCrossSign(ErrorCode code) {
-  if (code == ErrorCode::kBusy) return kStopAdvice;
+  if (code == ErrorCode::kBusy) return kStopSignerAdvice;
   if (code == ErrorCode::kCertificateInvalid)
     return "give the new CA's own certificate, made as in step 1 of lost-ca-key.md";
   if (code == ErrorCode::kCertificateExpired) return "a CA that has ended vouches for none; see lost-ca-key.md";
@@ -65,6 +57,12 @@ const char* AdviceOfCrossSign(ErrorCode code) {
 }
 
 }  // namespace
+
+Status RequireOrganisation(Context& context, const std::string& data) {
+  if (sys::FileExists(data + "/fleetseal.toml")) return {};
+  context.advice = "name the directory that `fleetseal init --data DIR` made; it holds fleetseal.toml";
+  return Fail(ErrorCode::kNotFound, data + " holds no organisation");
+}
 
 Status TlsRenew(Context& context, const TlsRenewOptions& options) {
   TRY(RequireOrganisation(context, options.data));

@@ -10,6 +10,9 @@
 
 namespace fleetseal::cli {
 
+// NotFound, with what to do, unless an organisation was made there.
+Status RequireOrganisation(Context& context, const std::string& data);
+
 struct TlsRenewOptions {
   std::string data;
   std::string date;  // of today; needed only beyond the life of the root-key package

@@ -156,6 +156,25 @@ TEST(RegisterChange, HoldsADecisionToItsForm) {
   EXPECT_EQ(code(bad), ErrorCode::kValueOutOfRange);
 }
 
+TEST(RegisterChange, HoldsAnotherCaToItsForm) {
+  RegisterChange change = GoodChange();
+  change.changes = {ReplaceCa{ClientCaKind::kPeople, kHash, true}};
+  const std::string good = change.Build();
+  const auto parsed = RegisterChange::Parse(good);
+  ASSERT_TRUE(parsed.has_value()) << parsed.error().ToString();
+  EXPECT_EQ(parsed->Build(), good);
+  ASSERT_NE(parsed->replace_ca(), nullptr);
+  EXPECT_EQ(parsed->replace_ca()->kind, ClientCaKind::kPeople);
+  EXPECT_TRUE(parsed->replace_ca()->is_old_dropped);
+  EXPECT_EQ(GoodChange().replace_ca(), nullptr);
+  RegisterChange bad = change;
+  bad.changes.emplace_back(RevokePerson{Id<PersonId>("bob")});
+  EXPECT_EQ(RegisterChange::Parse(bad.Build()).error().code, ErrorCode::kValueOutOfRange) << "it stands alone";
+  std::string text = good;
+  text.replace(text.find("people"), 6, "server");
+  EXPECT_EQ(RegisterChange::Parse(text).error().code, ErrorCode::kValueOutOfRange) << "the server CA is the roots'";
+}
+
 TEST(RegisterChange, TellsWhetherOnlyDevicesAreAllowed) {
   RegisterChange change = GoodChange();
   EXPECT_FALSE(change.is_devices_only());

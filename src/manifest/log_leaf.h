@@ -79,7 +79,7 @@ struct SigningKeyLeaf {
 struct CertificateLeaf {
   UnixSeconds time;
   Sha256 certificate_sha256;
-  std::string kind;  // "device", "server", "server-ca", "person"
+  std::string kind;  // "device", "server", "server-ca", "person", "device-ca", "people-ca"
   std::string Build() const;
 };
 struct SealedLeaf {

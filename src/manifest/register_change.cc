@@ -132,6 +132,16 @@ Result<Change> ParseNewLog(codec::ObjectReader& reader) {
   return change;
 }
 
+Result<Change> ParseReplaceCa(codec::ObjectReader& reader) {
+  ReplaceCa change;
+  const auto kind = ClientCaKindFromName(reader.String("kind", 16));
+  if (reader.Take(kind, "kind")) change.kind = *kind;
+  change.previous_sha256 = reader.Base64UrlSha256("previousSha256");
+  change.is_old_dropped = reader.Bool("dropOld");
+  TRY(reader.Finish());
+  return change;
+}
+
 Result<Change> ParseCreateKey(codec::ObjectReader& reader) {
   CreateKey change;
   const std::string role = reader.String("role", 32);
@@ -181,6 +191,7 @@ Result<Change> ParseChange(const codec::Json& json) {
   if (action == "continue-after-restore") return ParseContinue(reader);
   if (action == "create-key") return ParseCreateKey(reader);
   if (action == "new-log") return ParseNewLog(reader);
+  if (action == "replace-ca") return ParseReplaceCa(reader);
   if (action == "retire-key") {
     const KeyId kid = reader.Parsed<KeyId>("kid");
     TRY(reader.Finish());
@@ -196,7 +207,7 @@ bool IsAboutKeys(const Change& change) {
 }
 bool StandsAlone(const Change& change) {
   return IsAboutKeys(change) || std::holds_alternative<ContinueAfterRestore>(change) ||
-         std::holds_alternative<NewLog>(change);
+         std::holds_alternative<NewLog>(change) || std::holds_alternative<ReplaceCa>(change);
 }
 
 void SetContinue(const ContinueAfterRestore& decision, codec::Json& json) {
@@ -276,6 +287,13 @@ struct ChangeBuilder {
     json.Set("sequenceFloor", change.sequence_floor).Set("reason", change.reason);
     return json;
   }
+  codec::Json operator()(const ReplaceCa& change) const {
+    codec::Json json = Begin("replace-ca");
+    json.Set("kind", ClientCaKindName(change.kind))
+        .Set("previousSha256", HashJson(change.previous_sha256))
+        .Set("dropOld", change.is_old_dropped);
+    return json;
+  }
   static codec::Json Begin(std::string_view action) {
     codec::Json json = codec::Json::MakeObject();
     json.Set("action", action);
@@ -299,6 +317,14 @@ Result<PersonRole> PersonRoleFromName(std::string_view name) {
   return Fail(ErrorCode::kValueOutOfRange, "role is not known: " + std::string(name.substr(0, 32)));
 }
 
+std::string_view ClientCaKindName(ClientCaKind kind) { return kind == ClientCaKind::kDevice ? "device" : "people"; }
+
+Result<ClientCaKind> ClientCaKindFromName(std::string_view name) {
+  if (name == "device") return ClientCaKind::kDevice;
+  if (name == "people") return ClientCaKind::kPeople;
+  return Fail(ErrorCode::kValueOutOfRange, "the kind of CA is device or people");
+}
+
 bool ProductScope::Covers(const ProductName& product) const {
   return is_all || std::find(products.begin(), products.end(), product) != products.end();
 }
@@ -318,7 +344,7 @@ Result<RegisterChange> RegisterChange::Parse(std::string_view payload) {
   if (reader.is_good() && change.changes.size() != 1 &&
       std::any_of(change.changes.begin(), change.changes.end(), StandsAlone)) {
     reader.Stop(ErrorCode::kValueOutOfRange, "changes",
-                "continue-after-restore, create-key, retire-key and new-log stand alone");
+                "continue-after-restore, create-key, retire-key, new-log and replace-ca stand alone");
   }
   change.nonce = Nonce(reader);
   change.issued = reader.Time("issued");
@@ -361,6 +387,10 @@ const ContinueAfterRestore* RegisterChange::decision() const {
 
 const NewLog* RegisterChange::new_log() const {
   return changes.size() == 1 ? std::get_if<NewLog>(&changes.front()) : nullptr;
+}
+
+const ReplaceCa* RegisterChange::replace_ca() const {
+  return changes.size() == 1 ? std::get_if<ReplaceCa>(&changes.front()) : nullptr;
 }
 
 bool RegisterChange::is_about_keys() const { return std::any_of(changes.begin(), changes.end(), IsAboutKeys); }

@@ -89,8 +89,18 @@ struct NewLog {
   int64_t sequence_floor = 0;                   // every later order is above it
   std::string reason;                           // 1 to 200 printable characters
 };
+// The CAs of clients.
+enum class ClientCaKind : uint8_t { kDevice, kPeople };
+std::string_view ClientCaKindName(ClientCaKind kind);              // "device", "people"
+Result<ClientCaKind> ClientCaKindFromName(std::string_view name);  // ValueOutOfRange
+// The signer makes another CA of that kind and issues by it alone (ADR 0015). It stands alone in its register-change.
+struct ReplaceCa {
+  ClientCaKind kind = ClientCaKind::kDevice;
+  Sha256 previous_sha256;       // of the certificate of the CA that is replaced
+  bool is_old_dropped = false;  // certificates of this and all earlier CAs of the kind are refused from now on
+};
 using Change = std::variant<AddPerson, RevokePerson, SetPolicy, SetSecurity, AllowDevice, ContinueAfterRestore,
-                            CreateKey, RetireKey, NewLog>;
+                            CreateKey, RetireKey, NewLog, ReplaceCa>;
 
 struct RegisterChange {
   ChangeId change_id;
@@ -107,6 +117,8 @@ struct RegisterChange {
   const ContinueAfterRestore* decision() const;
   // The decision on a new log, if this is one.
   const NewLog* new_log() const;
+  // The decision on another CA, if this is one.
+  const ReplaceCa* replace_ca() const;
   // Whether it makes or retires a key of the signer.
   bool is_about_keys() const;
 };

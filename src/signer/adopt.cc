@@ -99,6 +99,8 @@ Status ReadChange(const Core& core, const std::string& folder, Adoption& adoptio
     return Fail(ErrorCode::kInvalidArgument, "the first register-change makes and retires no keys");
   if (adoption.change->change.new_log() != nullptr)
     return Fail(ErrorCode::kInvalidArgument, "the first register-change makes no log");
+  if (adoption.change->change.replace_ca() != nullptr)
+    return Fail(ErrorCode::kInvalidArgument, "the first register-change replaces no CA");
   return {};
 }
 

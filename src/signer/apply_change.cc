@@ -94,7 +94,8 @@ Status Apply(storage::Session& session, const manifest::ContinueAfterRestore& de
 // Keys are not in these tables alone: signer/key_decisions.h.
 Status Apply(storage::Session&, const manifest::CreateKey&, store::RegisterState&) { return {}; }
 Status Apply(storage::Session&, const manifest::RetireKey&, store::RegisterState&) { return {}; }
-// Nor are logs: signer/new_log.h.
+// Nor are CAs and logs: signer/ca_replacement.h, signer/new_log.h.
+Status Apply(storage::Session&, const manifest::ReplaceCa&, store::RegisterState&) { return {}; }
 Status Apply(storage::Session&, const manifest::NewLog&, store::RegisterState&) { return {}; }
 
 }  // namespace

@@ -41,6 +41,12 @@ Result<codec::Json> ContinueAfterHalt(const Config& config, const std::string& d
 // Codes: InvalidArgument (no date, or not the machine's), Conflict (the clock is not behind), Busy.
 Result<codec::Json> AcceptClock(const Config& config, const std::string& date, const sys::Clock& clock);
 
+// `--certify-person FILE`: a certificate for the registered key that signed the request (DER) in the file, as the
+// running signer gives it through the server: for whoever the server does not let in any more. `date` as that of
+// --renew-server. Prints {"id","certificate":PEM}. Codes: those of PersonCertificate, Busy, NotFound.
+Result<codec::Json> CertifyPersonFromFile(const Config& config, const std::string& file, const std::string& date,
+                                          const sys::Clock& clock);
+
 // Everything of the signer at rest; it may run meanwhile, and nothing changes.
 config::Findings CheckSigner(const Config& config, const sys::Clock& clock);
 

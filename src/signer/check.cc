@@ -1,6 +1,9 @@
 // --check: keys, database, log and dates of a signer, read only.
+#include <tuple>
 #include "log/log.h"
+
 #include "signer/ceremony.h"
+#include "signer/client_cas.h"
 #include "signer/recovery.h"
 #include "signer/security_keys.h"
 #include "signer/service.h"
@@ -22,16 +25,44 @@ constexpr const char* kPackageAdvice = "sign and publish the next root-key packa
 struct Keys {
   std::unique_ptr<SigningKeys> signing;
   std::unique_ptr<Keystore> store;
-  CaKeys cas;
 };
 
 Result<Keys> OpenKeys(const Config& config) {
   TRY_ASSIGN(const SecretBytes passphrase, ReadPassphrase(config));
   TRY_ASSIGN(auto keystore, Keystore::Open(KeysFolderOf(config), AsText(passphrase.reveal()), config.keystore_cost));
   TRY_ASSIGN(auto signing, SigningKeys::Load(*keystore));
-  TRY_ASSIGN(CaKeys cas, CaKeys::Load(*keystore, config.organisation));
   TRY(LogKey::LoadAll(*keystore));
-  return Keys{std::move(signing), std::move(keystore), std::move(cas)};
+  return Keys{std::move(signing), std::move(keystore)};
+}
+
+// A database of an earlier version gets the table when the signer starts, and has the first CAs only.
+Result<CaKeys> LoadCas(const Config& config, storage::Database& database, const Keystore& keystore) {
+  auto choice = ReadCaChoice(database);
+  if (!choice && choice.error().code == ErrorCode::kStorageFailed) choice = CaChoice{};
+  TRY(choice);
+  return CaKeys::Load(keystore, config.organisation, *choice, LostKeys::kAllow);
+}
+
+Status CheckCas(const Config& config, storage::Database& database, const Keystore& keystore, UnixSeconds now,
+                config::Findings& findings) {
+  TRY_ASSIGN(const CaKeys cas, LoadCas(config, database, keystore));
+  constexpr std::tuple<Purpose, const char*, const char*> kCas[] = {
+      {Purpose::kServerCa, "server CA", "see lost-ca-key.md"},
+      {Purpose::kDeviceCa, "device CA", "fleetseal ca replace (lost-client-ca.md)"},
+      {Purpose::kPeopleCa, "people CA", "fleetseal ca replace (lost-client-ca.md)"}};
+  for (const auto& [purpose, name, advice] : kCas) {
+    const auto all = cas.AllOf(purpose);
+    findings.EndsAt(name, all.front().not_after(), now, advice);
+    if (!cas.HasKey(purpose))
+      findings.Problem(name, "its key is lost, and the signer does not start", std::string("restore it, or ") + advice);
+    // One that has ended is refused everywhere, and nobody has to do anything about it.
+    for (auto ca = all.begin() + 1; ca != all.end(); ++ca) {
+      if (ca->not_after() > now)
+        findings.EndsAt(std::string(name) + " before it (" + ca->subject_common_name() + ")", ca->not_after(), now,
+                        "whoever has not renewed by then is let in no more");
+    }
+  }
+  return {};
 }
 
 // One purpose, and one product of it: somebody must be able to sign for it.
@@ -168,17 +199,13 @@ config::Findings CheckSigner(const Config& config, const sys::Clock& clock) {
   const auto keys = OpenKeys(config);
   if (!keys) findings.Failed(KeysFolderOf(config), keys.error());
   if (!keys || (lines && !lines->empty())) return findings;
-  findings.EndsAt("server CA", keys->cas.server_ca().not_after(), clock.Now(), "see lost-ca-key.md");
-  for (const auto& [name, ca] :
-       {std::pair("device CA", &keys->cas.device_ca()), {"people CA", &keys->cas.people_ca()}}) {
-    findings.EndsAt(name, ca->not_after(), clock.Now(), "see certificates.md");
-  }
   const auto database = storage::Database::Open({.url = config.database, .sessions = 1});
   if (!database) {
     findings.Failed("database of the signer", database.error());
     return findings;
   }
-  const Status outcomes[] = {CheckHalt(config, **database, findings), CheckSecurity(**database, findings),
+  const Status outcomes[] = {CheckCas(config, **database, *keys->store, clock.Now(), findings),
+                             CheckHalt(config, **database, findings), CheckSecurity(**database, findings),
                              CheckPackage(**database, config, *keys, clock.Now(), findings),
                              CheckLog(config, **database, *keys, findings)};
   for (const Status& outcome : outcomes) {

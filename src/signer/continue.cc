@@ -161,7 +161,7 @@ Result<Json> ContinueAfterHalt(const Config& config, const std::string& decision
     if (!is_known) TRY(TryChange(service->core(), verified));
     if (!is_known && decision.is_log_adopted) TRY(AdoptNewerFiles(*service, decision));
   }
-  TRY_ASSIGN(const auto service, SignerService::Open(config, clock));
+  TRY_ASSIGN(const auto service, SignerService::OpenToDecide(config, clock));
   TRY(RegisterChange(service->core(), jws));
   TRY_ASSIGN(Json json, DescribeRecovery(service->database(), service->core().LogSize()));
   json.Set("isRunning", false);

@@ -61,6 +61,14 @@ Status CheckToday(const std::string& date, UnixSeconds now) {
               "this machine's date is " + today + " (UTC), not " + date + ": set its clock first");
 }
 
+Status RequireDate(const Core& core, const std::string& date) {
+  TRY(core.RequireRunning());
+  if (!date.empty()) return CheckToday(date, core.Now());
+  const Status fresh = core.RequireFreshPackage();
+  if (fresh || fresh.error().code != ErrorCode::kPackageExpired) return fresh;
+  return Fail(ErrorCode::kPackageExpired, fresh.error().detail + "; if the clock is right, give today's date");
+}
+
 Result<codec::Json> AcceptClock(const Config& config, const std::string& date, const sys::Clock& clock) {
   const UnixSeconds now = clock.Now();
   // Else a machine whose clock is still wrong would be believed.

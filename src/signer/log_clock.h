@@ -18,6 +18,11 @@ Result<UnixSeconds> ReadNewestRecord(const std::string& directory, storage::Data
 // (`clock.ahead`): the latter may be an organisation that slept.
 void TellClock(const Core& core, UnixSeconds newest);
 
+// Whether the clock may be put on record for what no dated document of a person vouches for: within the life of the
+// root-key package it may. Beyond that the owner of the machine says the `date`: without certificates the next package
+// cannot be published. Codes: those of RequireRunning, PackageExpired, TrustStateMissing, InvalidArgument (CheckToday).
+Status RequireDate(const Core& core, const std::string& date);
+
 // InvalidArgument unless `date` (2027-01-31, UTC), which the owner of the machine read elsewhere, is the day of `now`.
 Status CheckToday(const std::string& date, UnixSeconds now);
 

@@ -244,7 +244,7 @@ Result<Json> NewLog(const Config& config, const std::string& decision_file, cons
                                             "package names the new one");
   } else {
     service.reset();
-    TRY_ASSIGN(service, SignerService::Open(config, clock));
+    TRY_ASSIGN(service, SignerService::OpenToDecide(config, clock));
   }
   return Decide(*service, verified);
 }

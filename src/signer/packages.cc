@@ -27,10 +27,13 @@ Result<std::optional<std::string>> FindPackage(const Core& core, int64_t version
 // Trust model section 1: one purpose a key. What this signer knows as a CA's, a person's or a device's key is listed
 // for nothing, whatever the roots signed.
 Status CheckPurposes(const Core& core, const manifest::RootPackage& package) {
-  const pki::Certificate* const cas[] = {&core.cas().server_ca(), &core.cas().device_ca(), &core.cas().people_ca()};
+  std::vector<pki::Certificate> cas;
+  for (const Purpose purpose : {Purpose::kServerCa, Purpose::kDeviceCa, Purpose::kPeopleCa}) {
+    for (auto& ca : core.cas().AllOf(purpose)) cas.push_back(std::move(ca));
+  }
   for (const auto& listing : package.signing_keys) {
-    for (const pki::Certificate* ca : cas) {
-      if (ca->public_key().thumbprint() == listing.thumbprint)
+    for (const pki::Certificate& ca : cas) {
+      if (ca.public_key().thumbprint() == listing.thumbprint)
         return Fail(ErrorCode::kKeyPurposeWrong, listing.kid.text() + " is the key of a CA");
     }
     TRY_ASSIGN(const auto owner, core.database().WithSnapshot([&](storage::Session& session) {

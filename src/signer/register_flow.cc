@@ -169,6 +169,8 @@ Result<ChangeAnswer> RegisterChange(Core& core, const std::vector<std::string>& 
   }
   if (verified.change.new_log() != nullptr)
     return Fail(ErrorCode::kConflict, "a new log is made on the stopped signer: `fleetseal recover new-log`");
+  if (verified.change.replace_ca() != nullptr)
+    return Fail(ErrorCode::kConflict, "a CA is replaced on the stopped signer: `fleetseal ca replace`");
   if (decision == nullptr) TRY(core.RequireRunning());
   if (decision != nullptr) TRY(CheckDecision(core, *decision, core.LogSize()));
   TRY(TryChange(core, verified));

@@ -278,6 +278,23 @@ TEST(People, CertificateIsForTheRegisteredKey) {
   EXPECT_REFUSED_UNCHANGED(world, PersonCertificate(world.core(), csr(world.people.at("carol").key)), kLogNotWritable);
 }
 
+TEST(People, AreCertifiedWithinThePackagesLifeOrOnAGivenDay) {
+  SignerWorld world;
+  const Bytes csr = Must(pki::BuildCertificateRequest(*world.people.at("bob").key.signer, "bob", {}));
+  world.clock.Set(world.package.expires + 1);
+  const std::string today = manifest::BuildDateTime(world.now()).substr(0, 10);
+  EXPECT_REFUSED_UNCHANGED(world, PersonCertificate(world.core(), csr), kPackageExpired);
+  EXPECT_REFUSED_UNCHANGED(world, PersonCertificate(world.core(), csr, "2027-01-15"), kInvalidArgument);
+  const std::string file = world.folder.File("bob.csr");
+  ASSERT_TRUE(sys::WriteFileDurably(file, csr, 0644));
+  EXPECT_REFUSED_UNCHANGED(world, CertifyPersonFromFile(world.config, file, today, world.clock), kBusy);
+  world.service.reset();
+  const Json made = Must(CertifyPersonFromFile(world.config, file, today, world.clock));
+  EXPECT_EQ(made.Find("id")->as_string(), "bob");
+  EXPECT_EQ(Must(pki::Certificate::FromPem(made.Find("certificate")->as_string())).public_key(),
+            world.people.at("bob").key.key());
+}
+
 TEST(Revocations, NeedTheRoleForTheirKind) {
   SignerWorld world;
   (void)world.Enrolled("gw-1");

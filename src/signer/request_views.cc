@@ -3,6 +3,7 @@
 
 #include "codec/base64.h"
 #include "jose/jws.h"
+#include "signer/client_cas.h"
 #include "signer/people.h"
 #include "signer/release.h"
 #include "signer/security_keys.h"
@@ -158,8 +159,8 @@ Result<HelloAnswer> Hello(Core& core) {
   HelloAnswer answer;
   answer.organisation = core.config().organisation;
   answer.server_ca = core.cas().server_ca().ToPem();
-  answer.device_ca = core.cas().device_ca().ToPem();
-  answer.people_ca = core.cas().people_ca().ToPem();
+  answer.device_ca = CaBundle(core.cas(), Purpose::kDeviceCa, core.Now());
+  answer.people_ca = CaBundle(core.cas(), Purpose::kPeopleCa, core.Now());
   const LogPlace log = core.log_place();
   answer.log_vkey = log.vkey;
   answer.log_origin = log.indexed_origin();

@@ -42,21 +42,11 @@ Status CheckCa(const pki::Certificate& ca, const pki::Certificate& present, Unix
   return {};
 }
 
-// Nobody's dated document vouches for the time of this record. Beyond the life of the package the owner of the machine
-// does: without the server's certificate the next package cannot be published.
-Status CheckClock(const Core& core, const std::string& date) {
-  TRY(core.RequireRunning());
-  if (!date.empty()) return CheckToday(date, core.Now());
-  const Status fresh = core.RequireFreshPackage();
-  if (fresh || fresh.error().code != ErrorCode::kPackageExpired) return fresh;
-  return Fail(ErrorCode::kPackageExpired, fresh.error().detail + "; if the clock is right, give today's date");
-}
-
 }  // namespace
 
 Result<Json> RenewServer(Core& core, std::string_view present_pem, const std::string& date) {
   const std::shared_lock register_lock(core.register_mutex);
-  TRY(CheckClock(core, date));
+  TRY(RequireDate(core, date));
   TRY_ASSIGN_CONTEXT(const auto chain, pki::Certificate::AllFromPem(present_pem), "read the present certificate");
   const pki::Certificate& present = chain.front();
   TRY(CheckPresent(core, present));

@@ -2,6 +2,7 @@
 
 #include "api/signing/messages.h"
 #include "log/log.h"
+#include "signer/client_cas.h"
 #include "signer/dispatch.h"
 #include "signer/key_decisions.h"
 #include "signer/log_clock.h"
@@ -60,6 +61,13 @@ Result<std::unique_ptr<SignerService>> SignerService::Open(const Config& config,
   return service;
 }
 
+Result<std::unique_ptr<SignerService>> SignerService::OpenToDecide(const Config& config, const sys::Clock& clock) {
+  std::unique_ptr<SignerService> service(new SignerService(config));
+  service->lost_keys_ = LostKeys::kAllow;
+  TRY(service->OpenParts(clock, [](std::unique_ptr<translog::LogWriter> writer) { return writer; }));
+  return service;
+}
+
 Status SignerService::OpenKeys() {
   if (!sys::DirectoryExists(KeysFolderOf(config_))) {
     return Fail(ErrorCode::kNotFound, config_.data + " holds no signer: make it with --create");
@@ -70,9 +78,14 @@ Status SignerService::OpenKeys() {
                      Keystore::Open(KeysFolderOf(config_), AsText(passphrase.reveal()), config_.keystore_cost),
                      "open the keystores");
   TRY_ASSIGN(keys_, SigningKeys::Load(*keystore_));
-  TRY_ASSIGN(CaKeys cas, CaKeys::Load(*keystore_, config_.organisation));
-  cas_ = std::make_unique<CaKeys>(std::move(cas));
   return {};
+}
+
+Status SignerService::OpenCas() {
+  TRY_ASSIGN(const CaChoice choice, ReadCaChoice(*database_));
+  TRY_ASSIGN(CaKeys cas, CaKeys::Load(*keystore_, config_.organisation, choice, lost_keys_));
+  cas_ = std::make_unique<CaKeys>(std::move(cas));
+  return DestroyReplacedCas(*database_, *keystore_);
 }
 
 Status SignerService::OpenDatabase(const sys::Clock& clock) {
@@ -90,6 +103,7 @@ Status SignerService::OpenDatabase(const sys::Clock& clock) {
   TRY(storage::Migrate(*database_, store::kKeysModule, store::KeyMigrations()));
   TRY(storage::Migrate(*database_, store::kPermitsModule, store::PermitMigrations()));
   TRY(storage::Migrate(*database_, store::kLogsModule, store::LogMigrations()));
+  TRY(storage::Migrate(*database_, store::kCasModule, store::CaMigrations()));
   TRY(AdoptFirstKeys(*database_, *keys_));
   TRY(DestroyRetired(*database_, *keystore_, *keys_));
   return TakeRestoredMark(config_, *database_, clock.Now());
@@ -127,6 +141,7 @@ Status SignerService::OpenLog(const sys::Clock& clock, const WrapLog& wrap) {
 Status SignerService::OpenParts(const sys::Clock& clock, const WrapLog& wrap) {
   TRY(OpenKeys());
   TRY(OpenDatabase(clock));
+  TRY(OpenCas());
   TRY(OpenLogKey());
   TRY(OpenLog(clock, wrap));
   TRY_ASSIGN(const UnixSeconds newest, ReadNewestRecord(place_.directory, *database_, *log_));
@@ -142,8 +157,10 @@ Status SignerService::OpenCore(const sys::Clock& clock, UnixSeconds newest_recor
 
 Result<std::unique_ptr<SignerService>> SignerService::OpenWithoutLog(const Config& config, const sys::Clock& clock) {
   std::unique_ptr<SignerService> service(new SignerService(config));
+  service->lost_keys_ = LostKeys::kAllow;
   TRY(service->OpenKeys());
   TRY(service->OpenDatabase(clock));
+  TRY(service->OpenCas());
   TRY(service->OpenLogKey());
   TRY_ASSIGN(translog::LockRow row, translog::ReadLockRow(service->LogOptions()));
   service->log_ =

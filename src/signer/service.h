@@ -31,12 +31,14 @@ class SignerService {
   using WrapLog = std::function<std::unique_ptr<translog::LogWriter>(std::unique_ptr<translog::LogWriter>)>;
   static Result<std::unique_ptr<SignerService>> Open(const Config& config, const sys::Clock& clock,
                                                      const WrapLog& wrap);
+  // For decisions of the security team on the stopped signer: as Open, but a CA whose key is lost is no obstacle.
+  static Result<std::unique_ptr<SignerService>> OpenToDecide(const Config& config, const sys::Clock& clock);
   ~SignerService();
   SignerService(const SignerService&) = delete;
   SignerService& operator=(const SignerService&) = delete;
 
-  // For the ceremonies of recovery.cc: as Open, but over a log that cannot be written and has the lock row's size, so
-  // that files ahead of it are no obstacle.
+  // For the ceremonies of recovery.cc: as OpenToDecide, but over a log that cannot be written and has the lock row's
+  // size, so that files ahead of it are no obstacle.
   static Result<std::unique_ptr<SignerService>> OpenWithoutLog(const Config& config, const sys::Clock& clock);
   // Takes over log files that are ahead of the lock row. Codes: translog::AdoptFiles. REQUIRES: OpenWithoutLog.
   Result<translog::AdoptedFiles> LookAtFiles() const;
@@ -59,6 +61,7 @@ class SignerService {
   Status OpenParts(const sys::Clock& clock, const WrapLog& wrap);
   Status OpenKeys();
   Status OpenDatabase(const sys::Clock& clock);
+  Status OpenCas();
   Status OpenLogKey();
   Status OpenLog(const sys::Clock& clock, const WrapLog& wrap);
   Status OpenCore(const sys::Clock& clock, UnixSeconds newest_record);
@@ -71,6 +74,7 @@ class SignerService {
   std::unique_ptr<SigningKeys> keys_;
   LogPlace place_;  // when it was opened
   std::shared_ptr<const LogKey> log_key_;
+  LostKeys lost_keys_ = LostKeys::kRefuse;
   std::unique_ptr<CaKeys> cas_;
   std::unique_ptr<LogSwitch> log_;
   std::unique_ptr<Core> core_;

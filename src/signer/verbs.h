@@ -50,7 +50,7 @@ Result<api::signing::PermitDetail> ShowPermit(Core& core, const PermitId& id);
 // AlreadyExists, KeyAlreadyUsed, NonceReplayed.
 Result<api::signing::ChangeAnswer> RegisterChange(Core& core, const std::vector<std::string>& jws);
 // person_certificates.cc. PersonUnknown, PersonRevoked.
-Result<api::signing::PersonCertificateAnswer> PersonCertificate(Core& core, ByteView csr);
+Result<api::signing::PersonCertificateAnswer> PersonCertificate(Core& core, ByteView csr, const std::string& date = {});
 
 struct EnrolInput {
   DeviceId device_id;

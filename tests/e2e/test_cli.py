@@ -95,7 +95,7 @@ def test_every_verb_has_an_example_and_every_example_parses(tmp_path):
             for name in arguments:
                 if name in folders:
                     (tmp_path / name).mkdir(exist_ok=True)
-                elif re.fullmatch(r"[\w.-]+\.(img|json|key|backup|bundle|jws|crt)|pass", name):
+                elif re.fullmatch(r"[\w.-]+\.(img|json|key|backup|bundle|jws|crt|csr)|pass", name):
                     (tmp_path / name).write_text("")
                 elif name.endswith("/person.pub.json"):
                     (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -166,7 +166,7 @@ def test_a_doctor_says_that_nothing_runs_and_how_everything_is_renewed(organisat
     assert "fleetseal run --data " + organisation in done.stdout
     shown = on_terminal("doctor", "--data", organisation, TERM="dumb", COLUMNS="80")
     table = shown.split("HOW TO RENEW")[1].split("PORT ")[0]
-    assert "…" not in table and " ".join(re.findall(r"\S+", table)).count("user revoke") == 2, shown
+    assert "…" not in table and " ".join(re.findall(r"\S+", table)).count("fleetseal user renew (certificates.md)") == 2, shown
 
 
 def test_a_path_that_was_mistyped_is_no_damage(organisation, tmp_path):

@@ -84,7 +84,7 @@ void GroupByPurpose(CLI::App& app) {
   const std::pair<const char*, std::vector<const char*>> groups[] = {
       {"Try it, run it", {"lab", "init", "run", "doctor", "tls"}},
       {"Root keys (offline)", {"root"}},
-      {"Keys of the signer", {"key"}},
+      {"Keys of the signer", {"key", "ca"}},
       {"People and devices", {"user", "policy", "device", "group"}},
       {"Updates, from file to device", {"update", "approval", "rollout", "permit"}},
       {"Proof", {"audit", "verify"}},

@@ -82,58 +82,95 @@ Result<std::vector<std::string>> Below(const std::string& folder) {
   return names;
 }
 
-// What the `sealed` records of the log say (trust model section 7), the newest of each file of a manifest: a file that
-// was lost is sealed anew, and never back into the same bytes. Its key is the signer's to check; here each record
-// is shown to be in the tree of the checkpoint file.
-Result<Sizes> ReadSealedRecords(const std::string& folder) {
+// What the log says about this server's files (trust model sections 7 and 9).
+struct Recorded {
+  // The newest of each file of a manifest: a file that was lost is sealed anew, and never back into the same bytes.
+  std::map<std::pair<Sha256, FileId>, std::pair<Sha256, int64_t>> sealed;
+  std::map<std::string, Sha256> newest_ca;  // by kind: device-ca, people-ca
+
+  Sizes SealedSizes() const {
+    Sizes sizes;
+    for (const auto& [file, bytes] : sealed) sizes.insert(bytes);
+    return sizes;
+  }
+};
+
+Status ReadRecord(const codec::Json& json, Recorded& recorded) {
+  const codec::Json* type = json.Find("type");
+  if (type == nullptr || !type->is_string()) return {};
+  codec::ObjectReader record(json, type->as_string() + " record");
+  if (type->as_string() == "sealed") {
+    const Sha256 hash = record.Base64UrlSha256("sealedSha256");
+    const int64_t size = record.Integer("sealedSize");
+    const std::pair file(record.Base64UrlSha256("manifestSha256"), record.Parsed<FileId>("fileId"));
+    recorded.sealed[file] = {hash, size};
+  } else if (type->as_string() == "certificate") {
+    const std::string kind = record.String("kind");
+    if (kind == "device-ca" || kind == "people-ca")
+      recorded.newest_ca[kind] = record.Base64UrlSha256("certificateSha256");
+  }
+  if (!record.is_good()) return Fail(ErrorCode::kCorrupt, "a record of the log cannot be read");
+  return {};
+}
+
+// Its key is the signer's to check; here each record is shown to be in the tree of the checkpoint file.
+Result<Recorded> ReadRecords(const std::string& folder) {
   TRY_ASSIGN(const auto note_text, sys::ReadTextFile(sys::JoinPath(folder, "checkpoint"), kNoteBytesMax));
   TRY_ASSIGN(const auto note, merkle::ParseNote(note_text));
   TRY_ASSIGN(const auto checkpoint, merkle::ParseCheckpoint(note.text));
   const auto reader = translog::LogReader::OfDirectory(folder);
-  std::map<std::pair<Sha256, FileId>, std::pair<Sha256, int64_t>> newest;
+  Recorded recorded;
   for (uint64_t from = 0; from < checkpoint.size; from += translog::kReadEntriesMax) {
     const uint64_t to = std::min<uint64_t>(checkpoint.size, from + translog::kReadEntriesMax);
     TRY_ASSIGN(const auto leaves, reader.ReadEntries(from, to, checkpoint));
     for (const Bytes& leaf : leaves) {
       TRY_ASSIGN(const auto json, codec::ParseJson(AsText(leaf)));
-      const codec::Json* type = json.Find("type");
-      if (type == nullptr || !type->is_string() || type->as_string() != "sealed") continue;
-      codec::ObjectReader record(json, "sealed record");
-      const Sha256 hash = record.Base64UrlSha256("sealedSha256");
-      const int64_t size = record.Integer("sealedSize");
-      const std::pair file(record.Base64UrlSha256("manifestSha256"), record.Parsed<FileId>("fileId"));
-      if (!record.is_good()) return Fail(ErrorCode::kCorrupt, "a sealed record of the log cannot be read");
-      newest[file] = {hash, size};
+      TRY(ReadRecord(json, recorded));
     }
   }
-  Sizes sealed;
-  for (const auto& [file, bytes] : newest) sealed.insert(bytes);
-  return sealed;
+  return recorded;
+}
+
+// A CA that replaced another, and whose certificates this server refuses still.
+void CheckClientCa(const std::string& file, const std::string& kind, const Recorded& recorded,
+                   config::Findings& findings) {
+  const auto newest = recorded.newest_ca.find(kind);
+  if (newest == recorded.newest_ca.end()) return;
+  const auto pem = sys::ReadTextFile(file, kNoteBytesMax);
+  const auto cas = pem ? pki::Certificate::AllFromPem(*pem) : tl::unexpected(pem.error());
+  if (!cas) return findings.Failed(file, cas.error());
+  const bool is_known = std::ranges::any_of(*cas, [&](const auto& ca) { return ca.fingerprint() == newest->second; });
+  if (!is_known)
+    findings.Problem(file, "it lacks the present " + kind + ": whom that has certified is not let in",
+                     "give `fleetseal ca replace` once more (lost-client-ca.md)");
 }
 
 void CheckAgainstLog(const ServerConfig& config, const Known& known, config::Findings& findings) {
   // After the database: what it names as recorded, the log had recorded before.
-  const auto sealed = ReadSealedRecords(config.log_directory);
-  if (!sealed && !sys::FileExists(sys::JoinPath(config.log_directory, "checkpoint")))
+  const auto recorded = ReadRecords(config.log_directory);
+  if (!recorded && !sys::FileExists(sys::JoinPath(config.log_directory, "checkpoint")))
     return findings.Warning(config.log_directory, "there is no checkpoint, so sealed files were not compared with it",
                             "the signer writes it when it starts; after a restore, when it goes on");
-  if (!sealed) return findings.Failed(config.log_directory, sealed.error());
+  if (!recorded) return findings.Failed(config.log_directory, recorded.error());
+  CheckClientCa(config.device.client_ca, "device-ca", *recorded, findings);
+  CheckClientCa(config.admin.client_ca, "people-ca", *recorded, findings);
+  const Sizes sealed = recorded->SealedSizes();
   for (const auto& [hash, size] : known.recorded) {
-    const auto record = sealed->find(hash);
-    if (record == sealed->end() || record->second != size) {
+    const auto record = sealed.find(hash);
+    if (record == sealed.end() || record->second != size) {
       findings.Problem(sys::JoinPath(config.content, codec::EncodeHex(hash)),
-                       record == sealed->end() ? "the log has no record of it" : "the log names another size",
+                       record == sealed.end() ? "the log has no record of it" : "the log names another size",
                        "somebody changed the server's database: restore it from a backup");
     }
   }
-  for (const auto& [hash, size] : *sealed) {
+  for (const auto& [hash, size] : sealed) {
     if (!known.all.contains(hash)) {
       findings.Warning(sys::JoinPath(config.content, codec::EncodeHex(hash)),
                        "the log records it and no update here names it",
                        "the database is older than the log: import the update's files again to deploy it");
     }
   }
-  findings.Checked("sealed files against " + std::to_string(sealed->size()) + " records of the log");
+  findings.Checked("sealed files against " + std::to_string(sealed.size()) + " records of the log");
 }
 
 Status CheckContent(const ServerConfig& config, storage::Database& database, config::Findings& findings) {

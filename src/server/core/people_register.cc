@@ -25,7 +25,7 @@ Verdict<Person> PeopleRegister::Authenticate(const PersonId& id, std::string_vie
     if (row.is_revoked) return Refuse(ErrorCode::kPersonRevoked, "the person was revoked");
     if (row.kid != key_id)
       return Refuse(ErrorCode::kCertificateInvalid, "the certificate is for another key than the registered one");
-    return Person{row.id, row.roles, row.products};
+    return Person{row.id, row.roles, row.products, row.kid};
   }
   return Refuse(ErrorCode::kPersonUnknown, "no such person");
 }

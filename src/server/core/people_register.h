@@ -19,6 +19,7 @@ struct Person {
   PersonId id;
   std::vector<PersonRole> roles;
   manifest::ProductScope products;
+  std::string key_id;  // of the registered key, which the certificate is for
   bool Has(PersonRole role) const;
 };
 

@@ -4,12 +4,14 @@
 
 #include <charconv>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "log/log.h"
 #include "server/core/check.h"
+#include "server/core/client_cas.h"
 #include "server/core/own_certificate.h"
 #include "server/server.h"
 #include "storage/location.h"
@@ -22,17 +24,24 @@ namespace fleetseal::server {
 namespace {
 
 constexpr const char* kUsage =
-    "usage: fleetseal-server --config FILE [--ready-fd N | --check | --show-certificate | --take-certificate FILE]\n"
+    "usage: fleetseal-server --config FILE [--ready-fd N | --check | --show-certificate | --take-certificate FILE |\n"
+    "                                       --show-client-cas | --take-device-cas FILE | --take-people-cas FILE]\n"
     "  --check             look over everything at rest; prints findings\n"
     "  --show-certificate  print the TLS certificate, for `fleetseal-signer --renew-server`\n"
     "  --take-certificate  replace it by what that printed; used from the next start\n"
+    "  --show-client-cas   print whose certificates the listeners take, for `fleetseal ca replace`\n"
+    "  --take-device-cas   replace the CAs of devices by what the signer printed; used from the next start\n"
+    "  --take-people-cas   the same for people\n"
     "  --ready-fd          write the line \"ready device=PORT admin=PORT\" to this descriptor (else to standard "
     "output)\n";
 
 struct Arguments {
   std::string config;
   std::string certificate;  // to take
+  std::string device_cas;   // to take
+  std::string people_cas;   // to take
   bool is_check = false;
+  bool is_show_client_cas = false;
   bool is_show = false;
   int ready_fd = STDOUT_FILENO;
 };
@@ -48,6 +57,10 @@ Result<Arguments> Read(const std::vector<std::string_view>& words) {
       arguments.is_show = true;
       continue;
     }
+    if (words[i] == "--show-client-cas") {
+      arguments.is_show_client_cas = true;
+      continue;
+    }
     if (i + 1 == words.size()) return Fail(ErrorCode::kInvalidArgument, std::string(words[i]) + " lacks its value");
     const std::string_view name = words[i];
     const std::string_view value = words[++i];
@@ -55,6 +68,10 @@ Result<Arguments> Read(const std::vector<std::string_view>& words) {
       arguments.config = value;
     } else if (name == "--take-certificate") {
       arguments.certificate = value;
+    } else if (name == "--take-device-cas") {
+      arguments.device_cas = value;
+    } else if (name == "--take-people-cas") {
+      arguments.people_cas = value;
     } else if (name == "--ready-fd") {
       const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), arguments.ready_fd);
       if (error != std::errc() || end != value.data() + value.size() || arguments.ready_fd < 0) {
@@ -65,8 +82,12 @@ Result<Arguments> Read(const std::vector<std::string_view>& words) {
     }
   }
   if (arguments.config.empty()) return Fail(ErrorCode::kInvalidArgument, "--config FILE is needed");
-  if (arguments.is_check + arguments.is_show + !arguments.certificate.empty() > 1)
-    return Fail(ErrorCode::kInvalidArgument, "--check, --show-certificate and --take-certificate exclude each other");
+  if (arguments.is_check + arguments.is_show + !arguments.certificate.empty() + arguments.is_show_client_cas +
+          !arguments.device_cas.empty() + !arguments.people_cas.empty() >
+      1)
+    return Fail(ErrorCode::kInvalidArgument,
+                "--check, --show-certificate, --take-certificate, --show-client-cas, --take-device-cas and "
+                "--take-people-cas exclude each other");
   return arguments;
 }
 
@@ -97,15 +118,34 @@ sys::SandboxPolicy PolicyOfCertificate(const ServerConfig& config, const std::st
   return policy;
 }
 
+// The same for the CAs of clients.
+sys::SandboxPolicy PolicyOfClientCas(const ServerConfig& config, const std::string& file) {
+  sys::SandboxPolicy policy;
+  for (const auto& own : {config.server_ca, config.device.client_ca, config.admin.client_ca})
+    policy.read.push_back(sys::ParentDirectory(own));
+  if (file.empty()) return policy;
+  policy.read.push_back(file);
+  for (const auto& own : {config.device.client_ca, config.admin.client_ca})
+    policy.write.push_back(sys::ParentDirectory(own));
+  return policy;
+}
+
+// nullopt: it serves, or checks.
+std::optional<sys::SandboxPolicy> PolicyOfHandover(const ServerConfig& config, const Arguments& arguments) {
+  if (arguments.is_show || !arguments.certificate.empty()) return PolicyOfCertificate(config, arguments.certificate);
+  const std::string& cas = arguments.device_cas.empty() ? arguments.people_cas : arguments.device_cas;
+  if (arguments.is_show_client_cas || !cas.empty()) return PolicyOfClientCas(config, cas);
+  return std::nullopt;
+}
+
 Result<sys::SandboxState> EnterSandbox(const ServerConfig& config, const Arguments& arguments) {
-  const bool is_about_certificate = arguments.is_show || !arguments.certificate.empty();
+  const auto handover = PolicyOfHandover(config, arguments);
   // A check changes nothing.
-  if (!arguments.is_check && !is_about_certificate) {
+  if (!arguments.is_check && !handover) {
     TRY(sys::MakeDirectories(config.data, 0700));
     TRY(sys::MakeDirectories(config.content, 0700));
   }
-  TRY_ASSIGN(auto sandbox, sys::EnterSandbox(is_about_certificate ? PolicyOfCertificate(config, arguments.certificate)
-                                                                  : PolicyOf(config)));
+  TRY_ASSIGN(auto sandbox, sys::EnterSandbox(handover ? *handover : PolicyOf(config)));
   if (!sandbox.missing.empty())
     log::Event(log::Level::kWarning, "sandbox.incomplete", {{"missing", sandbox.MissingText()}});
   return sandbox;
@@ -126,6 +166,10 @@ Status Run(const Arguments& arguments) {
   if (arguments.is_check) return config::PrintFindings(CheckServer(config, clock));
   if (arguments.is_show) return Print(ShowCertificate(config));
   if (!arguments.certificate.empty()) return Print(TakeCertificate(config, arguments.certificate, clock));
+  if (arguments.is_show_client_cas) return Print(ShowClientCas(config));
+  if (!arguments.device_cas.empty())
+    return Print(TakeClientCas(config, Listener::kDevice, arguments.device_cas, clock));
+  if (!arguments.people_cas.empty()) return Print(TakeClientCas(config, Listener::kAdmin, arguments.people_cas, clock));
   TRY_ASSIGN(const auto server, Server::Start(std::move(config), clock));
   const std::string ports =
       "device=" + std::to_string(server->device_port()) + " admin=" + std::to_string(server->admin_port());

@@ -113,6 +113,10 @@ StoreName StoreOf(Purpose purpose) {
   }
 }
 
+std::string KidOf(Purpose purpose, const crypto::PublicKey& key) {
+  return std::string(PurposeText(purpose)) + "-" + codec::EncodeHex(key.thumbprint()).substr(0, 16);
+}
+
 Keystore::Keystore(std::string folder, SecretBytes master) : folder_(std::move(folder)), master_(std::move(master)) {}
 
 std::string Keystore::FolderOf(StoreName store) const { return sys::JoinPath(folder_, StoreNameText(store)); }
@@ -157,9 +161,7 @@ Result<KeyFacts> Keystore::Generate(Purpose purpose, crypto::SignatureAlgorithm 
                                     const std::vector<ProductName>& products) {
   TRY_ASSIGN(const crypto::KeyKind kind, KindFor(alg));
   TRY_ASSIGN(const crypto::PrivateKey key, crypto::PrivateKey::Generate(kind));
-  const std::string digits = codec::EncodeHex(key.public_key().thumbprint()).substr(0, 16);
-  Header header{{std::string(PurposeText(purpose)) + "-" + digits, purpose, products, alg, key.public_key()},
-                StoreOf(purpose)};
+  Header header{{KidOf(purpose, key.public_key()), purpose, products, alg, key.public_key()}, StoreOf(purpose)};
   Json json = HeaderJson(header);
   const std::string aad = json.Serialize();
   const Bytes salt = crypto::RandomBytes(kSaltBytes);

@@ -26,6 +26,8 @@ std::string_view StoreNameText(StoreName store);
 enum class Purpose : uint8_t { kPublisher, kDirector, kLog, kServerCa, kDeviceCa, kPeopleCa, kAgentRelease };
 std::string_view PurposeText(Purpose purpose);
 StoreName StoreOf(Purpose purpose);
+// The purpose and 16 hex digits of the thumbprint.
+std::string KidOf(Purpose purpose, const crypto::PublicKey& key);
 
 // The public half of a key file.
 struct KeyFacts {
@@ -51,7 +53,7 @@ class Keystore {
   static Result<std::unique_ptr<Keystore>> Open(const std::string& folder, std::string_view passphrase,
                                                 crypto::ScryptCost cost = {});
 
-  // Makes a key and writes its file durably. The kid is the purpose and 16 hex digits of the thumbprint.
+  // Makes a key and writes its file durably. The kid is KidOf.
   Result<KeyFacts> Generate(Purpose purpose, crypto::SignatureAlgorithm alg,
                             const std::vector<ProductName>& products = {});
   // Every key of the store. Codes: PassphraseWrong (or the file was changed), KeyPurposeWrong (a file of another

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "log/log.h"
+#include "signer/ca_replacement.h"
 #include "signer/ceremony.h"
 #include "signer/cross_signing.h"
 #include "signer/new_log.h"
@@ -33,9 +34,13 @@ constexpr const char* kUsage =
     "       fleetseal-signer --config FILE --recovery            why it is halted; prints evidence\n"
     "       fleetseal-signer --config FILE --continue DECISION   end the halt by a signed decision\n"
     "       fleetseal-signer --config FILE --new-log DECISION    prepare a new log by a signed decision\n"
+    "       fleetseal-signer --config FILE --show-cas            the CAs of devices and people\n"
+    "       fleetseal-signer --config FILE --replace-ca DECISION another one of them by a signed decision; prints it\n"
     "       fleetseal-signer --config FILE --replace-security FILE  what k roots signed; prints certificates\n"
     "       fleetseal-signer --config FILE --renew-server CERTIFICATE [--date DATE]\n"
     "                                    the server's next certificate, for the same key and names; prints it\n"
+    "       fleetseal-signer --config FILE --certify-person REQUEST [--date DATE]\n"
+    "                                    a certificate for a registered person's key; prints it\n"
     "       fleetseal-signer --config FILE --cross-sign CERTIFICATE\n"
     "                                    this server CA's word for its successor, a listed one; prints it\n"
     "       fleetseal-signer --config FILE --clock-is-right DATE records of a wrong clock no longer count\n";
@@ -45,13 +50,16 @@ struct Arguments {
   std::string adopt;
   std::string decision;
   std::string new_log;
+  std::string ca_decision;
   std::string security;
   std::string server_certificate;
   std::string server_date;  // beside it
+  std::string person_request;
   std::string next_ca;
   std::string date;
   bool is_recovery = false;
   bool is_check = false;
+  bool is_show_cas = false;
   bool is_create = false;
   CreateOptions create;
   int ready_fd = STDOUT_FILENO;
@@ -66,10 +74,14 @@ Status ReadOne(std::string_view name, std::string_view value, Arguments& argumen
     arguments.decision = value;
   } else if (name == "--new-log") {
     arguments.new_log = value;
+  } else if (name == "--replace-ca") {
+    arguments.ca_decision = value;
   } else if (name == "--replace-security") {
     arguments.security = value;
   } else if (name == "--renew-server") {
     arguments.server_certificate = value;
+  } else if (name == "--certify-person") {
+    arguments.person_request = value;
   } else if (name == "--cross-sign") {
     arguments.next_ca = value;
   } else if (name == "--date") {
@@ -103,6 +115,8 @@ Result<Arguments> Read(const std::vector<std::string_view>& words) {
       arguments.is_recovery = true;
     } else if (words[i] == "--check") {
       arguments.is_check = true;
+    } else if (words[i] == "--show-cas") {
+      arguments.is_show_cas = true;
     } else if (i + 1 < words.size()) {
       TRY(ReadOne(words[i], words[i + 1], arguments));
       ++i;
@@ -113,13 +127,14 @@ Result<Arguments> Read(const std::vector<std::string_view>& words) {
   if (arguments.config.empty()) return Fail(ErrorCode::kInvalidArgument, "--config is missing");
   if (arguments.is_create + !arguments.adopt.empty() + !arguments.decision.empty() + !arguments.date.empty() +
           !arguments.new_log.empty() + !arguments.security.empty() + !arguments.server_certificate.empty() +
-          !arguments.next_ca.empty() + arguments.is_recovery + arguments.is_check >
+          !arguments.next_ca.empty() + !arguments.ca_decision.empty() + !arguments.person_request.empty() +
+          arguments.is_show_cas + arguments.is_recovery + arguments.is_check >
       1)
     return Fail(ErrorCode::kInvalidArgument,
-                "--create, --adopt, --recovery, --continue, --new-log, --replace-security, --renew-server, "
-                "--cross-sign, --clock-is-right and --check exclude each other");
-  if (!arguments.server_date.empty() && arguments.server_certificate.empty())
-    return Fail(ErrorCode::kInvalidArgument, "--date goes with --renew-server");
+                "--create, --adopt, --recovery, --continue, --new-log, --show-cas, --replace-ca, --replace-security, "
+                "--renew-server, --certify-person, --cross-sign, --clock-is-right and --check exclude each other");
+  if (!arguments.server_date.empty() && arguments.server_certificate.empty() && arguments.person_request.empty())
+    return Fail(ErrorCode::kInvalidArgument, "--date goes with --renew-server and --certify-person");
   if (arguments.is_create == arguments.create.products.empty()) {
     return Fail(ErrorCode::kInvalidArgument, "--create goes with at least one --product");
   }
@@ -146,8 +161,10 @@ Result<sys::SandboxState> EnterSandbox(const Config& config, const Arguments& ar
   if (!arguments.adopt.empty()) policy.read.push_back(arguments.adopt);
   if (!arguments.decision.empty()) policy.read.push_back(arguments.decision);
   if (!arguments.new_log.empty()) policy.read.push_back(arguments.new_log);
+  if (!arguments.ca_decision.empty()) policy.read.push_back(arguments.ca_decision);
   if (!arguments.security.empty()) policy.read.push_back(arguments.security);
   if (!arguments.server_certificate.empty()) policy.read.push_back(arguments.server_certificate);
+  if (!arguments.person_request.empty()) policy.read.push_back(arguments.person_request);
   if (!arguments.next_ca.empty()) policy.read.push_back(arguments.next_ca);
   if (!database.directory.empty()) policy.write.push_back(database.directory);
   if (is_serving) policy.write.push_back(sys::ParentDirectory(config.socket));
@@ -171,9 +188,13 @@ Status Run(const Arguments& arguments) {
   if (arguments.is_check) return config::PrintFindings(CheckSigner(config, clock));
   if (!arguments.decision.empty()) return Print(ContinueAfterHalt(config, arguments.decision, clock));
   if (!arguments.new_log.empty()) return Print(NewLog(config, arguments.new_log, clock));
+  if (arguments.is_show_cas) return Print(ShowCas(config, clock));
+  if (!arguments.ca_decision.empty()) return Print(ReplaceCaFromFile(config, arguments.ca_decision, clock));
   if (!arguments.security.empty()) return Print(ReplaceSecurityFromFile(config, arguments.security, clock));
   if (!arguments.server_certificate.empty())
     return Print(RenewServerFromFile(config, arguments.server_certificate, arguments.server_date, clock));
+  if (!arguments.person_request.empty())
+    return Print(CertifyPersonFromFile(config, arguments.person_request, arguments.server_date, clock));
   if (!arguments.next_ca.empty()) return Print(CrossSignFromFile(config, arguments.next_ca, clock));
   if (!arguments.date.empty()) return Print(AcceptClock(config, arguments.date, clock));
   TRY_ASSIGN(const auto service, SignerService::Open(config, clock));
