@@ -258,7 +258,8 @@ void KeyAndPermitSeeds(const SeedWriter& out) {
   seed("signing-package-record", PackageRecord{4, {}});
   const ReceiptEvidence receipt{"j.k.l", "salt", 1, {Sha256{}, Sha256{}}, 5};
   seed("signing-receipt-evidence", receipt);
-  seed("signing-evidence", EvidenceAnswer{"a.b.c", {"d.e.f"}, "g.h.i", 3, "m.n.o", "p.q.r", {receipt}, {"{}"}});
+  seed("signing-evidence",
+       EvidenceAnswer{Bytes{1}, "a.b.c", {"d.e.f"}, "g.h.i", 3, {{"m.n.o", "p.q.r"}}, {receipt}, 2, {"{}"}});
   seed("signing-package-record", PackageRecord{4, "{}\n"}, "transcript");
 }
 

@@ -50,10 +50,16 @@ struct Anchor {
 class NativeJudge {
  public:
   NativeJudge(const std::vector<FoundDocument>& documents, UnixSeconds now, Report& report)
-      : documents_(documents), now_(now), report_(report) {}
+      : documents_(documents), now_(now), report_(report) {
+    around_.has_signatures = !Of(DocumentKind::kManifestSignature).empty();
+    around_.has_permits = !Of(DocumentKind::kPermit).empty();
+    around_.has_orders = !Of(DocumentKind::kOrder).empty();
+  }
 
   // Gives the first package, where trust starts, once it is known.
   std::optional<Anchor> Judge(const std::string& trusted_text, trust::Profile profile);
+  // What was good, for those whose keys no package holds.
+  const Surroundings& around() const { return around_; }
 
  private:
   Documents Of(DocumentKind kind) const;
@@ -82,7 +88,7 @@ class NativeJudge {
   std::optional<Anchor> anchor_;
   std::set<const FoundDocument*> proofs_used_;
   std::vector<trust::VerifiedManifest> manifests_;  // good ones
-  std::vector<manifest::Order> orders_;             // good ones
+  Surroundings around_;
 };
 
 Documents NativeJudge::Of(DocumentKind kind) const {
@@ -221,6 +227,7 @@ void NativeJudge::JudgeManifest(const FoundDocument& signature, const FoundDocum
                            {"manifest signature, issued " + FormatTime(payload->issued),
                             "manifest, SHA-256 " + ToBase64Url(verified->sha256())}));
   manifests_.push_back(*verified);
+  around_.releases.push_back({verified->sha256(), crypto::HashSha256(signature.jws->unverified_payload())});
   JudgeLogged(*verified, Of(DocumentKind::kManifestSignature).size() == 1);
 }
 
@@ -313,15 +320,17 @@ void NativeJudge::JudgeOrder(const FoundDocument& document) {
   }
   report_.Good("order", {document.path},
                std::string(verified->is_cancel() ? "cancel" : "install") + " for device " + order.device_id.text() +
-                   ", generation " + std::to_string(order.generation) + ", sequence " + std::to_string(order.sequence),
+                   ", generation " + std::to_string(order.generation) + ", sequence " + std::to_string(order.sequence) +
+                   ", manifest " + ToBase64Url(order.manifest_sha256),
                SignerChain(state_->root_package(), verified->signer(), std::move(below)));
-  orders_.push_back(order);
+  around_.orders.push_back(order);
 }
 
 void NativeJudge::JudgePermit(const FoundDocument& document) {
   const auto permit = trust::VerifyPermit(*state_, document.text, now_);
   if (!permit) return Bad(document, permit.error());
   if (now_ >= permit->expires) return Bad(document, Refusal(ErrorCode::kPermitInvalid, "the permit has expired"));
+  around_.permits.push_back(crypto::HashSha256(document.jws->unverified_payload()));
   report_.Good("permit", {document.path},
                permit->permit_id.text() + ": " + permit->product.text() + " from release " +
                    std::to_string(permit->from.release_counter) + " back to " +
@@ -389,7 +398,7 @@ void NativeJudge::JudgeSealedFile(const FoundDocument& document) {
   const auto hashed = HashFile(quiet, document.path);
   if (!hashed) return Bad(document, Refusal(hashed.error()));
   const std::string size = std::to_string(header->plain_size.value) + " plain bytes";
-  for (const manifest::Order& order : orders_) {
+  for (const manifest::Order& order : around_.orders) {
     for (const auto& content : order.contents) {
       if (content.sealed_sha256 != hashed->sha256) continue;
       return report_.Good("sealed file", {document.path},
@@ -431,14 +440,18 @@ Result<std::optional<Anchor>> JudgeNatively(const std::vector<FoundDocument>& do
   }
   TRY_ASSIGN(const auto keys, ReadKeys(options.keys));
   const auto profile = options.is_adu_readable ? trust::Profile::kAdu : trust::Profile::kNative;
-  if (!trusted.empty() || std::any_of(documents.begin(), documents.end(), NeedsPackage))
-    anchor = NativeJudge(documents, now, report).Judge(trusted, profile);
+  Surroundings around;
+  if (!trusted.empty() || std::any_of(documents.begin(), documents.end(), NeedsPackage)) {
+    NativeJudge judge(documents, now, report);
+    anchor = judge.Judge(trusted, profile);
+    around = judge.around();
+  }
   for (const auto& document : documents) {
     const std::string name(KindName(document.kind));
     if (document.refusal)
       report.Bad(name, {document.path}, *document.refusal);
     else if (IsOfPersonOrDevice(document.kind))
-      JudgePersonDocument(document, keys, now, report);
+      JudgePersonDocument(document, keys, now, around, report);
     else if (document.kind == DocumentKind::kDeployment)
       report.NotJudged(name, {document.path},
                        "a message of Azure Device Update: judge it with --profile adu --roots FILE");

@@ -140,7 +140,8 @@ Verdict<void> JudgeDates(UnixSeconds issued, std::optional<UnixSeconds> expires,
   return {};
 }
 
-void JudgePersonDocument(const FoundDocument& document, const KeysByThumbprint& keys, UnixSeconds now, Report& report) {
+void JudgePersonDocument(const FoundDocument& document, const KeysByThumbprint& keys, UnixSeconds now,
+                         const Surroundings& around, Report& report) {
   const std::string name(KindName(document.kind));
   const Report::Files files = {document.path};
   const jose::UnverifiedJws& jws = *document.jws;
@@ -167,6 +168,8 @@ void JudgePersonDocument(const FoundDocument& document, const KeysByThumbprint& 
     const auto dates = JudgeDates(what->issued, what->expires, now, what->code);
     if (!dates) return report.Bad(name, files, dates.error(), chain);
   }
+  if (const auto why = OutOfPlace(document.kind, AsText(jws.unverified_payload()), around))
+    return report.NotJudged(name, files, "good by itself, and out of place: " + *why, chain);
   report.Good(name, files, what->text, chain);
 }
 

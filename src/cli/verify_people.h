@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cli/verify_documents.h"
+#include "cli/verify_place.h"
 #include "cli/verify_report.h"
 #include "crypto/key.h"
 
@@ -21,7 +22,8 @@ Result<KeysByThumbprint> ReadKeys(const std::vector<std::string>& paths);
 
 bool IsOfPersonOrDevice(DocumentKind kind);
 // REQUIRES: IsOfPersonOrDevice(document.kind) and it could be read.
-void JudgePersonDocument(const FoundDocument& document, const KeysByThumbprint& keys, UnixSeconds now, Report& report);
+void JudgePersonDocument(const FoundDocument& document, const KeysByThumbprint& keys, UnixSeconds now,
+                         const Surroundings& around, Report& report);
 
 // `code` if it is issued more than five minutes after `now` (as the signer judges) or has ended by then.
 Verdict<void> JudgeDates(UnixSeconds issued, std::optional<UnixSeconds> expires, UnixSeconds now, ErrorCode code);

@@ -1,7 +1,11 @@
 // evidence: what an auditor asks for about one update on one device. Everything in it is signed or stands on the log.
 #include <algorithm>
+#include <set>
 
+#include "base/limits.h"
+#include "codec/base64.h"
 #include "jose/jws.h"
+#include "manifest/order.h"
 #include "manifest/receipt.h"
 #include "signer/receipt_batch.h"
 #include "signer/store/device_store.h"
@@ -17,7 +21,8 @@ namespace {
 using api::signing::EvidenceAnswer;
 using api::signing::ReceiptEvidence;
 
-// A device that keeps refusing something else makes many.
+// A device that keeps refusing something else makes many, and each may be long.
+constexpr int64_t kReceiptsPage = 32;
 constexpr int64_t kReceiptsLookedAtMax = 1024;
 
 // The key of whoever signed the document, unless it is not in the register any more.
@@ -34,6 +39,7 @@ Status AddDecisions(storage::Session& session, const std::string& manifest, Evid
   TRY_ASSIGN(const auto signatures, store::ListSignatures(session, row->id));
   answer.manifest_signature = signatures.empty() ? *row->manifest_signature : signatures.front().manifest_signature;
   answer.log_index = signatures.empty() ? *row->log_index : signatures.front().log_index;
+  TRY_ASSIGN(answer.manifest, codec::DecodeBase64Url(row->manifest));
   answer.request = row->compact;
   TRY(AddKeyOf(session, row->compact, answer.keys));
   TRY_ASSIGN(const auto approvals, store::ListApprovals(session, row->id));
@@ -45,15 +51,22 @@ Status AddDecisions(storage::Session& session, const std::string& manifest, Evid
   return {};
 }
 
-Status AddOrder(storage::Session& session, const std::string& device, const std::string& manifest,
-                EvidenceAnswer& answer) {
-  TRY_ASSIGN(const auto order, store::FindNewestOrder(session, device, manifest));
-  if (!order) return {};
-  TRY_ASSIGN(const auto plan, store::FindPlan(session, order->plan_id));
-  if (!plan) return Fail(ErrorCode::kCorrupt, "the plan of an order is missing");
-  answer.order = order->compact;
-  answer.plan = plan->compact;
-  return AddKeyOf(session, plan->compact, answer.keys);
+// Gives the ids of the orders.
+Result<std::set<std::string>> AddOrders(storage::Session& session, const std::string& device,
+                                        const std::string& manifest, EvidenceAnswer& answer) {
+  std::set<std::string> ids;
+  TRY_ASSIGN(const auto orders,
+             store::ListOrdersFor(session, device, manifest, int64_t{api::signing::kEvidenceOrdersMax}));
+  for (const auto& row : orders) {
+    TRY_ASSIGN(const auto plan, store::FindPlan(session, row.plan_id));
+    if (!plan) return Fail(ErrorCode::kCorrupt, "the plan of an order is missing");
+    TRY_ASSIGN(const jose::UnverifiedJws jws, jose::UnverifiedJws::Parse(row.compact));
+    TRY_ASSIGN(const auto order, manifest::Order::Parse(AsText(jws.unverified_payload())));
+    ids.insert(order.order_id.text());
+    answer.orders.push_back({row.compact, plan->compact});
+    TRY(AddKeyOf(session, plan->compact, answer.keys));
+  }
+  return ids;
 }
 
 Result<ReceiptEvidence> EvidenceOf(storage::Session& session, const store::ReceiptRow& row) {
@@ -67,17 +80,32 @@ Result<ReceiptEvidence> EvidenceOf(storage::Session& session, const store::Recei
   return evidence;
 }
 
-Status AddReceipts(storage::Session& session, const store::DeviceRow& device, const Sha256& manifest,
+// A refusal names the order alone, without the manifest: so receipts are told by their order.
+Status AddReceipt(storage::Session& session, const store::ReceiptRow& row, const std::set<std::string>& orders,
+                  size_t& bytes, EvidenceAnswer& answer) {
+  TRY_ASSIGN(const jose::UnverifiedJws jws, jose::UnverifiedJws::Parse(row.compact));
+  TRY_ASSIGN(const auto receipt, manifest::Receipt::Parse(AsText(jws.unverified_payload())));
+  if (!receipt.order_id || !orders.contains(receipt.order_id->text())) return {};
+  bytes += row.compact.size();
+  if (answer.receipts.size() == api::signing::kEvidenceReceiptsMax || bytes > api::signing::kEvidenceReceiptBytesMax) {
+    answer.left_out += 1;
+    return {};
+  }
+  TRY_ASSIGN(ReceiptEvidence evidence, EvidenceOf(session, row));
+  answer.receipts.push_back(std::move(evidence));
+  return {};
+}
+
+// Of the present generation: the key of an earlier one is not kept.
+Status AddReceipts(storage::Session& session, const store::DeviceRow& device, const std::set<std::string>& orders,
                    EvidenceAnswer& answer) {
-  TRY_ASSIGN(const auto rows, store::ListReceipts(session, device.id, kReceiptsLookedAtMax));
-  for (const auto& row : rows) {
-    // Those of an earlier generation are by a key that is not kept.
-    if (row.generation != device.generation || answer.receipts.size() == api::signing::kEvidenceReceiptsMax) break;
-    TRY_ASSIGN(const jose::UnverifiedJws jws, jose::UnverifiedJws::Parse(row.compact));
-    TRY_ASSIGN(const auto receipt, manifest::Receipt::Parse(AsText(jws.unverified_payload())));
-    if (receipt.manifest_sha256 != manifest) continue;
-    TRY_ASSIGN(ReceiptEvidence evidence, EvidenceOf(session, row));
-    answer.receipts.push_back(std::move(evidence));
+  size_t bytes = 0;
+  int64_t before = limits::kJsonIntegerMax;
+  for (int64_t seen = 0; seen < kReceiptsLookedAtMax; seen += kReceiptsPage) {
+    TRY_ASSIGN(const auto rows, store::ListReceipts(session, device.id, device.generation, before, kReceiptsPage));
+    for (const auto& row : rows) TRY(AddReceipt(session, row, orders, bytes, answer));
+    if (std::ssize(rows) < kReceiptsPage) break;
+    before = rows.back().number;
   }
   if (device.receipt_jwk && !answer.receipts.empty()) answer.keys.push_back(*device.receipt_jwk);
   return {};
@@ -92,8 +120,8 @@ Result<EvidenceAnswer> Evidence(Core& core, const DeviceId& device, const Sha256
     if (!row) return Fail(ErrorCode::kDeviceUnknown, device.text());
     EvidenceAnswer answer;
     TRY(AddDecisions(session, manifest, answer));
-    TRY(AddOrder(session, device.text(), manifest, answer));
-    TRY(AddReceipts(session, *row, manifest_sha256, answer));
+    TRY_ASSIGN(const auto orders, AddOrders(session, device.text(), manifest, answer));
+    TRY(AddReceipts(session, *row, orders, answer));
     return answer;
   });
 }

@@ -17,9 +17,10 @@ class EvidenceTest : public ::testing::Test {
   WorldDevice other = world.Enrolled("gw-2");
   const Sha256 manifest = world.DeployableUpdate("1.0.0");
 
-  std::string ReceiptFor(WorldDevice& of, const std::optional<Sha256>& about) {
+  // A refusal names the order and no manifest.
+  std::string ReceiptFor(WorldDevice& of, const std::optional<OrderId>& about) {
     manifest::Receipt receipt = Must(manifest::Receipt::Parse(PayloadOf(world.MakeReceipt(of, false))));
-    receipt.manifest_sha256 = about;
+    receipt.order_id = about;
     const std::string compact = world.SignAs(of.receipt_key, manifest::kTypReceipt, receipt.Build());
     of.receipt_number = receipt.number;
     of.receipt_previous = crypto::HashSha256(compact);
@@ -27,6 +28,9 @@ class EvidenceTest : public ::testing::Test {
   }
   static std::string PayloadOf(const std::string& compact) {
     return std::string(AsText(Must(jose::UnverifiedJws::Parse(compact)).unverified_payload()));
+  }
+  static OrderId OrderIdOf(const std::string& compact) {
+    return Must(manifest::Order::Parse(PayloadOf(compact))).order_id;
   }
   manifest::ReceiptProof ProofOf(const api::signing::ReceiptEvidence& evidence) {
     const auto reader = translog::LogReader::OfDirectory(world.config.log);
@@ -40,20 +44,23 @@ class EvidenceTest : public ::testing::Test {
 TEST_F(EvidenceTest, S0_22_S1_2_HoldsWhatWasDecidedOrderedAndAnsweredAndEachReceiptIsProvenOnTheLog) {
   const auto plan = world.MakePlan(manifest);
   (void)Must(AcceptPlan(world.core(), world.Signed(plan)));
-  const auto order = Must(MakeOrders(world.core(), plan.plan_id, {device.id})).orders[0].order;
+  const auto orders = Must(MakeOrders(world.core(), plan.plan_id, {device.id, other.id})).orders;
+  const OrderId mine = OrderIdOf(*orders[0].order);
   // One batch of both devices, in an order that is not that of the tree.
-  const std::string strange = ReceiptFor(other, manifest);
+  const std::string strange = ReceiptFor(other, OrderIdOf(*orders[1].order));
   const std::string unrelated = ReceiptFor(device, std::nullopt);
-  const std::string own = ReceiptFor(device, manifest);
+  const std::string own = ReceiptFor(device, mine);
   (void)Must(TakeReceipts(world.core(), {strange, unrelated, own}));
-  const std::string later = ReceiptFor(device, manifest);
+  const std::string later = ReceiptFor(device, mine);
   (void)Must(TakeReceipts(world.core(), {later}));
 
   const std::string before = world.Dump();
   const auto evidence = Must(Evidence(world.core(), device.id, manifest));
   EXPECT_EQ(before, world.Dump());
-  EXPECT_EQ(evidence.order, order);
-  EXPECT_EQ(PayloadOf(*evidence.plan), plan.Build());
+  ASSERT_EQ(evidence.orders.size(), 1U);
+  EXPECT_EQ(evidence.orders[0].order, orders[0].order);
+  EXPECT_EQ(PayloadOf(evidence.orders[0].plan), plan.Build());
+  EXPECT_EQ(evidence.left_out, 0);
   EXPECT_FALSE(evidence.approvals.empty());
   const auto trust = Must(world.core().Trust());
   ASSERT_EQ(evidence.receipts.size(), 2U);
@@ -69,9 +76,29 @@ TEST_F(EvidenceTest, S0_22_S1_2_HoldsWhatWasDecidedOrderedAndAnsweredAndEachRece
   EXPECT_EQ(copy.ToJson().Serialize(), evidence.ToJson().Serialize());
 }
 
+TEST_F(EvidenceTest, TheLastOrdersAndReceiptsAreShownAndTheOthersCounted) {
+  std::vector<OrderId> ids;
+  for (int i = 0; i < 18; ++i) {
+    auto plan = world.MakePlan(manifest);
+    (void)Must(AcceptPlan(world.core(), world.Signed(plan)));
+    world.clock.Advance(1);
+    ids.push_back(OrderIdOf(*Must(MakeOrders(world.core(), plan.plan_id, {device.id})).orders[0].order));
+  }
+  std::vector<std::string> receipts;
+  for (int i = 0; i < 70; ++i) receipts.push_back(ReceiptFor(device, i == 0 ? ids.front() : ids.back()));
+  (void)Must(TakeReceipts(world.core(), receipts));
+  const auto evidence = Must(Evidence(world.core(), device.id, manifest));
+  ASSERT_EQ(evidence.orders.size(), 16U);
+  EXPECT_EQ(OrderIdOf(evidence.orders[0].order), ids.back());
+  EXPECT_EQ(OrderIdOf(evidence.orders[15].order), ids[2]);
+  EXPECT_EQ(evidence.receipts.size(), 64U);
+  EXPECT_EQ(evidence.left_out, 5);
+  EXPECT_EQ(evidence.receipts[0].receipt, receipts.back());
+}
+
 TEST_F(EvidenceTest, WithoutAnOrderThereIsNone) {
   const auto evidence = Must(Evidence(world.core(), device.id, manifest));
-  EXPECT_FALSE(evidence.order || evidence.plan);
+  EXPECT_TRUE(evidence.orders.empty());
   EXPECT_TRUE(evidence.receipts.empty());
 }
 

@@ -97,7 +97,7 @@ def documents_of(lab, update):
     return json.loads(body)
 
 
-def test_a_log_is_left_without_loss(lab, organisation):
+def test_a_log_is_left_without_loss(lab, organisation, tmp_path):
     stored = lab.release("1.0.0", lab.path("one.img", b"one" * 5000))
     first = installs(lab, organisation, "1.1.0")
     old_proof = documents_of(lab, first)["logProof"]
@@ -124,6 +124,13 @@ def test_a_log_is_left_without_loss(lab, organisation):
     assert old["origin"] == "log.acme"
     told = lab.good("audit", "package", str(organisation.roots.version))
     assert told["leaf"]["version"] == organisation.roots.version
+    # What an auditor gets of an update of before: its record is on the new log, the device's answers are on the old one.
+    folder = str(tmp_path / "evidence")
+    told = lab.good("audit", "export", "--update", first, "--device", "dev-1", "-o", folder)
+    assert told["receipts"] > 0 and told["receiptsWithoutProof"] == 0
+    for part in told["folders"]:
+        lab.good("verify", part["path"], "--key", os.path.join(folder, "keys.json"), "--as-of", str(part["asOf"]), "--trusted-package",
+                 lab.info["root_package"])
 
 
 def test_a_destroyed_log_is_left(lab, organisation):

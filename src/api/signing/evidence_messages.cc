@@ -50,16 +50,23 @@ Json ReceiptEvidence::ToJson() const {
 Result<EvidenceAnswer> EvidenceAnswer::Parse(const Json& json) {
   ObjectReader reader(json, "evidence");
   EvidenceAnswer answer;
+  answer.manifest = reader.Base64Url("manifest", limits::kManifestBytesMax);
   answer.request = reader.String("request", limits::kJwsBytesMax);
   answer.approvals = reader.Strings("approvals", kApprovalsMax);
   answer.manifest_signature = reader.String("manifestSignature", limits::kJwsBytesMax);
   answer.log_index = reader.Integer("logIndex");
-  answer.plan = reader.OptionalString("plan", limits::kJwsBytesMax);
-  answer.order = reader.OptionalString("order", limits::kJwsBytesMax);
+  for (const Json& element : reader.Array("orders", kEvidenceOrdersMax)) {
+    ObjectReader order(element, "orders");
+    OrderEvidence evidence{order.String("order", limits::kJwsBytesMax), order.String("plan", limits::kJwsBytesMax)};
+    if (const Status read = order.Finish(); !read && reader.is_good())
+      reader.Stop(read.error().code, "orders", read.error().detail);
+    answer.orders.push_back(std::move(evidence));
+  }
   for (const Json& element : reader.Array("receipts", kEvidenceReceiptsMax)) {
     auto receipt = ReceiptEvidence::Parse(element);
     if (reader.Take(receipt, "receipts")) answer.receipts.push_back(*std::move(receipt));
   }
+  answer.left_out = reader.Integer("leftOut");
   answer.keys = reader.Strings("keys", kApprovalsMax);
   TRY(reader.Finish());
   return answer;
@@ -68,14 +75,17 @@ Result<EvidenceAnswer> EvidenceAnswer::Parse(const Json& json) {
 Json EvidenceAnswer::ToJson() const {
   Json list = Json::MakeArray();
   for (const auto& receipt : receipts) list.Push(receipt.ToJson());
+  Json pairs = Json::MakeArray();
+  for (const auto& [order, plan] : orders) pairs.Push(Json::MakeObject().Set("order", order).Set("plan", plan));
   return Json::MakeObject()
+      .Set("manifest", codec::EncodeBase64Url(manifest))
       .Set("request", request)
       .Set("approvals", TextArray(approvals))
       .Set("manifestSignature", manifest_signature)
       .Set("logIndex", log_index)
-      .SetOptional("plan", plan)
-      .SetOptional("order", order)
+      .Set("orders", std::move(pairs))
       .Set("receipts", std::move(list))
+      .Set("leftOut", left_out)
       .Set("keys", TextArray(keys));
 }
 

@@ -13,6 +13,8 @@ namespace fleetseal::api::signing {
 
 // Of one device and update, the last ones.
 inline constexpr size_t kEvidenceReceiptsMax = 64;
+inline constexpr size_t kEvidenceReceiptBytesMax = 1024 * 1024;  // of all of them together
+inline constexpr size_t kEvidenceOrdersMax = 16;
 
 struct ReceiptEvidence {
   std::string receipt;        // compact JWS
@@ -24,15 +26,21 @@ struct ReceiptEvidence {
   codec::Json ToJson() const;
 };
 
+struct OrderEvidence {
+  std::string order;  // compact JWS
+  std::string plan;   // compact JWS
+};
+
 struct EvidenceAnswer {
+  Bytes manifest;
   std::string request;                 // compact JWS
   std::vector<std::string> approvals;  // compact JWS, of those who approved
-  std::string manifest_signature;    // compact JWS, the one that they brought about; it may have been made again since
-  int64_t log_index = 0;             // of its record
-  std::optional<std::string> plan;   // compact JWS, of the order
-  std::optional<std::string> order;  // compact JWS, the newest one that installs this update on this device
-  std::vector<ReceiptEvidence> receipts;
-  std::vector<std::string> keys;  // JWKs of the people above and of the device's receipt key
+  std::string manifest_signature;     // compact JWS, the one that they brought about; it may have been made again since
+  int64_t log_index = 0;              // of its record
+  std::vector<OrderEvidence> orders;  // that install this update on this device, the newest first
+  std::vector<ReceiptEvidence> receipts;  // about them, of the device's present generation, the newest first
+  int64_t left_out = 0;                   // receipts about them that found no room
+  std::vector<std::string> keys;          // JWKs of the people above and of the device's receipt key
   static Result<EvidenceAnswer> Parse(const codec::Json& json);
   codec::Json ToJson() const;
 };

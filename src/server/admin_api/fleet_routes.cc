@@ -195,7 +195,8 @@ Result<std::string> ShowEvents(DeviceService& devices, const Person& person, con
   return answer.Build();
 }
 
-// The signer's word, which nobody has to believe: each document is signed, and its keys have names that are hashes.
+// Carried, and believed by nobody: each document is signed, keys have names that are hashes, and whose they are the
+// reader compares.
 Result<std::string> ShowEvidence(Core& core, const Person& person, const Request& request) {
   TRY(DemandRole(person, {PersonRole::kAuditor, PersonRole::kSecurity, PersonRole::kOperator}));
   TRY_ASSIGN(const DeviceId device, DeviceId::Parse(request.Param("id")));

@@ -44,7 +44,7 @@ constexpr std::string_view kReceiptsOfBatch =
     "SELECT device_id, generation, number, sha256, compact, salt, log_index, batch FROM receipts WHERE batch = :batch";
 constexpr std::string_view kReceipts =
     "SELECT device_id, generation, number, sha256, compact, salt, log_index, batch FROM receipts "
-    "WHERE device_id = :device_id ORDER BY generation DESC, number DESC LIMIT :limit";
+    "WHERE device_id = :device_id AND generation = :generation AND number < :before ORDER BY number DESC LIMIT :limit";
 constexpr std::string_view kInsertReceipt =
     "INSERT INTO receipts (device_id, generation, number, sha256, compact, salt, log_index, batch) "
     "VALUES (:device_id, :generation, :number, :sha256, :compact, :salt, :log_index, :batch)";
@@ -141,8 +141,9 @@ Result<std::vector<ReceiptRow>> ListReceiptsOfBatch(storage::Session& session, c
   return AllRows(session, kReceiptsOfBatch, {batch}, ToReceipt);
 }
 
-Result<std::vector<ReceiptRow>> ListReceipts(storage::Session& session, const std::string& device_id, int64_t limit) {
-  return AllRows(session, kReceipts, {device_id, limit}, ToReceipt);
+Result<std::vector<ReceiptRow>> ListReceipts(storage::Session& session, const std::string& device_id,
+                                             int64_t generation, int64_t before, int64_t limit) {
+  return AllRows(session, kReceipts, {device_id, generation, before, limit}, ToReceipt);
 }
 
 Status InsertReceipt(storage::Session& session, const ReceiptRow& receipt) {

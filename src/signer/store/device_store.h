@@ -68,8 +68,9 @@ Result<std::optional<ReceiptRow>> FindReceipt(storage::Session& session, const s
                                               int64_t generation, int64_t number);
 // In no order.
 Result<std::vector<ReceiptRow>> ListReceiptsOfBatch(storage::Session& session, const std::string& batch);
-// Of a device, the last ones first.
-Result<std::vector<ReceiptRow>> ListReceipts(storage::Session& session, const std::string& device_id, int64_t limit);
+// Of a device and generation with numbers below `before`, the last ones first.
+Result<std::vector<ReceiptRow>> ListReceipts(storage::Session& session, const std::string& device_id,
+                                             int64_t generation, int64_t before, int64_t limit);
 Status InsertReceipt(storage::Session& session, const ReceiptRow& receipt);
 
 }  // namespace fleetseal::signer::store

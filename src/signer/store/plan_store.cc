@@ -26,11 +26,11 @@ constexpr std::string_view kPausePlan = "UPDATE plans SET is_paused = :is_paused
 constexpr std::string_view kOrder =
     "SELECT plan_id, device_id, generation, epoch, sequence, compact, log_index, salt FROM orders "
     "WHERE plan_id = :plan_id AND device_id = :device_id";
-constexpr std::string_view kNewestOrder =
+constexpr std::string_view kOrdersFor =
     "SELECT orders.plan_id, orders.device_id, orders.generation, orders.epoch, orders.sequence, orders.compact, "
     "orders.log_index, orders.salt FROM orders JOIN plans ON plans.id = orders.plan_id "
     "WHERE orders.device_id = :device_id AND plans.manifest_sha256 = :manifest_sha256 "
-    "ORDER BY orders.epoch DESC, orders.sequence DESC LIMIT 1";
+    "ORDER BY orders.epoch DESC, orders.sequence DESC LIMIT :limit";
 constexpr std::string_view kCancelOrder =
     "SELECT plan_id, device_id, generation, epoch, sequence, compact, log_index, salt FROM cancel_orders "
     "WHERE plan_id = :plan_id AND device_id = :device_id";
@@ -109,9 +109,9 @@ Result<std::optional<OrderRow>> FindOrder(storage::Session& session, const std::
   return FirstRow(session, kOrder, {plan_id, device_id}, ToOrder);
 }
 
-Result<std::optional<OrderRow>> FindNewestOrder(storage::Session& session, const std::string& device_id,
-                                                const std::string& manifest_sha256) {
-  return FirstRow(session, kNewestOrder, {device_id, manifest_sha256}, ToOrder);
+Result<std::vector<OrderRow>> ListOrdersFor(storage::Session& session, const std::string& device_id,
+                                            const std::string& manifest_sha256, int64_t limit) {
+  return AllRows(session, kOrdersFor, {device_id, manifest_sha256, limit}, ToOrder);
 }
 
 Result<std::optional<OrderRow>> FindCancelOrder(storage::Session& session, const std::string& plan_id,

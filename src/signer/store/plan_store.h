@@ -49,9 +49,9 @@ struct OrderRow {
 };
 Result<std::optional<OrderRow>> FindOrder(storage::Session& session, const std::string& plan_id,
                                           const std::string& device_id);
-// The newest one of those plans that install this manifest.
-Result<std::optional<OrderRow>> FindNewestOrder(storage::Session& session, const std::string& device_id,
-                                                const std::string& manifest_sha256);
+// Of those plans that install this manifest, the newest first.
+Result<std::vector<OrderRow>> ListOrdersFor(storage::Session& session, const std::string& device_id,
+                                            const std::string& manifest_sha256, int64_t limit);
 // The order that cancels it.
 Result<std::optional<OrderRow>> FindCancelOrder(storage::Session& session, const std::string& plan_id,
                                                 const std::string& device_id);
