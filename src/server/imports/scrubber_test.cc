@@ -37,6 +37,21 @@ class ScrubberTest : public ServerTest {
       std::this_thread::yield();
     }
   }
+  // The file is damaged and found so; returns what it was.
+  std::string LoseContent() {
+    const std::string bytes = Must(sys::ReadTextFile(PathOf(sealed), 1 << 20));
+    Overwrite(PathOf(sealed), "x");
+    NextRound();
+    EXPECT_EQ(ShowUpdate(release).state, "signed");
+    return bytes;
+  }
+  void PutBack(const std::string& bytes) {
+    ASSERT_TRUE(sys::WriteFileDurably(PathOf(sealed), AsBytes(bytes), 0440).has_value());
+  }
+  bool LacksContent() {
+    const auto response = ServerLab::Get(*lab.Person("anna"), "/admin/v1/rollouts/plan-1");
+    return Must(api::admin::RolloutRow::Parse(response.body)).devices.at(0).lacks_content;
+  }
   std::string EventsOf(const std::string& name) {
     http::ClientRequest request;
     request.path = "/admin/v1/events";
@@ -71,6 +86,32 @@ TEST_F(ScrubberTest, S0_21_AFlippedByteIsQuarantinedNotServedAndImportedAgain) {
   EXPECT_NE(*row.files[0].sealed_sha256, lost);
   NextRound();
   EXPECT_EQ(Metric("content_damaged"), 1);
+}
+
+TEST_F(ScrubberTest, S0_21_AnOrderWhoseContentIsLostIsNotOfferedAndGoesOnOnceItsFileIsBack) {
+  StartRollout();
+  EXPECT_FALSE(LacksContent());
+  const std::string bytes = LoseContent();
+  EXPECT_FALSE(IsOffered());
+  EXPECT_TRUE(LacksContent());
+  ASSERT_EQ(lab.Upload(*lab.Person("paula"), release, "contents"), "200");
+  ASSERT_EQ(ShowUpdate(release).state, "deployable");
+  EXPECT_FALSE(IsOffered()) << "the order names what was lost, not what was sealed anew";
+  EXPECT_TRUE(LacksContent());
+  EXPECT_EQ(RolloutState(), "running device-1 waiting");
+  PutBack(bytes);
+  EXPECT_FALSE(LacksContent());
+  EXPECT_TRUE(IsOffered());
+  EXPECT_EQ(FetchContent(), "200");
+}
+
+TEST_F(ScrubberTest, S0_21_WhatWasOfferedBeforeTheLossIsOfferedAgainOnlyAfterTheImport) {
+  StartRollout();
+  EXPECT_TRUE(IsOffered());
+  PutBack(LoseContent());
+  EXPECT_FALSE(IsOffered());
+  ASSERT_EQ(lab.Upload(*lab.Person("paula"), release, "contents"), "200");
+  EXPECT_TRUE(IsOffered());
 }
 
 TEST_F(ScrubberTest, S0_21_ASwappedFileIsQuarantined) {

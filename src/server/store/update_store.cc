@@ -185,7 +185,7 @@ Status UpdateStore::SetNewestSignature(const Sha256& manifest, std::string_view 
     TRY(session.Execute(kSetNewestSignature, {signature, log_index, codec::EncodeHex(manifest)}));
     return {};
   });
-  if (stored) ++resigned_;
+  if (stored) ++changed_;
   return stored;
 }
 
@@ -233,7 +233,7 @@ Status UpdateStore::SetSealed(const Sha256& manifest, const FileId& file, const 
 }
 
 Result<std::vector<Sha256>> UpdateStore::LoseContent(const Sha256& sealed) {
-  return database_.WithTransaction([&](Session& session) -> Result<std::vector<Sha256>> {
+  auto lost = database_.WithTransaction([&](Session& session) -> Result<std::vector<Sha256>> {
     const std::string name = codec::EncodeHex(sealed);
     TRY_ASSIGN(const Rows rows, session.Query(kSelectBySealed, {name}));
     std::vector<Sha256> manifests;
@@ -246,6 +246,8 @@ Result<std::vector<Sha256>> UpdateStore::LoseContent(const Sha256& sealed) {
     TRY(session.Execute(kClearSealed, {name}));
     return manifests;
   });
+  if (lost) ++changed_;
+  return lost;
 }
 
 Result<StoredUpdate> UpdateStore::Find(const Sha256& manifest) {
