@@ -165,6 +165,21 @@ TEST_F(ScrubberTest, AStoreThatIsNotThereTakesNothingBackAndItsFilesMayBeImporte
   EXPECT_NE(*ShowUpdate(release).files[0].sealed_sha256, sealed);
 }
 
+TEST_F(ScrubberTest, S0_21_WhatIsLostWhileTheSignerComparesIsNotDeployable) {
+  ASSERT_EQ(Submit(release, "request-1"), "200");
+  lab.signer.On("complete-import", [this](const codec::Json& request) -> Result<codec::Json> {
+    // As the scrub does, after the server has looked and before it takes the answer.
+    const auto database = Must(storage::Database::Open({.url = lab.config.database_url, .sessions = 1}));
+    UpdateStore updates(*database);
+    const StoredUpdate seen = Must(updates.Find(release.sha256()));
+    EXPECT_EQ(Must(updates.LoseContent(*seen.files.at(0).sealed_sha256)).size(), 1u);
+    return lab.CompleteImport(request);
+  });
+  EXPECT_EQ(lab.Upload(*lab.Person("paula"), release, "contents"), "Conflict");
+  EXPECT_EQ(ShowUpdate(release).state, "signed");
+  EXPECT_EQ(Plan(release), "UpdateNotDeployable");
+}
+
 TEST_F(ScrubberTest, S0_21_WhatIsSealedAnewIsDeployableOnlyAfterItsRecord) {
   MakeDeployable();
   ASSERT_EQ(rename(PathOf(sealed).c_str(), (lab.config.data + "/elsewhere").c_str()), 0);

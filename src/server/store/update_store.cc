@@ -212,6 +212,9 @@ Status UpdateStore::Move(const Sha256& manifest, UpdateState to) {
       return Fail(ErrorCode::kConflict, "an update cannot go from " + std::string(UpdateStateName(known.state)) +
                                             " to " + std::string(UpdateStateName(to)));
     }
+    // Whoever asked saw them all: one may be lost since.
+    if (to == UpdateState::kDeployable && !known.has_all_files())
+      return Fail(ErrorCode::kConflict, "a file of the update is missing; upload it again");
     TRY(session.Execute(kSetState, {UpdateStateName(to), codec::EncodeHex(manifest)}));
     return {};
   });

@@ -71,7 +71,8 @@ class UpdateStore {
   Status SetFollowedLog(std::string_view origin);
   // Grows with each new signature and each loss of content: what was read of an update before may be old.
   int64_t changed() const { return changed_; }
-  // One of the other steps; no change if it is there already. NotFound, Conflict (the step would skip a state).
+  // One of the other steps; no change if it is there already. NotFound, Conflict (the step would skip a state; or not
+  // every file is sealed, for deployable).
   Status Move(const Sha256& manifest, UpdateState to);
   // nullopt takes the sealed form back. NotFound.
   struct Sealed {
