@@ -102,6 +102,7 @@ Status Scrubber::GoOn() {
   for (; next != all.end(); ++next) {
     const Status read = ReadObject(*next);
     if (!read) LogFailure("content.unreadable", read.error());
+    if (damaged_ >= kDamagedMax) return StopRound();
     if (!Wait(0)) return round_->last ? Save() : Status();
     round_->last = *next;
     if (core_.clock.MonotonicMs() - saved_ms_ >= kSaveMs) TRY(Save());
@@ -112,6 +113,18 @@ Status Scrubber::GoOn() {
   core_.metrics.scrub_rounds.fetch_add(1, std::memory_order_relaxed);
   log::Event(log::Level::kInfo, "content.scrubbed", {{"objects", objects_}, {"bytes", bytes_}, {"damaged", damaged_}});
   return {};
+}
+
+// So many at once are no files that broke, but a disk or a controller that does: people look before more is taken out
+// of reach.
+Status Scrubber::StopRound() {
+  round_->last.reset();
+  core_.metrics.scrub_stops.fetch_add(1, std::memory_order_relaxed);
+  log::Event(log::Level::kError, "content.scrub-stopped",
+             {{"objects", objects_},
+              {"damaged", damaged_},
+              {"advice", "look at the disk and the kernel's log; the next round goes on with what is left"}});
+  return Save();
 }
 
 Status Scrubber::ReadObject(const Sha256& digest) {

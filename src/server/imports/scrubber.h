@@ -3,8 +3,8 @@
 // Source: S0.21; trust model section 7. One round in `scrub_seconds`, the first a minute after the first start, at most
 // `scrub_rate_max` bytes a second. A round goes on after a restart behind the last file it had read
 // (<data>/scrub.json). A damaged file goes to quarantine; its update is no longer deployable until its files are
-// imported again; log, metrics and the timelines of devices that wait for it say so. Thread rule: Start, Stop and the
-// destructor by one owner.
+// imported again; log, metrics and the timelines of devices that wait for it say so. After kDamagedMax of them the
+// round ends. Thread rule: Start, Stop and the destructor by one owner.
 #pragma once
 
 #include <condition_variable>
@@ -20,6 +20,9 @@ namespace fleetseal::server {
 // Whether a round is due at `now` if the last one began at `started` and has ended. A clock that was set back makes it
 // so.
 bool IsRoundDue(UnixSeconds started, UnixSeconds now, int64_t interval_seconds);
+
+// Files that one round takes out of reach; then it ends, loudly.
+inline constexpr uint64_t kDamagedMax = 3;
 
 class Scrubber {
  public:
@@ -40,6 +43,7 @@ class Scrubber {
   void Run();
   bool IsDue();
   Status GoOn();
+  Status StopRound();
   Status ReadObject(const Sha256& digest);
   void Quarantined(const Sha256& digest);
   Status TellDevices(const Sha256& digest);

@@ -124,6 +124,31 @@ TEST_F(ScrubberTest, S0_21_ASwappedFileIsQuarantined) {
   EXPECT_EQ(Must(sys::ReadTextFile(lab.config.content + "/quarantine/" + codec::EncodeHex(sealed), 1 << 20)), other);
 }
 
+TEST_F(ScrubberTest, S0_21_ARoundThatFindsManyDamagedFilesStopsAndTheNextGoesOn) {
+  MakeDeployable();
+  for (int i = 0; i < 5; ++i) {
+    const std::string path = PathOf(crypto::HashSha256("file " + std::to_string(i)));
+    ASSERT_TRUE(sys::MakeDirectories(sys::ParentDirectory(path), 0750).has_value());
+    ASSERT_TRUE(sys::WriteFileDurably(path, AsBytes("damaged"), 0440).has_value());
+  }
+  const auto quarantined = [&] { return Must(sys::ListDirectory(lab.config.content + "/quarantine")).size(); };
+  const int64_t rounds = Metric("scrub_rounds");
+  lab.clock.Advance(lab.config.scrub_seconds);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (Metric("scrub_stops") == 0 && Metric("scrub_rounds") == rounds) {
+    ASSERT_LT(std::chrono::steady_clock::now(), deadline);
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(Metric("scrub_stops"), 1);
+  EXPECT_EQ(Metric("scrub_rounds"), rounds);
+  EXPECT_EQ(Metric("content_damaged"), 3);
+  EXPECT_EQ(quarantined(), 3u);
+  NextRound();
+  EXPECT_EQ(Metric("scrub_stops"), 1);
+  EXPECT_EQ(quarantined(), 5u);
+  EXPECT_EQ(ShowUpdate(release).state, "deployable");
+}
+
 TEST(ScrubTimes, S0_21_ARoundIsDueAfterItsTimeAndNotBefore) {
   EXPECT_FALSE(IsRoundDue({1'000}, {1'000}, 86'400));
   EXPECT_FALSE(IsRoundDue({1'000}, {87'399}, 86'400));
