@@ -27,8 +27,15 @@ bool IsRoundDue(UnixSeconds started, UnixSeconds now, int64_t interval_seconds) 
   return age < 0 || age >= interval_seconds;
 }
 
+int64_t Pacer::WaitMs(ByteCount piece, int64_t now_ms) {
+  constexpr int64_t kMillion = 1'000'000;
+  free_ns_ = std::max(free_ns_, now_ms * kMillion) + static_cast<int64_t>(piece.value) * 1000 * kMillion / rate_;
+  return free_ns_ / kMillion - now_ms;
+}
+
 Scrubber::Scrubber(Core& core)
     : core_(core),
+      pacer_(core.config.scrub_rate_max),
       path_(sys::JoinPath(core.config.data, "scrub.json")),
       begin_ms_(core.clock.MonotonicMs() + std::min(kFirstPauseMs, core.config.scrub_seconds * 1000)) {}
 
@@ -53,7 +60,7 @@ bool Scrubber::Wait(int64_t ms) {
 
 bool Scrubber::WaitFor(ByteCount piece) {
   bytes_ += piece.value;
-  return Wait(static_cast<int64_t>(piece.value) * 1000 / core_.config.scrub_rate_max);
+  return Wait(pacer_.WaitMs(piece, core_.clock.MonotonicMs()));
 }
 
 void Scrubber::Run() {

@@ -24,6 +24,20 @@ bool IsRoundDue(UnixSeconds started, UnixSeconds now, int64_t interval_seconds);
 // Files that one round takes out of reach; then it ends, loudly.
 inline constexpr uint64_t kDamagedMax = 3;
 
+// Holds reading to a rate. What is less than a millisecond is not lost but waited for later; time that nobody used is
+// not made up for.
+class Pacer {
+ public:
+  explicit Pacer(int64_t rate) : rate_(rate) {}  // bytes a second
+  // How long to wait after this piece, which was read until `now_ms` of the monotonic clock. REQUIRES: a piece of at
+  // most 4 GiB.
+  int64_t WaitMs(ByteCount piece, int64_t now_ms);
+
+ private:
+  const int64_t rate_;
+  int64_t free_ns_ = 0;  // when the next piece may come
+};
+
 class Scrubber {
  public:
   explicit Scrubber(Core& core);
@@ -54,6 +68,7 @@ class Scrubber {
   Status Save();
 
   Core& core_;
+  Pacer pacer_;
   const std::string path_;
   int64_t begin_ms_;            // nothing is read before
   std::optional<Round> round_;  // none: never yet

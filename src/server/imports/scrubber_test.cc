@@ -149,6 +149,22 @@ TEST_F(ScrubberTest, S0_21_ARoundThatFindsManyDamagedFilesStopsAndTheNextGoesOn)
   EXPECT_EQ(ShowUpdate(release).state, "deployable");
 }
 
+TEST(ScrubTimes, S0_21_EveryRateIsKeptAndNoneIsMadeUpFor) {
+  constexpr ByteCount kPiece{256 * 1024};
+  constexpr int64_t kMiB = 1024 * 1024;
+  for (const int64_t rate : {64 * 1024L, 32 * kMiB, 200 * kMiB, 1000 * kMiB, 4'294'967'295L}) {
+    Pacer pacer(rate);
+    int64_t now_ms = 5'000;
+    const int64_t pieces = 10 * rate / static_cast<int64_t>(kPiece.value);
+    for (int64_t i = 0; i < pieces; ++i) now_ms += pacer.WaitMs(kPiece, now_ms);
+    const int64_t least_ms = pieces * static_cast<int64_t>(kPiece.value) * 1000 / rate;
+    EXPECT_NEAR(static_cast<double>(now_ms - 5'000), static_cast<double>(least_ms), 2.0) << rate;
+    // An hour without reading gives no burst.
+    now_ms += 3'600'000;
+    EXPECT_GE(pacer.WaitMs(ByteCount{static_cast<uint64_t>(rate)}, now_ms), 1'000) << rate;
+  }
+}
+
 TEST(ScrubTimes, S0_21_ARoundIsDueAfterItsTimeAndNotBefore) {
   EXPECT_FALSE(IsRoundDue({1'000}, {1'000}, 86'400));
   EXPECT_FALSE(IsRoundDue({1'000}, {87'399}, 86'400));
