@@ -143,8 +143,8 @@ def seen_again(lab):
 
 
 def test_S0_21_what_was_ordered_goes_on_once_a_backup_has_brought_the_file_back(lab, services):
-    path = lab.path("pump-2.3.0.bin", os.urandom(SIZE))
-    update = lab.release("2.3.0", path)
+    path = lab.path("pump-2.1.1.bin", os.urandom(SIZE))
+    update = lab.release("2.1.1", path)
     sealed = sealed_of(lab, update)
     place = content_path(services, sealed)
     with open(place, "rb") as file:
