@@ -33,7 +33,6 @@ Result<std::shared_ptr<const OfferService::Signed>> OfferService::SignedOf(const
     if (found != signed_.end()) return found->second;
   }
   TRY_ASSIGN(const StoredUpdate update, core_.updates.Find(manifest));
-  if (update.state == UpdateState::kWithdrawn) return Fail(ErrorCode::kWithdrawn, "the update was withdrawn");
   if (update.state != UpdateState::kDeployable || !update.signature || !update.log_index) {
     return Fail(ErrorCode::kUpdateNotDeployable, "the update is " + std::string(UpdateStateName(update.state)));
   }
@@ -110,11 +109,7 @@ Status OfferService::AddOrder(const api::device::CheckInRequest& request, const 
   // No order while log indices are not those of the package's log. Before and after: what is read in between is.
   if (!core_.followed_log.Is(documents.newest->package)) return {};
   const auto shared = SignedOf(pending.set->manifest_sha256);
-  if (!shared && shared.error().code == ErrorCode::kWithdrawn) {
-    core_.devices.ClearPending(device, pending.order_id);
-    return {};
-  }
-  // Content was lost: it may come again, and the order with it.
+  // Content was lost: it may come again, and the order with it. A withdrawal takes orders back by itself.
   if (!shared && shared.error().code == ErrorCode::kUpdateNotDeployable) return {};
   TRY(shared);
   if (LacksContent(core_, *pending.set)) return {};
