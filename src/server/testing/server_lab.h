@@ -129,7 +129,6 @@ class ServerLab : public LabOrganisation {
     ListTree(config.content, dump);
     return dump;
   }
-  // The signer's answer to complete-import.
   Result<codec::Json> CompleteImport(const codec::Json& request) {
     const Sha256 id = *codec::DecodeBase64UrlSha256(request.Find("manifestSha256")->as_string());
     sealer::WrapClient client(directory.File("wrap.sock"));
