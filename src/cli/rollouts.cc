@@ -235,10 +235,16 @@ Status RolloutList(Context& context) {
 Status WarnOfMissingContent(const Context& context, AdminClient& client, const codec::Json& rollout) {
   const std::string id = TextOr(rollout, "update", "");
   TRY_ASSIGN(const auto update, client.Get("/admin/v1/updates/" + id));
-  if (TextOr(update, "state", "") != "signed") return {};
+  const bool is_update_lost = TextOr(update, "state", "") == "signed";
+  const auto& devices = ArrayOr(rollout, "devices");
+  const bool is_order_lost = std::any_of(devices.begin(), devices.end(),
+                                         [](const auto& device) { return device.Find("lacksContent") != nullptr; });
+  if (!is_update_lost && !is_order_lost) return {};
   Note(context, "content of " + TextOr(update, "product", "") + "@" + TextOr(update, "version", "") +
-                    " was lost or found damaged: run `fleetseal update import " + id +
-                    " FILE`, cancel this rollout and plan it anew");
+                    " was lost or found damaged: " +
+                    (is_update_lost ? "run `fleetseal update import " + id + " FILE`, "
+                                    : "it was imported anew, and open orders name what was lost: ") +
+                    "cancel this rollout and plan it anew");
   return {};
 }
 

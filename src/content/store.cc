@@ -164,7 +164,11 @@ class FileStore final : public Store {
     const auto object = OpenObject(digest);
     if (!object && object.error().code == ErrorCode::kNotFound) return ObjectState::kGone;
     TRY(object);
-    TRY_ASSIGN(const auto state, Compare(object->fd.get(), digest, pace));
+    TRY_ASSIGN(auto state, Compare(object->fd.get(), digest, pace));
+    // Nothing is taken out of reach for one reading: a cable, a controller or memory may have erred.
+    if (state == ObjectState::kDamaged) {
+      TRY_ASSIGN(state, Compare(object->fd.get(), digest, pace));
+    }
     return state == ObjectState::kDamaged ? Quarantine(digest) : state;
   }
 
@@ -184,6 +188,7 @@ class FileStore final : public Store {
   static Result<ObjectState> Compare(int file, const Sha256& digest, const Pace& pace) {
     // What the page cache holds says nothing about the disk; and what is read here is not worth keeping there.
     (void)posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+    if (lseek(file, 0, SEEK_SET) != 0) return sys::FailErrno("go to the start of", "file", errno);
     crypto::Sha256Hasher hasher;
     Bytes buffer(kScrubBytes);
     off_t offset = 0;

@@ -72,9 +72,9 @@ class Store {
   virtual Result<std::vector<Sha256>> List() = 0;
   // Called after each piece of at most 256 KiB with its bytes; may wait; false stops.
   using Pace = std::function<bool(ByteCount piece)>;
-  // Reads an object from the disk, not from the page cache, and compares its hash with its name. What is no regular
-  // file, or cannot be read, is damaged too: it cannot be served either. Other calls go on meanwhile. StorageFailed
-  // (it cannot be opened, which says nothing about its bytes; or not moved).
+  // Reads an object from the disk, not from the page cache, and compares its hash with its name; what is not right is
+  // read once more. What is no regular file, or cannot be read, is damaged too: it cannot be served either. Other calls
+  // go on meanwhile. StorageFailed (it cannot be opened, which says nothing about its bytes; or not moved).
   virtual Result<ObjectState> Verify(const Sha256& digest, const Pace& pace) = 0;
   virtual Result<ByteCount> FreeBytes() = 0;
 

@@ -33,6 +33,14 @@ Json Roots(const manifest::RootPackage& package) {
   return roots;
 }
 
+// null: not known. The hash that disables an RSA key is of another form than the thumbprint, and only the key gives it.
+Json IsInForce(const manifest::RootPackage& package, const manifest::SigningKeyListing& listing, UnixSeconds now) {
+  if (now < listing.not_before || listing.not_after <= now) return false;
+  const auto& disabled = package.disabled_signing_keys;
+  if (listing.alg == crypto::SignatureAlgorithm::kRs256 && !disabled.empty()) return nullptr;
+  return std::find(disabled.begin(), disabled.end(), listing.thumbprint) == disabled.end();
+}
+
 Json SigningKeys(const manifest::RootPackage& package, UnixSeconds now) {
   Json keys = Json::MakeArray();
   for (const auto& listing : package.signing_keys) {
@@ -46,11 +54,7 @@ Json SigningKeys(const manifest::RootPackage& package, UnixSeconds now) {
       one.Set("products", std::move(products));
     }
     one.Set("notBefore", listing.not_before.value).Set("notAfter", listing.not_after.value);
-    // For an RSA key the disabled hash is of another form, which only the key itself gives: those stand in their list.
-    const auto& disabled = package.disabled_signing_keys;
-    const bool is_disabled = std::find(disabled.begin(), disabled.end(), listing.thumbprint) != disabled.end();
-    one.Set("thumbprint", Text(listing.thumbprint))
-        .Set("isInForce", !is_disabled && listing.not_before <= now && now < listing.not_after);
+    one.Set("thumbprint", Text(listing.thumbprint)).Set("isInForce", IsInForce(package, listing, now));
     keys.Push(std::move(one));
   }
   return keys;

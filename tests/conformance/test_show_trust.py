@@ -54,6 +54,24 @@ def test_S1_36_a_package_step_changes_the_list_and_says_what_is_disabled_or_ende
     assert trust["disabledSigningKeys"] == [b64u(stolen.thumbprint())]
 
 
+def test_S1_36_of_rsa_keys_nothing_is_claimed_while_keys_are_disabled(world, installer):
+    release = Release(world, installer, b"first")
+    stolen, other = Key.rsa(), Key.rsa()
+    world.listings["publisher-2"] = world.listing(stolen, "publisher", ["acme/pump"])
+    world.listings["publisher-3"] = world.listing(other, "publisher", ["acme/pump"])
+    world.listings["publisher-4"] = world.listing(Key.rsa(), "publisher", ["acme/pump"], before=-2 * DAY, after=-DAY)
+    release.offer(status=world.status(version=70, package_version=2), packages=[world.package(2)])
+
+    def in_force():
+        return {key["kid"]: key["isInForce"] for key in shown(installer)["signingKeys"]}
+
+    assert in_force() == {"publisher-1": True, "director-1": True, "publisher-2": True, "publisher-3": True, "publisher-4": False}
+    world.disabled_keys = [{"alg": "SHA256", "hash": b64u(stolen.disabled_hash())}]
+    release.offer(status=world.status(version=71, package_version=3), packages=[world.package(3)])
+    assert in_force() == {"publisher-1": True, "director-1": True, "publisher-2": None, "publisher-3": None, "publisher-4": False}
+    assert shown(installer)["disabledSigningKeys"] == [b64u(stolen.disabled_hash())]
+
+
 def test_S1_20_S1_36_an_empty_trust_store_refuses_all_and_says_so(world, installer, tmp_path):
     # Never started: there is nothing to list, and that is said with a code.
     device = Installer.__new__(Installer)

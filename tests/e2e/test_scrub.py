@@ -136,6 +136,40 @@ def test_S0_21_a_damaged_file_is_quarantined_never_served_and_imported_again(lab
     assert not [line for line in events(services, "content.quarantined") if again in line]
 
 
+def seen_again(lab):
+    """Returns when the device has checked in after now."""
+    before = lab.good("device", "show", "dev-1")["lastSeen"]
+    wait_until(lambda: lab.good("device", "show", "dev-1")["lastSeen"] > before + 1, "a check-in")
+
+
+def test_S0_21_what_was_ordered_goes_on_once_a_backup_has_brought_the_file_back(lab, services):
+    path = lab.path("pump-2.1.1.bin", os.urandom(SIZE))
+    update = lab.release("2.1.1", path)
+    sealed = sealed_of(lab, update)
+    place = content_path(services, sealed)
+    with open(place, "rb") as file:
+        backup, facts = file.read(), os.fstat(file.fileno())
+    with lab.held_agent():
+        plan = lab.roll_out(update, "dev-1")
+        flip(services, place)
+        wait_until(lambda: [line for line in events(services, "content.quarantined") if sealed in line], "the quarantine")
+    seen_again(lab)
+    lab.good("update", "import", update, path)
+    seen_again(lab)
+    shown = lab.run("rollout", "show", plan)
+    assert shown.json["devices"] == [{"id": "dev-1", "state": "waiting", "lacksContent": True}]
+    assert "imported anew" in shown.error and "cancel this rollout and plan it anew" in shown.error and "update import" not in shown.error
+    with open(place + ".new", "wb") as file:
+        file.write(backup)
+        os.fchown(file.fileno(), facts.st_uid, facts.st_gid)
+        os.fchmod(file.fileno(), 0o440)
+    os.rename(place + ".new", place)
+    assert lab.watch(plan) == {"dev-1": "installed"}
+    shown = lab.run("rollout", "show", plan)
+    assert shown.json["devices"] == [{"id": "dev-1", "state": "installed"}] and "lost" not in shown.error
+    os.unlink(os.path.join(services.org, "server", "content", "quarantine", sealed))
+
+
 def test_S0_21_a_download_that_runs_ends_when_its_file_is_found_damaged(lab, services):
     path = lab.path("pump-2.2.0.bin", os.urandom(40_000_000))
     update = lab.release("2.2.0", path)

@@ -41,6 +41,7 @@ Result<RolloutDevice> ReadRolloutDevice(const Json& json) {
   device.id = reader.Parsed<DeviceId>("id");
   device.state = reader.String("state", 32);
   device.code = reader.OptionalString("code", 64);
+  device.lacks_content = reader.OptionalBool("lacksContent", false);
   TRY(reader.Finish());
   return device;
 }
@@ -263,6 +264,7 @@ Json RolloutRow::ToJson() const {
   json.Set("devices", ObjectsToJson(devices, [](const RolloutDevice& device) {
              Json element = Json::MakeObject();
              element.Set("id", device.id.text()).Set("state", device.state).SetOptional("code", device.code);
+             if (device.lacks_content) element.Set("lacksContent", true);
              return element;
            }));
   json.SetOptional("cursor", cursor);

@@ -97,6 +97,7 @@ struct RolloutDevice {
   DeviceId id;
   std::string state;  // "waiting", "offered", "installed", "refused", "failed", "cancelled"
   std::optional<std::string> code;
+  bool lacks_content = false;  // the server lost content that its open order names
 };
 struct RolloutCounts {
   int64_t waiting = 0;

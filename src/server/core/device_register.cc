@@ -266,6 +266,13 @@ std::vector<std::pair<DeviceId, std::shared_ptr<const OfferSet>>> DeviceRegister
   return waiting;
 }
 
+std::shared_ptr<const OfferSet> DeviceRegister::PendingSetOf(const DeviceId& id) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(id.text());
+  if (found == entries_.end() || !found->second.pending) return nullptr;
+  return found->second.pending->set;
+}
+
 Verdict<std::shared_ptr<const OfferSet>> DeviceRegister::JudgeContent(const DeviceId& id, const Sha256& content) const {
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(id.text());

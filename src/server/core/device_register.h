@@ -98,6 +98,8 @@ class DeviceRegister {
   // Devices whose order names this content, by id, at most `count`.
   std::vector<std::pair<DeviceId, std::shared_ptr<const OfferSet>>> WaitingFor(const Sha256& content,
                                                                                size_t count) const;
+  // What the order that the device has pending names; null: none.
+  std::shared_ptr<const OfferSet> PendingSetOf(const DeviceId& id) const;
   // A lower sequence than the known one changes nothing. Of orders that cancel, which come before all others, the
   // lowest stays: each gets its receipt.
   void SetPending(const DeviceId& id, PendingOrder order);

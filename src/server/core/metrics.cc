@@ -22,6 +22,7 @@ std::string Metrics::ToText(size_t devices) const {
   add("enrolments", enrolments);
   add("files_sealed", files_sealed);
   add("scrub_rounds", scrub_rounds);
+  add("scrub_stops", scrub_stops);
   add("content_damaged", content_damaged);
   return text;
 }

@@ -22,6 +22,7 @@ struct Metrics {
   std::atomic<uint64_t> enrolments{0};
   std::atomic<uint64_t> files_sealed{0};
   std::atomic<uint64_t> scrub_rounds{0};     // in which every sealed file was read again
+  std::atomic<uint64_t> scrub_stops{0};      // rounds that ended early: too many files were damaged
   std::atomic<uint64_t> content_damaged{0};  // files that a round found damaged
 
   // `devices`: how many are known.

@@ -27,8 +27,15 @@ bool IsRoundDue(UnixSeconds started, UnixSeconds now, int64_t interval_seconds) 
   return age < 0 || age >= interval_seconds;
 }
 
+int64_t Pacer::WaitMs(ByteCount piece, int64_t now_ms) {
+  constexpr int64_t kMillion = 1'000'000;
+  free_ns_ = std::max(free_ns_, now_ms * kMillion) + static_cast<int64_t>(piece.value) * 1000 * kMillion / rate_;
+  return free_ns_ / kMillion - now_ms;
+}
+
 Scrubber::Scrubber(Core& core)
     : core_(core),
+      pacer_(core.config.scrub_rate_max),
       path_(sys::JoinPath(core.config.data, "scrub.json")),
       begin_ms_(core.clock.MonotonicMs() + std::min(kFirstPauseMs, core.config.scrub_seconds * 1000)) {}
 
@@ -53,7 +60,7 @@ bool Scrubber::Wait(int64_t ms) {
 
 bool Scrubber::WaitFor(ByteCount piece) {
   bytes_ += piece.value;
-  return Wait(static_cast<int64_t>(piece.value) * 1000 / core_.config.scrub_rate_max);
+  return Wait(pacer_.WaitMs(piece, core_.clock.MonotonicMs()));
 }
 
 void Scrubber::Run() {
@@ -102,6 +109,7 @@ Status Scrubber::GoOn() {
   for (; next != all.end(); ++next) {
     const Status read = ReadObject(*next);
     if (!read) LogFailure("content.unreadable", read.error());
+    if (damaged_ >= kDamagedMax) return StopRound();
     if (!Wait(0)) return round_->last ? Save() : Status();
     round_->last = *next;
     if (core_.clock.MonotonicMs() - saved_ms_ >= kSaveMs) TRY(Save());
@@ -112,6 +120,18 @@ Status Scrubber::GoOn() {
   core_.metrics.scrub_rounds.fetch_add(1, std::memory_order_relaxed);
   log::Event(log::Level::kInfo, "content.scrubbed", {{"objects", objects_}, {"bytes", bytes_}, {"damaged", damaged_}});
   return {};
+}
+
+// So many at once are no files that broke, but a disk or a controller that does: people look before more is taken out
+// of reach.
+Status Scrubber::StopRound() {
+  round_->last.reset();
+  core_.metrics.scrub_stops.fetch_add(1, std::memory_order_relaxed);
+  log::Event(log::Level::kError, "content.scrub-stopped",
+             {{"objects", objects_},
+              {"damaged", damaged_},
+              {"advice", "look at the disk and the kernel's log; the next round goes on with what is left"}});
+  return Save();
 }
 
 Status Scrubber::ReadObject(const Sha256& digest) {

@@ -3,8 +3,8 @@
 // Source: S0.21; trust model section 7. One round in `scrub_seconds`, the first a minute after the first start, at most
 // `scrub_rate_max` bytes a second. A round goes on after a restart behind the last file it had read
 // (<data>/scrub.json). A damaged file goes to quarantine; its update is no longer deployable until its files are
-// imported again; log, metrics and the timelines of devices that wait for it say so. Thread rule: Start, Stop and the
-// destructor by one owner.
+// imported again; log, metrics and the timelines of devices that wait for it say so. After kDamagedMax of them the
+// round ends. Thread rule: Start, Stop and the destructor by one owner.
 #pragma once
 
 #include <condition_variable>
@@ -20,6 +20,23 @@ namespace fleetseal::server {
 // Whether a round is due at `now` if the last one began at `started` and has ended. A clock that was set back makes it
 // so.
 bool IsRoundDue(UnixSeconds started, UnixSeconds now, int64_t interval_seconds);
+
+// Files that one round takes out of reach; then it ends, loudly.
+inline constexpr uint64_t kDamagedMax = 3;
+
+// Holds reading to a rate. What is less than a millisecond is not lost but waited for later; time that nobody used is
+// not made up for.
+class Pacer {
+ public:
+  explicit Pacer(int64_t rate) : rate_(rate) {}  // bytes a second
+  // How long to wait after this piece, which was read until `now_ms` of the monotonic clock. REQUIRES: a piece of at
+  // most 4 GiB.
+  int64_t WaitMs(ByteCount piece, int64_t now_ms);
+
+ private:
+  const int64_t rate_;
+  int64_t free_ns_ = 0;  // when the next piece may come
+};
 
 class Scrubber {
  public:
@@ -40,6 +57,7 @@ class Scrubber {
   void Run();
   bool IsDue();
   Status GoOn();
+  Status StopRound();
   Status ReadObject(const Sha256& digest);
   void Quarantined(const Sha256& digest);
   Status TellDevices(const Sha256& digest);
@@ -50,6 +68,7 @@ class Scrubber {
   Status Save();
 
   Core& core_;
+  Pacer pacer_;
   const std::string path_;
   int64_t begin_ms_;            // nothing is read before
   std::optional<Round> round_;  // none: never yet

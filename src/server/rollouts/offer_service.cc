@@ -1,5 +1,7 @@
 #include "server/rollouts/offer_service.h"
 
+#include <algorithm>
+
 #include "server/rollouts/rollout_service.h"
 
 namespace fleetseal::server {
@@ -17,12 +19,16 @@ api::device::CheckInAnswer AnswerWithoutOrder(const Documents& documents, const 
   return answer;
 }
 
+bool LacksContent(Core& core, const OfferSet& set) {
+  return !std::ranges::all_of(set.contents, [&](const auto& one) { return core.content->Has(one.sealed_sha256); });
+}
+
 Result<std::shared_ptr<const OfferService::Signed>> OfferService::SignedOf(const Sha256& manifest) {
-  const int64_t resigned = core_.updates.resigned();
+  const int64_t changed = core_.updates.changed();
   {
     const std::lock_guard lock(mutex_);
-    if (resigned_ != resigned) signed_.clear();
-    resigned_ = resigned;
+    if (changed_ != changed) signed_.clear();
+    changed_ = changed;
     const auto found = signed_.find(manifest);
     if (found != signed_.end()) return found->second;
   }
@@ -34,7 +40,7 @@ Result<std::shared_ptr<const OfferService::Signed>> OfferService::SignedOf(const
       std::make_shared<const Signed>(Signed{update.manifest, *update.signature, *update.log_index, UpdateName(update)});
   const std::lock_guard lock(mutex_);
   if (signed_.size() >= kSignedMax) signed_.clear();
-  if (core_.updates.resigned() == resigned) signed_[manifest] = made;
+  if (core_.updates.changed() == changed) signed_[manifest] = made;
   return std::shared_ptr<const Signed>(std::move(made));
 }
 
@@ -103,11 +109,10 @@ Status OfferService::AddOrder(const api::device::CheckInRequest& request, const 
   // No order while log indices are not those of the package's log. Before and after: what is read in between is.
   if (!core_.followed_log.Is(documents.newest->package)) return {};
   const auto shared = SignedOf(pending.set->manifest_sha256);
-  if (!shared && shared.error().code == ErrorCode::kUpdateNotDeployable) {
-    core_.devices.ClearPending(device, pending.order_id);
-    return {};
-  }
+  // Content was lost: it may come again, and the order with it. A withdrawal takes orders back by itself.
+  if (!shared && shared.error().code == ErrorCode::kUpdateNotDeployable) return {};
   TRY(shared);
+  if (LacksContent(core_, *pending.set)) return {};
   if (!core_.followed_log.Is(documents.newest->package)) return {};
   TRY_ASSIGN(const auto proof, core_.proofs.Prove(documents.newest->package, (*shared)->log_index));
   // A checkpoint of another log (the package named a new one) has no consistency with this.

@@ -18,9 +18,9 @@ class OfferService {
  public:
   explicit OfferService(Core& core) : core_(core) {}
 
-  // The whole answer; without the order if there is nothing to offer after all (finished, withdrawn). The first offer
-  // of an order is noted in rollout and timeline. Codes: those of the stores and ProofCache::Prove.
-  // `origin`: the device's address.
+  // The whole answer; without the order if there is nothing to offer after all (finished, withdrawn) or now (content is
+  // lost). The first offer of an order is noted in rollout and timeline. Codes: those of the stores and
+  // ProofCache::Prove. `origin`: the device's address.
   Result<api::device::CheckInAnswer> Offer(const api::device::CheckInRequest& request, const PendingOrder& pending,
                                            const std::string& origin);
 
@@ -42,8 +42,11 @@ class OfferService {
   Core& core_;
   std::mutex mutex_;
   std::map<Sha256, std::shared_ptr<const Signed>> signed_;
-  int64_t resigned_ = 0;  // what UpdateStore said when they were read
+  int64_t changed_ = 0;  // what UpdateStore said when they were read
 };
+
+// Whether a file that these orders name is lost: they are offered again when it is back. Looks at the disk.
+bool LacksContent(Core& core, const OfferSet& set);
 
 // The answer without an order: packages and status that the device lacks.
 api::device::CheckInAnswer AnswerWithoutOrder(const Documents& documents, const api::device::CheckInRequest& request,

@@ -6,6 +6,7 @@
 
 #include "jose/jws.h"
 #include "server/core/identity.h"
+#include "server/rollouts/offer_service.h"
 
 namespace fleetseal::server {
 namespace {
@@ -281,8 +282,14 @@ Result<api::admin::RolloutRow> RolloutService::Show(const PlanId& plan, std::str
   TRY_ASSIGN(const OrderCounts counts, core_.rollouts.Count(plan));
   TRY_ASSIGN(OrderPage page, core_.rollouts.ListOrders(plan, cursor, limit));
   api::admin::RolloutRow row = ToAdmin(rollout, counts);
+  std::map<std::shared_ptr<const OfferSet>, bool> lacks_content;  // devices of one plan share their contents
   for (const StoredOrder& order : page.orders) {
     row.devices.push_back({order.device_id, std::string(OrderStateName(order.state)), order.code});
+    const auto set = core_.devices.PendingSetOf(order.device_id);
+    if (order.is_final() || !set || set->plan_id != plan) continue;
+    const auto [known, is_new] = lacks_content.try_emplace(set, false);
+    if (is_new) known->second = LacksContent(core_, *set);
+    row.devices.back().lacks_content = known->second;
   }
   row.cursor = std::move(page.cursor);
   return row;

@@ -38,6 +38,7 @@ class RolloutService {
   // the signer's codes.
   Result<api::admin::StartAnswer> Start(const Person& person, const PlanId& plan, const std::string& origin);
   Result<api::admin::RolloutList> List(std::optional<int64_t> cursor, int64_t limit);
+  // Says of each device whether content that its open order names is lost (as of the register's newest order of it).
   Result<api::admin::RolloutRow> Show(const PlanId& plan, std::string_view cursor, int64_t limit);
 
   // After the signer took a decision about the plan (rollout_control.cc): effective at once, also for what is being

@@ -83,6 +83,10 @@ class StoreContract : public ::testing::TestWithParam<storage::Engine> {
             std::nullopt,       "order of " + device,   IdOf<OrderId>("order-" + std::to_string(sequence)),
             sequence,           std::nullopt,           std::nullopt};
   }
+  void Seal(uint8_t manifest, std::initializer_list<const char*> files) {
+    for (const char* file : files)
+      ASSERT_TRUE(updates->SetSealed(Hash(manifest), IdOf<FileId>(file), UpdateStore::Sealed{Hash(3), 99}).has_value());
+  }
   void PutRollout(const std::string& plan, uint8_t manifest) {
     ASSERT_TRUE(
         rollouts->Put({IdOf<PlanId>(plan), "plan text", Hash(manifest), RolloutState::kPlanned, {5}, 0}).has_value());
@@ -122,6 +126,9 @@ TEST_P(StoreContract, NoStateOfAnUpdateIsSkipped) {
   EXPECT_CODE(updates->SetSigned(Hash(7), "d.e.f", 12, 3), kConflict);
   EXPECT_CODE(updates->Move(Hash(7), UpdateState::kRejected), kConflict);
   EXPECT_CODE(updates->Submit(MakeUpdate(7, "request-2")), kConflict);
+  Seal(7, {"f0000000000000000"});
+  EXPECT_CODE(updates->Move(Hash(7), UpdateState::kDeployable), kConflict);
+  Seal(7, {"f0000000000000001"});
   ASSERT_TRUE(updates->Move(Hash(7), UpdateState::kDeployable).has_value());
   ASSERT_TRUE(updates->Move(Hash(7), UpdateState::kWithdrawn).has_value());
   EXPECT_CODE(updates->Move(Hash(7), UpdateState::kDeployable), kConflict);
@@ -142,9 +149,7 @@ TEST_P(StoreContract, ARejectedManifestMayBeSubmittedAgain) {
 
 TEST_P(StoreContract, SealedFilesComeAndGo) {
   ASSERT_TRUE(updates->Submit(MakeUpdate(7, "request-1")).has_value());
-  for (const char* file : {"f0000000000000000", "f0000000000000001"}) {
-    ASSERT_TRUE(updates->SetSealed(Hash(7), IdOf<FileId>(file), UpdateStore::Sealed{Hash(3), 99}).has_value());
-  }
+  Seal(7, {"f0000000000000000", "f0000000000000001"});
   EXPECT_TRUE(updates->Find(Hash(7))->has_all_files());
   ASSERT_TRUE(updates->SetSealed(Hash(7), IdOf<FileId>("f0000000000000000"), std::nullopt).has_value());
   EXPECT_FALSE(updates->Find(Hash(7))->has_all_files());

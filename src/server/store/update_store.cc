@@ -185,7 +185,7 @@ Status UpdateStore::SetNewestSignature(const Sha256& manifest, std::string_view 
     TRY(session.Execute(kSetNewestSignature, {signature, log_index, codec::EncodeHex(manifest)}));
     return {};
   });
-  if (stored) ++resigned_;
+  if (stored) ++changed_;
   return stored;
 }
 
@@ -212,6 +212,9 @@ Status UpdateStore::Move(const Sha256& manifest, UpdateState to) {
       return Fail(ErrorCode::kConflict, "an update cannot go from " + std::string(UpdateStateName(known.state)) +
                                             " to " + std::string(UpdateStateName(to)));
     }
+    // Whoever asked saw them all: one may be lost since.
+    if (to == UpdateState::kDeployable && !known.has_all_files())
+      return Fail(ErrorCode::kConflict, "a file of the update is missing; upload it again");
     TRY(session.Execute(kSetState, {UpdateStateName(to), codec::EncodeHex(manifest)}));
     return {};
   });
@@ -233,7 +236,7 @@ Status UpdateStore::SetSealed(const Sha256& manifest, const FileId& file, const 
 }
 
 Result<std::vector<Sha256>> UpdateStore::LoseContent(const Sha256& sealed) {
-  return database_.WithTransaction([&](Session& session) -> Result<std::vector<Sha256>> {
+  auto lost = database_.WithTransaction([&](Session& session) -> Result<std::vector<Sha256>> {
     const std::string name = codec::EncodeHex(sealed);
     TRY_ASSIGN(const Rows rows, session.Query(kSelectBySealed, {name}));
     std::vector<Sha256> manifests;
@@ -246,6 +249,8 @@ Result<std::vector<Sha256>> UpdateStore::LoseContent(const Sha256& sealed) {
     TRY(session.Execute(kClearSealed, {name}));
     return manifests;
   });
+  if (lost) ++changed_;
+  return lost;
 }
 
 Result<StoredUpdate> UpdateStore::Find(const Sha256& manifest) {

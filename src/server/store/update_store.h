@@ -69,9 +69,10 @@ class UpdateStore {
   // Whose records the log indices are; nullopt before the first contact with a signer. Durable when it returns.
   Result<std::optional<std::string>> FollowedLog();
   Status SetFollowedLog(std::string_view origin);
-  // Grows with each new signature.
-  int64_t resigned() const { return resigned_; }
-  // One of the other steps; no change if it is there already. NotFound, Conflict (the step would skip a state).
+  // Grows with each new signature and each loss of content: what was read of an update before may be old.
+  int64_t changed() const { return changed_; }
+  // One of the other steps; no change if it is there already. NotFound, Conflict (the step would skip a state; or not
+  // every file is sealed, for deployable).
   Status Move(const Sha256& manifest, UpdateState to);
   // nullopt takes the sealed form back. NotFound.
   struct Sealed {
@@ -90,7 +91,7 @@ class UpdateStore {
 
  private:
   storage::Database& database_;
-  std::atomic<int64_t> resigned_ = 0;
+  std::atomic<int64_t> changed_ = 0;
 };
 
 }  // namespace fleetseal::server

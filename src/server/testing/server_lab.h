@@ -129,6 +129,14 @@ class ServerLab : public LabOrganisation {
     ListTree(config.content, dump);
     return dump;
   }
+  Result<codec::Json> CompleteImport(const codec::Json& request) {
+    const Sha256 id = *codec::DecodeBase64UrlSha256(request.Find("manifestSha256")->as_string());
+    sealer::WrapClient client(directory.File("wrap.sock"));
+    TRY_ASSIGN(const auto files, client.Contents(id));
+    api::signing::CompleteImportAnswer answer;
+    for (const auto& file : files) answer.contents.push_back({file.file_id, file.sealed_sha256, file.sealed_size});
+    return answer.ToJson();
+  }
   std::map<Sha256, manifest::UpdateManifest> manifests;  // what the scripted signer knows
   FakeSigner signer;
   sys::FakeClock clock;
@@ -182,14 +190,6 @@ class ServerLab : public LabOrganisation {
     }
     sealer::WrapClient client(directory.File("wrap.sock"));
     TRY(client.Expect(id, expected));
-    return answer.ToJson();
-  }
-  Result<codec::Json> CompleteImport(const codec::Json& request) {
-    const Sha256 id = *codec::DecodeBase64UrlSha256(request.Find("manifestSha256")->as_string());
-    sealer::WrapClient client(directory.File("wrap.sock"));
-    TRY_ASSIGN(const auto files, client.Contents(id));
-    api::signing::CompleteImportAnswer answer;
-    for (const auto& file : files) answer.contents.push_back({file.file_id, file.sealed_sha256, file.sealed_size});
     return answer.ToJson();
   }
 
