@@ -130,22 +130,36 @@ Status AuditEvents(Context& context, const AuditEventsOptions& options) {
 }
 
 Status AuditQuery(Context& context, int64_t from, int64_t limit, const std::string& type) {
+  constexpr int64_t kPageMax = 1000;
   TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
-  TRY_ASSIGN(const auto answer,
-             client->Get("/admin/v1/audit", {{"from", std::to_string(from)}, {"limit", std::to_string(limit)}}));
   std::vector<std::vector<std::string>> rows;
   codec::Json entries = codec::Json::MakeArray();
-  for (const auto& entry : ArrayOr(answer, "entries")) {
-    TRY_ASSIGN(const auto leaf_text, TextOf(entry, "leaf"));
-    TRY_ASSIGN(const auto leaf, codec::ParseJson(leaf_text));
-    if (!type.empty() && TextOr(leaf, "type", "") != type) continue;
-    entries.Push(entry);
-    rows.push_back({std::to_string(IntegerOr(entry, "index", 0)), FormatTime({IntegerOr(leaf, "time", 0)}),
-                    TextOr(leaf, "type", ""), leaf_text});
+  int64_t size = 0;
+  int64_t found = 0;
+  // Of a type, as many as are asked for, wherever on the log they lie; else the records from there on.
+  while (found < limit) {
+    const int64_t count = type.empty() ? std::min(limit - found, kPageMax) : kPageMax;
+    TRY_ASSIGN(const auto answer,
+               client->Get("/admin/v1/audit", {{"from", std::to_string(from)}, {"limit", std::to_string(count)}}));
+    size = IntegerOr(answer, "size", 0);
+    const auto& page = ArrayOr(answer, "entries");
+    for (const auto& entry : page) {
+      TRY_ASSIGN(const auto leaf_text, TextOf(entry, "leaf"));
+      TRY_ASSIGN(const auto leaf, codec::ParseJson(leaf_text));
+      if (found == limit || (!type.empty() && TextOr(leaf, "type", "") != type)) continue;
+      entries.Push(entry);
+      rows.push_back({std::to_string(IntegerOr(entry, "index", 0)), FormatTime({IntegerOr(leaf, "time", 0)}),
+                      TextOr(leaf, "type", ""), leaf_text});
+      ++found;
+    }
+    from += std::ssize(page);
+    if (page.empty() || from >= size) break;
   }
   codec::Json json = codec::Json::MakeObject();
-  json.Set("entries", std::move(entries)).Set("size", IntegerOr(answer, "size", 0));
-  Answer(context, json, FormatTable({"INDEX", "TIME", "TYPE", "RECORD"}, rows));
+  json.Set("entries", std::move(entries)).Set("size", size);
+  const std::string none =
+      type.empty() ? "no record from there on" : "no record of the type " + type + " from there on";
+  Answer(context, json, rows.empty() ? none : FormatTable({"INDEX", "TIME", "TYPE", "RECORD"}, rows));
   return {};
 }
 

@@ -217,7 +217,7 @@ void AddAuditCommands(CLI::App& app, Commands& commands) {
                                                    return AuditQuery(context, chosen.from, chosen.limit, chosen.type);
                                                  });
     verb->add_option("--from", options->from, "first index")->capture_default_str();
-    verb->add_option("--limit", options->limit, "how many records to read")->capture_default_str();
+    verb->add_option("--limit", options->limit, "how many records to show")->capture_default_str();
     verb->add_option("--type", options->type, "only records of this type");
   }
   {

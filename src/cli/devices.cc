@@ -60,6 +60,9 @@ Result<std::map<std::string, std::string>> ParseProperties(const std::vector<std
     if (equals == std::string::npos || equals == 0) {
       return Fail(ErrorCode::kInvalidArgument, "not name=value: " + text);
     }
+    // One that nobody sees would fit no device.
+    if (text.front() == ' ' || text.back() == ' ' || text[equals - 1] == ' ' || text.substr(equals + 1, 1) == " ")
+      return Fail(ErrorCode::kInvalidArgument, "a space beside a name or value: \"" + text + "\"");
     if (!properties.emplace(text.substr(0, equals), text.substr(equals + 1)).second) {
       return Fail(ErrorCode::kInvalidArgument, "named twice: " + text.substr(0, equals));
     }

@@ -149,7 +149,7 @@ void LookAtPeople(const Context& context, const std::string& data, config::Findi
       continue;
     }
     findings.EndsAt("certificate of " + name, certificate->not_after(), context.clock.Now(),
-                    "fleetseal user renew (certificates.md)");
+                    "fleetseal user renew --as " + name + " (certificates.md)");
   }
 }
 

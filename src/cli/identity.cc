@@ -105,6 +105,12 @@ Result<std::unique_ptr<Identity>> Identity::ChooseAny(const Context& context) {
   return Choose(context, manifest::PersonRole::kAuditor);
 }
 
+Result<std::unique_ptr<Identity>> Identity::ChooseOnly(const Context& context) {
+  if (context.identity.empty() && !context.identities.empty() && IdentityNames(context.identities).size() > 1)
+    return BadArgument("--as", "say whose" + Known(context.identities));
+  return ChooseAny(context);
+}
+
 Result<std::string> Identity::SignDocument(std::string_view typ, std::string_view payload) const {
   jose::JwsHeader header;
   header.alg = public_key().default_algorithm();

@@ -25,6 +25,9 @@ class Identity {
   // --as, else any identity: for reads.
   static Result<std::unique_ptr<Identity>> ChooseAny(const Context& context);
 
+  // --as, else the only one there is: for what changes the identity itself. InvalidArgument if there are several.
+  static Result<std::unique_ptr<Identity>> ChooseOnly(const Context& context);
+
   // Compact JWS {"alg","typ","kid"} over `payload` with the person's key (trust model section 4).
   Result<std::string> SignDocument(std::string_view typ, std::string_view payload) const;
 

@@ -53,7 +53,7 @@ Status UserRenew(Context& context, const UserRenewOptions& options) {
     return Fail(ErrorCode::kInvalidArgument, "--date goes with --data");
   if (!options.request.empty() && !options.data.empty())
     return Fail(ErrorCode::kInvalidArgument, "--request and --data exclude each other");
-  TRY_ASSIGN(const auto identity, Identity::ChooseAny(context));
+  TRY_ASSIGN(const auto identity, Identity::ChooseOnly(context));
   TRY_ASSIGN(const Bytes csr, IdentityCsr(identity->folder()));
   codec::Json json = codec::Json::MakeObject().Set("id", identity->id().text());
   if (!options.request.empty()) {

@@ -456,7 +456,10 @@ Result<std::optional<Anchor>> JudgeNatively(const std::vector<FoundDocument>& do
       report.NotJudged(name, {document.path},
                        "a message of Azure Device Update: judge it with --profile adu --roots FILE");
     else if (document.kind == DocumentKind::kUnknown)
-      report.NotJudged(name, {document.path}, "no document of ours: take it out, or name the documents alone");
+      report.NotJudged(name, {document.path},
+                       sys::DirectoryExists(document.path)
+                           ? "a folder in a folder: documents that belong together lie in one; verify it by itself"
+                           : "no document of ours: take it out, or name the documents alone");
   }
   return anchor;
 }

@@ -151,6 +151,20 @@ def test_what_was_withdrawn_is_exported_still(lab, tmp_path):
     all_good(lab, export(lab, update, str(tmp_path / "evidence"), who="security"))
 
 
+def test_a_folder_of_folders_is_told_to_be_one(lab, exported):
+    outcome = lab.run("verify", exported[0])
+    assert outcome.code == 3 and outcome.output.count("verify it by itself") == len(exported[1]["folders"]), outcome.output
+
+
+def test_records_of_a_type_are_found_wherever_they_lie(lab, update):
+    every = lab.good("audit", "query", "--limit", "1000")["entries"]
+    late = [entry for entry in every if json.loads(entry["leaf"])["type"] == "receipt-batch"]
+    assert len(late) > 1 and late[0]["index"] > 2
+    assert lab.good("audit", "query", "--type", "receipt-batch", "--limit", "2")["entries"] == late[:2]
+    assert lab.good("audit", "query", "--limit", "3")["entries"] == every[:3]
+    assert lab.good("audit", "query", "--type", "nothing")["entries"] == []
+
+
 def test_without_an_order_or_a_free_folder_nothing_is_written(lab, update, exported, tmp_path):
     folder, _ = exported
     lab.refused("AlreadyExists", "audit", "export", "--update", update, "--device", "dev-1", "-o", folder)

@@ -166,7 +166,7 @@ def test_a_doctor_says_that_nothing_runs_and_how_everything_is_renewed(organisat
     assert "fleetseal run --data " + organisation in done.stdout
     shown = on_terminal("doctor", "--data", organisation, TERM="dumb", COLUMNS="80")
     table = shown.split("HOW TO RENEW")[1].split("PORT ")[0]
-    assert "…" not in table and " ".join(re.findall(r"\S+", table)).count("fleetseal user renew (certificates.md)") == 2, shown
+    assert "…" not in table and len(re.findall(r"fleetseal user renew --as \w+ \(certificates.md\)", " ".join(re.findall(r"\S+", table)))) == 2, shown
 
 
 def test_a_path_that_was_mistyped_is_no_damage(organisation, tmp_path):
@@ -212,6 +212,8 @@ def test_what_is_typed_wrongly_is_wrong_usage(organisation):
             ("there is no file", (*submit, "1.0", "--file", "/nonexistent")),
             ("--product", ("update", "submit", "--product", "pump", "--version", "1.0", "--compatible", "a=b", "--file", PROGRAM)),
             ("--compatible", (*submit[:4], "--version", "1.0", "--file", PROGRAM)),
+            ("a space beside", (*submit[:4], "--compatible", "manufacturer=acme, model=pump-1", "--version", "1.0", "--file", PROGRAM)),
+            ("--as: say whose", ("user", "renew")),
             ("--role", ("user", "add", "alice", "--role", "emperor")),
             ("--state", ("approval", "list", "--state", "lost")),
             ("/nonexistent", ("verify", "/nonexistent")),
