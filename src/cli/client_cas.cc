@@ -1,5 +1,7 @@
 #include "cli/client_cas.h"
 
+#include <algorithm>
+
 #include "cli/admin_client.h"
 #include "cli/identity.h"
 #include "cli/recover.h"
@@ -35,13 +37,16 @@ struct Shown {
   Json ca;
   int64_t sequence = 0;
   bool is_same_at_server = true;  // also without a server here
+  bool is_server_behind = false;  // its file has nothing, or first a CA that still counts
   bool is_made = false;           // by a decision; the first one was made with the organisation
 };
 
-// What was decided and not handed over. `--drop-old` says more than the server's file can show, and a CA that nobody
+// What was decided and not handed over. A server that has another CA first may be newer than a signer that was
+// restored.
+// `--drop-old` says more than the server's file can show, and a CA that nobody
 // decided on must not come back by a file.
 bool IsToFinish(const CaReplaceOptions& options, const Shown& shown) {
-  return !shown.is_same_at_server && shown.is_made && !options.is_old_dropped;
+  return !shown.is_same_at_server && shown.is_server_behind && shown.is_made && !options.is_old_dropped;
 }
 
 Result<Json> FingerprintsOf(const std::string& pem) {
@@ -70,8 +75,10 @@ Result<Shown> Look(const CaReplaceOptions& options) {
   TRY_ASSIGN(const Json server, Ask(options.data, "server", "--show-client-cas"));
   TRY_ASSIGN(const Json taken, MemberOf(server, options.kind));
   TRY_ASSIGN(const Json counting, FingerprintsOf(TextOr(shown.ca, "certificates", "")));
-  const Json* known = taken.Find("certificateSha256");
-  shown.is_same_at_server = known != nullptr && *known == counting;
+  const auto known = ArrayOr(taken, "certificateSha256");
+  shown.is_same_at_server = known == counting.as_array();
+  shown.is_server_behind =
+      known.empty() || std::ranges::find(counting.as_array(), known.front()) != counting.as_array().end();
   return shown;
 }
 

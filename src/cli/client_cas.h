@@ -19,7 +19,7 @@ struct CaReplaceOptions {
   std::vector<std::string> also_signed_by;  // folders of further security identities (quorum above 1)
 };
 // The CA that issues is the old one or the new one, whatever happens. If a CA was replaced before and the server's file
-// is another than the signer's, it is only handed over, nobody signs, and the answer has isReplaced false; with
+// is behind the signer's, it is only handed over, nobody signs, and the answer has isReplaced false; with
 // is_old_dropped, or without a server here, each call replaces. Codes: Busy (the signer runs), SignerHalted, NotFound
 // (the file of an accepted CA is lost and it is not dropped), those of --show-cas, --replace-ca, --show-client-cas and
 // --take-device-cas.

@@ -265,34 +265,41 @@ def test_what_the_server_says_stands_for_no_decision(tmp_path):
     try:
         stop(lab)
         first = read_certificate(lab.info["device_ca"])
+        with open(lab.info["people_ca"]) as other, open(lab.info["device_ca"], "a") as file:
+            file.write(other.read())
+        made = good(*device, env=lab.environment)
+        assert made["isReplaced"] and made["number"] == 2, "nobody decided on the first one"
         shutil.copy2(lab.info["people_ca"], lab.info["device_ca"])
         for folder in (tmp_path.parent.parent, tmp_path.parent, tmp_path):
             os.chmod(folder, 0o755)
         key, backup = str(tmp_path / "backup.key"), str(tmp_path / "acme.backup")
         good("backup", "--new-key", key)
-        good("backup", "--data", org(lab), "--key", key, "-o", backup)
         made = good(*device, "--drop-old", env=lab.environment)
         second, = cas_of(lab, "device_ca")
-        assert made["isReplaced"] and made["number"] == 2 and second != first
+        assert made["isReplaced"] and made["number"] == 3 and second != first
+        good("backup", "--data", org(lab), "--key", key, "-o", backup)
         # Cut off before the hand-over, and then dropped: what is asked for is done.
         good(*device, env=lab.environment)
         with open(lab.info["device_ca"], "wb") as file:
             file.write(second.public_bytes(serialization.Encoding.PEM))
         made = good(*device, "--drop-old", env=lab.environment)
         third, = cas_of(lab, "device_ca")
-        assert made["isReplaced"] and made["number"] == 4 and third not in (first, second)
+        assert made["isReplaced"] and made["number"] == 5 and third not in (first, second)
         restored = str(tmp_path / "restored")
         good("restore", backup, "--key", key, "--data", restored)
-        shutil.copy2(lab.info["device_ca"], restored + "/server/ca/device.crt")
         again = ("ca", "replace", "--data", restored, *device[4:])
+        os.remove(restored + "/server/ca/device.crt")
+        assert fleetseal(*again, env=lab.environment)[1]["error"]["code"] == "SignerHalted"
+        assert not os.path.exists(restored + "/server/ca/device.crt"), "nothing was handed over"
+        shutil.copy2(lab.info["device_ca"], restored + "/server/ca/device.crt")
         for words in ((), ("--drop-old",)):
             code, answer, _ = fleetseal(*again, *words, env=lab.environment)
             assert code == 3 and answer["error"]["code"] == "SignerHalted", answer
         good("recover", "continue", "--data", restored, "--as", "security", "--yes", env=lab.environment)
         made = good(*again, env=lab.environment)
-        assert made["isReplaced"] and made["number"] == 2, "one that was never replaced is not brought back by the file alone"
+        assert made["isReplaced"] and made["number"] == 4, "a dropped one is not brought back by the file alone"
         made = good(*again, "--drop-old", env=lab.environment)
-        assert made["isReplaced"] and made["number"] == 3
+        assert made["isReplaced"] and made["number"] == 5
         with open(restored + "/server/ca/device.crt", "rb") as file:
             only = x509.load_pem_x509_certificate(file.read())
         assert only not in (first, second, third)
