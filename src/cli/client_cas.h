@@ -18,9 +18,11 @@ struct CaReplaceOptions {
   bool is_confirmed = false;                // without it, it only shows what would be signed
   std::vector<std::string> also_signed_by;  // folders of further security identities (quorum above 1)
 };
-// The CA that issues is the old one or the new one, whatever happens. A run that was cut off between the signer's
-// record and the server's file is finished by the next one; nobody signs again. Codes: Busy (the signer runs), those of
-// --show-cas, --replace-ca, --show-client-cas and --take-device-cas.
+// The CA that issues is the old one or the new one, whatever happens. If a CA was replaced before and the server's file
+// is behind the signer's, it is only handed over, nobody signs, and the answer has isReplaced false; with
+// is_old_dropped, or without a server here, each call replaces. Codes: Busy (the signer runs), SignerHalted, NotFound
+// (the file of an accepted CA is lost and it is not dropped), those of --show-cas, --replace-ca, --show-client-cas and
+// --take-device-cas.
 Status CaReplace(Context& context, const CaReplaceOptions& options);
 
 }  // namespace fleetseal::cli

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <map>
 
 #include "cli/admin_client.h"
 #include "cli/doctor_live.h"
@@ -83,6 +84,7 @@ struct Collected {
   codec::Json findings = codec::Json::MakeArray();
   codec::Json expiries = codec::Json::MakeArray();
   codec::Json disks = codec::Json::MakeArray();
+  std::map<std::string, codec::Json> facts;  // by program
   void Add(const codec::Json& json) {
     for (const auto& one : ArrayOr(json, "findings")) findings.Push(one);
     for (const auto& one : ArrayOr(json, "expiries")) expiries.Push(one);
@@ -96,8 +98,27 @@ void Merge(const std::string& name, const Result<std::string>& text, Collected& 
   const auto json = codec::ParseJson(*text, {.bytes_max = 4 * 1024 * 1024});
   if (!json) return own.Failed("fleetseal-" + name, json.error());
   all.Add(*json);
+  if (const codec::Json* facts = json->Find("facts")) all.facts.insert_or_assign(name, *facts);
   for (const auto& one : ArrayOr(*json, "checked")) {
     if (one.is_string()) own.Checked(one.as_string());
+  }
+}
+
+// No program reads another's files: what both say is compared here. A CA that the server lacks, it finds itself.
+void CompareClientCas(const Collected& all, config::Findings& own) {
+  const auto signer = all.facts.find("signer");
+  const auto server = all.facts.find("server");
+  if (signer == all.facts.end() || server == all.facts.end()) return;
+  for (const char* kind : {"device", "people"}) {
+    const std::string name = std::string(kind) + " CA certificates";
+    const auto counting = ArrayOr(signer->second, name);
+    if (counting.empty()) continue;  // the signer said why
+    for (const auto& one : ArrayOr(server->second, name)) {
+      if (std::ranges::find(counting, one) == counting.end())
+        own.Problem(std::string("server, CAs of kind ") + kind,
+                    "it takes certificates of " + (one.is_string() ? one.as_string() : "") + ", which does not count",
+                    "fleetseal ca replace --kind " + std::string(kind) + " (lost-client-ca.md)");
+    }
   }
 }
 
@@ -113,6 +134,7 @@ Status CheckOrganisation(Context& context, const std::string& data, Collected& a
   own.Checked("owners and modes");
   own.FreeSpace(data);
   for (const char* name : {"signer", "sealer", "server"}) Merge(name, AskProgram(data, name, {"--check"}), all, own);
+  CompareClientCas(all, own);
   return {};
 }
 

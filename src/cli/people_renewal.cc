@@ -1,4 +1,6 @@
 // user renew and user certify: the next certificate of a person, for the registered key.
+#include <algorithm>
+
 #include "cli/people.h"
 #include "cli/recover.h"
 #include "cli/table.h"
@@ -6,6 +8,7 @@
 #include "codec/base64.h"
 #include "crypto/key.h"
 #include "pki/certificate.h"
+#include "pki/csr.h"
 #include "sys/file.h"
 
 namespace fleetseal::cli {
@@ -16,6 +19,25 @@ constexpr size_t kRequestBytesMax = 64 * 1024;
 Result<pki::Certificate> CertificateIn(const codec::Json& answer) {
   TRY_ASSIGN(const std::string pem, TextOf(answer, "certificate"));
   return pki::Certificate::FromPem(pem);
+}
+
+// For the key and the name that were asked for, or it takes the place of none.
+Status CheckFits(const pki::Certificate& certificate, const pki::CertificateRequest& request) {
+  if (!(certificate.public_key() == request.public_key))
+    return Fail(ErrorCode::kProtocolError, "the certificate is for another key");
+  if (certificate.san_uris() != request.san_uris)
+    return Fail(ErrorCode::kProtocolError, "the certificate is for another name");
+  return {};
+}
+
+// The old file stays beside it, as FILE.old: it is good until it ends.
+Status PutCertificate(const std::string& path, const pki::Certificate& certificate) {
+  const std::string pem = certificate.ToPem();
+  if (sys::FileExists(path)) {
+    TRY_ASSIGN(const Bytes old, sys::ReadFile(path, kRequestBytesMax));
+    if (!std::ranges::equal(old, AsBytes(pem))) TRY(sys::WriteFileDurably(path + ".old", old, 0644));
+  }
+  return sys::WriteFileDurably(path, AsBytes(pem), 0644);
 }
 
 Result<codec::Json> AskServer(AdminClient& client, ByteView csr) {
@@ -66,9 +88,9 @@ Status UserRenew(Context& context, const UserRenewOptions& options) {
   }
   TRY_ASSIGN(const auto answer, Ask(context, options, csr));
   TRY_ASSIGN(const auto certificate, CertificateIn(answer));
-  if (!(certificate.public_key() == identity->public_key()))
-    return Fail(ErrorCode::kProtocolError, "the certificate is for another key");
-  TRY(WriteIdentityCertificate(identity->folder(), certificate.ToPem()));
+  TRY_ASSIGN(const auto request, pki::ParseCertificateRequest(csr));
+  TRY(CheckFits(certificate, request));
+  TRY(PutCertificate(identity->certificate_path(), certificate));
   json.Set("ends", certificate.not_after().value).Set("file", identity->certificate_path());
   Answer(context, json,
          identity->id().text() + " is certified until " + FormatTime(certificate.not_after()) +
@@ -78,10 +100,12 @@ Status UserRenew(Context& context, const UserRenewOptions& options) {
 
 Status UserCertify(Context& context, const UserCertifyOptions& options) {
   TRY_ASSIGN_CONTEXT(const Bytes csr, sys::ReadFile(options.request, kRequestBytesMax), "read the request");
+  TRY_ASSIGN_CONTEXT(const auto request, pki::ParseCertificateRequest(csr), options.request);
   TRY_ASSIGN(const auto client, AdminClient::OpenAs(context, manifest::PersonRole::kSecurity));
   TRY_ASSIGN(const auto answer, AskServer(*client, csr));
   TRY_ASSIGN(const auto certificate, CertificateIn(answer));
-  TRY(sys::WriteFileDurably(options.output, AsBytes(certificate.ToPem()), 0644));
+  TRY(CheckFits(certificate, request));
+  TRY(PutCertificate(options.output, certificate));
   codec::Json json = codec::Json::MakeObject().Set("id", TextOr(answer, "id", ""));
   json.Set("ends", certificate.not_after().value).Set("file", options.output);
   Answer(context, json,

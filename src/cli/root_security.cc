@@ -168,10 +168,13 @@ Status RootPublishSecurity(Context& context, const PublishSecurityOptions& optio
   TRY(answer);
   TRY_ASSIGN(const auto json, codec::ParseJson(*answer));
   const codec::Json* certificates = json.Find("certificates");
+  const std::string not_certified = TextOr(json, "notCertified", "");
   std::string words = "the security team is replaced";
+  if (!not_certified.empty()) words += "; nobody is certified: " + not_certified;
   for (const auto& folder : options.identities) {
     TRY_ASSIGN(const auto identity, Identity::Load(folder));
     const std::string pem = certificates == nullptr ? "" : TextOr(*certificates, identity->id().text(), "");
+    if (pem.empty() && !not_certified.empty()) continue;
     if (pem.empty()) return Fail(ErrorCode::kNotFound, "there is no certificate for " + identity->id().text());
     TRY(WriteIdentityCertificate(folder, pem));
     words += "\n" + folder + " has its certificate";

@@ -1,8 +1,10 @@
 #include "signer/ca_replacement.h"
 
+#include <algorithm>
 #include <mutex>
 
 #include "api/signing/messages.h"
+#include "base/client_cas.h"
 #include "crypto/digest.h"
 #include "log/log.h"
 #include "manifest/log_leaf.h"
@@ -112,6 +114,30 @@ Result<Present> ReadPresent(const Core& core, const manifest::ReplaceCa& decisio
   return present;
 }
 
+// Nothing is made that could not be used afterwards.
+Status CheckPossible(const Core& core, const manifest::ReplaceCa& decision, const Present& present) {
+  const Purpose purpose = PurposeOf(decision.kind);
+  const CaKeys& cas = core.cas();
+  // A first CA without its key is known by nothing here but its file.
+  if (decision.kind == ClientCaKind::kDevice && !cas.HasKey(purpose) && present.rows.back().number == 1) {
+    TRY_ASSIGN(const auto trust, core.Trust());
+    const auto& listed = trust->root_package().device_cas;
+    if (!listed.empty() && std::ranges::find(listed, present.ca.der()) == listed.end())
+      return Fail(ErrorCode::kCorrupt, "the root-key package does not list the device CA " +
+                                           Text(present.ca.fingerprint()) +
+                                           ": another certificate was put in its place");
+  }
+  if (decision.is_old_dropped) return {};
+  if (!cas.LostOf(purpose).empty())
+    return Fail(ErrorCode::kNotFound, cas.LostOf(purpose).front() + ": bring the file back, or drop the old CAs");
+  const auto all = cas.AllOf(purpose);
+  const auto count =
+      2 + std::count_if(all.begin() + 1, all.end(), [&](const auto& ca) { return ca.not_after() > core.Now(); });
+  if (static_cast<size_t>(count) <= limits::kClientCasMax) return {};
+  return Fail(ErrorCode::kLimitExceeded,
+              "servers take " + std::to_string(limits::kClientCasMax) + " CAs of one kind: use --drop-old");
+}
+
 std::string BundleAfter(const Core& core, const manifest::ReplaceCa& decision, const pki::Certificate& made) {
   return made.ToPem() + (decision.is_old_dropped ? "" : CaBundle(core.cas(), PurposeOf(decision.kind), core.Now()));
 }
@@ -128,6 +154,7 @@ Result<Json> ReplaceCa(Core& core, const std::vector<std::string>& jws) {
   const Purpose purpose = PurposeOf(decision.kind);
   TRY_ASSIGN(const Present present, ReadPresent(core, decision));
   TRY(TryChange(core, verified));
+  TRY(CheckPossible(core, decision, present));
   const int64_t number = present.rows.back().number + 1;
   TRY(CaKeys::Keep(core.keystore(), purpose, present.ca));
   TRY_ASSIGN(const pki::Certificate made,
@@ -172,12 +199,15 @@ Result<Json> ShowCas(const Config& config, const sys::Clock& clock) {
     TRY_ASSIGN(const auto rows,
                core.database().WithSnapshot([&](storage::Session& session) { return ListCasOf(session, kind); }));
     const pki::Certificate ca = core.cas().AllOf(purpose).front();
+    Json lost = Json::MakeArray();
+    for (const auto& what : core.cas().LostOf(purpose)) lost.Push(what);
     cas.Set(manifest::ClientCaKindName(kind), Json::MakeObject()
                                                   .Set("certificateSha256", Text(ca.fingerprint()))
                                                   .Set("name", ca.subject_common_name())
                                                   .Set("number", rows.empty() ? int64_t{1} : rows.back().number)
                                                   .Set("ends", ca.not_after().value)
                                                   .Set("hasKey", core.cas().HasKey(purpose))
+                                                  .Set("lost", std::move(lost))
                                                   .Set("certificates", CaBundle(core.cas(), purpose, core.Now())));
   }
   TRY_ASSIGN(const auto state,

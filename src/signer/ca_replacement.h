@@ -17,14 +17,16 @@ namespace fleetseal::signer {
 // new CA first among the certificates, after the record; the same decision again is answered with what it made. The
 // keys of `core` are those from before until the signer is opened again. Codes: those of VerifyChange, InvalidArgument
 // (another change), Conflict (another CA than the present one, another sequence, or replaced again since),
-// SignerHalted, ClockBehindLog, LogNotWritable.
+// SignerHalted, ClockBehindLog, LogNotWritable, LimitExceeded (servers would not take so many), NotFound (the file of a
+// CA that stays accepted is lost), Corrupt (the present device CA has no key, and the package does not list it).
 Result<codec::Json> ReplaceCa(Core& core, const std::vector<std::string>& jws);
 
 // `--replace-ca FILE`, on the stopped signer: {"jws":[compact]}. Busy, NotFound.
 Result<codec::Json> ReplaceCaFromFile(const Config& config, const std::string& file, const sys::Clock& clock);
 
 // `--show-cas`, on the stopped signer: {"registerSequence","isHalted","cas":{"device":CA,"people":CA}} with CA =
-// {"certificateSha256","name","number","ends","hasKey","certificates":PEM}. Nothing changes. Busy.
+// {"certificateSha256","name","number","ends","hasKey","lost":[text],"certificates":PEM}; `lost` are
+// the files of accepted CAs that cannot be read and so are not among `certificates`. Nothing changes. Busy.
 Result<codec::Json> ShowCas(const Config& config, const sys::Clock& clock);
 
 }  // namespace fleetseal::signer

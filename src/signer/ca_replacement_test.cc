@@ -6,9 +6,11 @@
 
 #include <filesystem>
 
+#include "base/client_cas.h"
 #include "codec/base64.h"
 #include "manifest/log_leaf.h"
 #include "pki/chain.h"
+#include "pki/issue.h"
 #include "signer/client_cas.h"
 #include "signer/recovery.h"
 #include "signer/store/device_store.h"
@@ -74,6 +76,14 @@ class CaReplacementTest : public ::testing::Test {
   }
   Result<api::signing::EnrolAnswer> Renew(const WorldDevice& device) {
     return Reenrol(world.core(), device.id, world.csr_of(device), device.certificate);
+  }
+  // How the doctor complains about that.
+  std::string Complaint(const std::string& where) const {
+    const Json json = CheckSigner(world.config, world.clock).ToJson();
+    std::string text;
+    for (const auto& finding : json.Find("findings")->as_array())
+      if (finding.Find("where")->as_string() == where) text += finding.Find("what")->as_string();
+    return text;
   }
   std::vector<std::string> KeyFiles() const { return Must(sys::ListDirectory(world.config.data + "/keys/ca")); }
   // Refused with that code by the stopped signer: no key was made, and not one row nor the log has changed when it is
@@ -371,6 +381,124 @@ TEST_F(CaReplacementTest, TheDoctorNamesAllCasThatCountAndKeysThatAreLost) {
     EXPECT_NE(finding.Find("advice")->as_string().find("fleetseal ca replace"), std::string::npos);
   }
   EXPECT_TRUE(is_told);
+}
+
+TEST_F(CaReplacementTest, NoMoreCasAreMadeThanServersTake) {
+  for (size_t count = 1; count < limits::kClientCasMax; ++count) (void)Replaced(ClientCaKind::kPeople);
+  Refuses(Decision(ClientCaKind::kPeople), ErrorCode::kLimitExceeded);
+  const Json made = Replaced(ClientCaKind::kPeople, true);
+  EXPECT_EQ(made.Find("number")->as_integer(), 17);
+}
+
+TEST_F(CaReplacementTest, ALostFileOfAnAcceptedCaStopsTheSignerAndNotItsDrop) {
+  const std::string first = KeyFile(ClientCaKind::kDevice);
+  (void)Replaced(ClientCaKind::kDevice);
+  const std::string file = first.substr(0, first.size() - 5) + ".crt";
+  const std::string pem = Must(sys::ReadTextFile(file, 1 << 16));
+  const auto keep = world.MakeChange({Decision(ClientCaKind::kDevice)});
+  const auto drop = world.MakeChange({Decision(ClientCaKind::kDevice, true)});
+  std::filesystem::remove(file);
+  world.service.reset();
+  EXPECT_EQ(SignerService::Open(world.config, world.clock).error().code, ErrorCode::kNotFound);
+  const Json shown = Must(ShowCas(world.config, world.clock));
+  ASSERT_EQ(shown.Find("cas")->Find("device")->Find("lost")->as_array().size(), 1U);
+  EXPECT_EQ(shown.Find("cas")->Find("people")->Find("lost")->as_array().size(), 0U);
+  EXPECT_NE(Complaint("device CA").find(file.substr(file.rfind('/') + 1)), std::string::npos);
+  const auto refused = Give(world.BySecurity(keep));
+  ASSERT_FALSE(refused.has_value()) << "it would be lost for the server too";
+  EXPECT_EQ(refused.error().code, ErrorCode::kNotFound);
+  // As bad as none: another certificate under its name.
+  CHECK(sys::WriteFileDurably(file, AsBytes(pem + pem), 0644).has_value());
+  EXPECT_EQ(Give(world.BySecurity(keep)).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(Must(Give(world.BySecurity(drop))).Find("number")->as_integer(), 3);
+  world.change_sequence = drop.sequence;
+  world.Open();
+}
+
+TEST_F(CaReplacementTest, AForeignCertificateIsNoLostKey) {
+  const WorldKey thief = WorldKey::Make("");
+  pki::CaOptions options;
+  options.common_name = "acme device-ca";
+  options.not_before = world.now() - 60;
+  options.not_after = world.now() + kDay;
+  const auto foreign = Must(pki::CreateCa(*thief.signer, options));
+  const std::string key = KeyFile(ClientCaKind::kDevice);
+  const manifest::ReplaceCa decision{ClientCaKind::kDevice, foreign.fingerprint(), false};
+  const auto change = world.MakeChange({decision});
+  const std::string file = world.config.data + "/keys/ca/device-ca.crt";
+  CHECK(sys::WriteFileDurably(file, AsBytes(foreign.ToPem()), 0644).has_value());
+  world.service.reset();
+  EXPECT_EQ(ShowCas(world.config, world.clock).error().code, ErrorCode::kCorrupt) << "the key that is here is another";
+  EXPECT_EQ(Give(world.BySecurity(change)).error().code, ErrorCode::kCorrupt);
+  // With the key gone as well, the roots' list is what tells.
+  std::filesystem::remove(key);
+  EXPECT_TRUE(ShowCas(world.config, world.clock));
+  EXPECT_EQ(Give(world.BySecurity(change)).error().code, ErrorCode::kCorrupt) << "the package lists another";
+}
+
+TEST_F(CaReplacementTest, AKeyThatWasMadeToFollowIsNoSignOfAForeignCertificate) {
+  const auto decision = Decision(ClientCaKind::kDevice);
+  (void)Must(CaKeys::MakeNext(world.core().keystore(), world.config.organisation, Purpose::kDeviceCa, 2, world.now()));
+  std::filesystem::remove(KeyFile(ClientCaKind::kDevice));
+  EXPECT_TRUE(Decide(decision));
+  world.Open();
+}
+
+TEST_F(CaReplacementTest, TheDoctorTellsThatTheSignerIsOlderThanTheLog) {
+  const std::string place = "device-ca";
+  (void)Replaced(ClientCaKind::kDevice);
+  EXPECT_EQ(Complaint(place), "");
+  // What a backup's signer finds on the log: a record of a CA that it never had.
+  const auto lost = crypto::HashSha256("made after the backup");
+  (void)Must(world.core().Record(manifest::CertificateLeaf{world.now(), lost, place}.Build()));
+  EXPECT_NE(Complaint(place).find(Text(lost)), std::string::npos);
+  EXPECT_EQ(Complaint("people-ca"), "");
+  (void)Replaced(ClientCaKind::kDevice, true);
+  EXPECT_EQ(Complaint(place), "");
+}
+
+TEST_F(CaReplacementTest, TheDoctorTakesALostTableForNoOlderVersion) {
+  (void)Replaced(ClientCaKind::kDevice);
+  world.service.reset();
+  const auto execute = [&](const std::string& statement) {
+    const auto database = Must(storage::Database::Open({.url = world.config.database, .sessions = 1}));
+    CHECK(database->WithTransaction([&](storage::Session& session) { return session.Execute(statement); }).has_value());
+  };
+  const auto first_only = [&] {
+    const Json json = CheckSigner(world.config, world.clock).ToJson();
+    const Json* told = json.Find("facts")->Find("device CA certificates");
+    return told != nullptr && told->as_array().size() == 1;
+  };
+  execute("DROP TABLE client_cas");
+  EXPECT_FALSE(first_only());
+  EXPECT_NE(Complaint("signer"), "");
+  execute("DELETE FROM schema_migrations WHERE module = 'signer-cas'");
+  EXPECT_TRUE(first_only()) << "the first CA's file is the one of before";
+}
+
+TEST_F(CaReplacementTest, ACaThatHasEndedRenewsNothing) {
+  const auto device = world.Enrolled("gw-1");
+  world.clock.Advance(30 * kDay);
+  (void)Replaced(ClientCaKind::kDevice);
+  const auto old = world.core().cas().AllOf(Purpose::kDeviceCa).back();
+  const auto at = [&](UnixSeconds when) {
+    world.clock.Set(when);
+    world.package.expires = when + 10 * kDay;
+    world.Publish();
+  };
+  at(old.not_after() - 1);
+  EXPECT_TRUE(Renew(device));
+  world.clock.Set(old.not_after());
+  EXPECT_REFUSED_UNCHANGED(world, Renew(device), kCertificateInvalid);
+}
+
+TEST_F(CaReplacementTest, WithoutTheKeyTheOwnerOfTheMachineSaysTheDate) {
+  (void)Must(world.core().Record(
+      manifest::CertificateLeaf{world.now() + 400 * kDay, crypto::HashSha256("ahead"), "person"}.Build()));
+  std::filesystem::remove(KeyFile(ClientCaKind::kPeople));
+  world.service.reset();
+  const std::string today = manifest::BuildDateTime(world.now()).substr(0, 10);
+  EXPECT_TRUE(AcceptClock(world.config, today, world.clock));
 }
 
 TEST(CaReplacement, TheFirstRegisterChangeReplacesNone) {

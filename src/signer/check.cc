@@ -1,5 +1,9 @@
 // --check: keys, database, log and dates of a signer, read only.
+#include <algorithm>
+#include <map>
 #include <tuple>
+
+#include "codec/json.h"
 #include "log/log.h"
 
 #include "signer/ceremony.h"
@@ -18,6 +22,10 @@ namespace {
 
 constexpr const char* kRestoreAdvice = "stop the signer and restore it from a backup; do not mend it by hand";
 constexpr const char* kKeyAdvice = "fleetseal key rotate (rotate-keys.md)";
+constexpr const char* kLostFileAdvice =
+    "bring it back from a backup or the server's file, or fleetseal ca replace --drop-old (lost-client-ca.md)";
+constexpr const char* kOldCaAdvice =
+    "before it issues: fleetseal ca replace, with --drop-old if the old one was dropped (lost-client-ca.md)";
 constexpr const char* kTeamAdvice =
     "fleetseal user add NAME --role security, then fleetseal user set-security with one person more than the quorum";
 constexpr const char* kPackageAdvice = "sign and publish the next root-key package";
@@ -37,10 +45,12 @@ Result<Keys> OpenKeys(const Config& config) {
 
 // A database of an earlier version gets the table when the signer starts, and has the first CAs only.
 Result<CaKeys> LoadCas(const Config& config, storage::Database& database, const Keystore& keystore) {
-  auto choice = ReadCaChoice(database);
-  if (!choice && choice.error().code == ErrorCode::kStorageFailed) choice = CaChoice{};
-  TRY(choice);
-  return CaKeys::Load(keystore, config.organisation, *choice, LostKeys::kAllow);
+  CaChoice choice;
+  TRY_ASSIGN(const bool has_table, storage::IsMigrated(database, store::kCasModule));
+  if (has_table) {
+    TRY_ASSIGN(choice, ReadCaChoice(database));
+  }
+  return CaKeys::Load(keystore, config.organisation, choice, LostKeys::kAllow);
 }
 
 Status CheckCas(const Config& config, storage::Database& database, const Keystore& keystore, UnixSeconds now,
@@ -52,15 +62,59 @@ Status CheckCas(const Config& config, storage::Database& database, const Keystor
       {Purpose::kPeopleCa, "people CA", "fleetseal ca replace (lost-client-ca.md)"}};
   for (const auto& [purpose, name, advice] : kCas) {
     const auto all = cas.AllOf(purpose);
+    std::vector<std::string> counting;
+    for (const auto& ca : all) counting.push_back(Text(ca.fingerprint()));
+    findings.Fact(std::string(name) + " certificates", std::move(counting));
     findings.EndsAt(name, all.front().not_after(), now, advice);
     if (!cas.HasKey(purpose))
       findings.Problem(name, "its key is lost, and the signer does not start", std::string("restore it, or ") + advice);
+    for (const auto& what : cas.LostOf(purpose))
+      findings.Problem(name, what + ", and the signer does not start", kLostFileAdvice);
     // One that has ended is refused everywhere, and nobody has to do anything about it.
     for (auto ca = all.begin() + 1; ca != all.end(); ++ca) {
       if (ca->not_after() > now)
         findings.EndsAt(std::string(name) + " before it (" + ca->subject_common_name() + ")", ca->not_after(), now,
                         "whoever has not renewed by then is let in no more");
     }
+  }
+  return {};
+}
+
+// By kind, device-ca and people-ca: the last one of that log. Each record is shown to be in the checkpoint's tree.
+Result<std::map<std::string, Sha256>> ReadNewestCas(const translog::LogReader& reader,
+                                                    const merkle::Checkpoint& checkpoint) {
+  std::map<std::string, Sha256> newest;
+  for (uint64_t from = 0; from < checkpoint.size; from += translog::kReadEntriesMax) {
+    const uint64_t to = std::min<uint64_t>(checkpoint.size, from + translog::kReadEntriesMax);
+    TRY_ASSIGN(const auto leaves, reader.ReadEntries(from, to, checkpoint));
+    for (const Bytes& leaf : leaves) {
+      TRY_ASSIGN(const auto json, codec::ParseJson(AsText(leaf)));
+      const codec::Json* type = json.Find("type");
+      if (type == nullptr || !type->is_string() || type->as_string() != "certificate") continue;
+      codec::ObjectReader record(json, "certificate record");
+      const std::string kind = record.String("kind");
+      const Sha256 fingerprint = record.Base64UrlSha256("certificateSha256");
+      if (!record.is_good()) return Fail(ErrorCode::kCorrupt, "a record of the log cannot be read");
+      if (kind == "device-ca" || kind == "people-ca") newest[kind] = fingerprint;
+    }
+  }
+  return newest;
+}
+
+// A signer from before a replacement has the key back that was destroyed. A record that its rows name, other than the
+// present one, is only of a log whose files are behind.
+Status CheckNewestCas(storage::Database& database, const translog::LogReader& reader,
+                      const merkle::Checkpoint& checkpoint, config::Findings& findings) {
+  TRY_ASSIGN(const auto newest, ReadNewestCas(reader, checkpoint));
+  std::vector<store::CaRow> rows;
+  TRY_ASSIGN(const bool has_table, storage::IsMigrated(database, store::kCasModule));
+  if (has_table) {
+    TRY_ASSIGN(rows, database.WithSnapshot([](storage::Session& session) { return store::ListCas(session); }));
+  }
+  for (const auto& [kind, fingerprint] : newest) {
+    const std::string text = Text(fingerprint);
+    if (std::ranges::any_of(rows, [&](const auto& row) { return row.sha256 == text; })) continue;
+    findings.Problem(kind, "the log records that " + text + " replaced the one that would issue", kOldCaAdvice);
   }
   return {};
 }
@@ -153,6 +207,7 @@ Status CheckLog(const Config& config, storage::Database& database, const Keys& k
     findings.Problem(place.directory, "the log files and the database show different logs",
                      "see `fleetseal recover show`");
   }
+  TRY(CheckNewestCas(database, reader, published, findings));
   findings.Checked("log of " + std::to_string(published.size) + " records: every tile and the root recomputed");
   return {};
 }

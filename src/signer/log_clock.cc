@@ -73,7 +73,7 @@ Result<codec::Json> AcceptClock(const Config& config, const std::string& date, c
   const UnixSeconds now = clock.Now();
   // Else a machine whose clock is still wrong would be believed.
   TRY(CheckToday(date, now));
-  TRY_ASSIGN(const auto service, SignerService::Open(config, clock));
+  TRY_ASSIGN(const auto service, SignerService::OpenToDecide(config, clock));
   const Status behind = service->core().RequireClock();
   if (behind) return Fail(ErrorCode::kConflict, "the clock is not behind the log: there is nothing to accept");
   const int64_t size = service->core().LogSize();

@@ -16,7 +16,8 @@ using api::signing::EnrolAnswer;
 Status CheckCurrent(const Core& core, const DeviceId& id, const pki::Certificate& current,
                     const store::DeviceRow& device) {
   // A CA that was replaced counts until it ends, unless the security team dropped it (ADR 0015).
-  const std::vector<pki::Certificate> cas = core.cas().AllOf(Purpose::kDeviceCa);
+  std::vector<pki::Certificate> cas = core.cas().AllOf(Purpose::kDeviceCa);
+  std::erase_if(cas, [&](const auto& ca) { return ca.not_after() <= core.Now(); });
   TRY(pki::VerifyChain(current, cas, pki::Purpose::kClient, core.Now(), pki::DateCheck::kIgnore));
   TRY_ASSIGN(const pki::Identity identity, pki::IdentityOf(current, core.config().organisation));
   if (identity.kind != pki::IdentityKind::kDevice || identity.id != id.text()) {

@@ -1,6 +1,8 @@
 // k roots replace the security people; nobody else can, and nothing comes back (trust model section 2).
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "codec/base64.h"
 #include "manifest/security_replacement.h"
 #include "signer/recovery.h"
@@ -60,6 +62,25 @@ TEST_F(SecurityReplacementTest, NewPeopleDecideAndTheOldOnesNoMore) {
   const auto revocation =
       world.MakeRevocation(manifest::RevocationKind::kPerson, manifest::RevocationAction::kRevoke, "bob", "sam");
   EXPECT_FALSE(Revoke(world.core(), world.Signed(revocation)).has_value());
+}
+
+TEST_F(SecurityReplacementTest, WithoutThePeopleCasKeyTheTeamIsReplacedAndCertifiedLater) {
+  const auto jws = By(Make());
+  const int64_t size = world.core().LogSize();
+  const auto key = KidOf(Purpose::kPeopleCa, world.core().cas().people_ca().public_key());
+  ASSERT_TRUE(std::filesystem::remove(world.config.data + "/keys/ca/" + key + ".json"));
+  world.service.reset();
+  Json list = Json::MakeArray();
+  for (const auto& one : jws) list.Push(Json(one));
+  const std::string file = world.folder.File("replacement.json");
+  ASSERT_TRUE(sys::WriteFileDurably(file, AsBytes(Json::MakeObject().Set("jws", std::move(list)).Serialize()), 0600));
+  const auto answer = Must(ReplaceSecurityFromFile(world.config, file, world.clock));
+  EXPECT_NE(answer.Find("notCertified"), nullptr);
+  EXPECT_EQ(answer.Find("certificates")->Serialize(), "{}");
+  world.service = Must(SignerService::OpenToDecide(world.config, world.clock));
+  EXPECT_EQ(world.core().LogSize(), size + 1) << "the document";
+  EXPECT_EQ(Must(DescribeRecovery(world.service->database(), size)).Find("registerSequence")->as_integer(),
+            world.change_sequence + 1);
 }
 
 TEST_F(SecurityReplacementTest, WhatTheRootsDidNotSignIsRefused) {

@@ -48,6 +48,13 @@ Status CheckApplied(const Rows& applied, std::string_view module, std::span<cons
 
 }  // namespace
 
+Result<bool> IsMigrated(Database& database, std::string_view module) {
+  return database.WithSnapshot([&](Session& session) -> Result<bool> {
+    TRY_ASSIGN(const Rows applied, session.Query(kSelectApplied, {module}));
+    return !applied.empty();
+  });
+}
+
 Status Migrate(Database& database, std::string_view module, std::span<const Migration> migrations) {
   for (size_t i = 0; i < migrations.size(); ++i) {
     if (migrations[i].number != static_cast<int>(i) + 1)

@@ -21,6 +21,10 @@ struct Migration {
   std::vector<std::string> statements;  // one SQL statement each, right on both engines
 };
 
+// Whether something of `module` was ever applied here; changes nothing. StorageFailed for a database without
+// migrations.
+Result<bool> IsMigrated(Database& database, std::string_view module);
+
 // Brings `module` (e.g. "translog", "signer") up to the last of `migrations`. Codes: InvalidArgument (numbers have
 // gaps), Corrupt (an applied migration was changed, or the database has ones this program does not know), those of a
 // statement.

@@ -219,11 +219,23 @@ def test_a_server_without_its_new_file_only_delays(lab):
     assert "lacks the present device-ca" in finding["what"] and "fleetseal ca replace" in finding["advice"]
     stop(lab)
     replace = ["ca", "replace", "--data", org(lab), "--kind", "device", "--yes"]
+    shown = good(*replace[:-1])
+    assert not shown["isSameAtServer"] and "wouldSign" not in shown
     made = good(*replace)  # without an identity: nobody signs again
+    assert made["isReplaced"] is False and made["isHandedOver"]
     assert made["certificateSha256"] == fingerprint(new) and cas_of(lab, "device_ca") == [new, old]
     with open(lab.info["device_ca"], "rb") as file, open(lab.info["device_ca"] + ".kept", "rb") as kept:
         assert file.read() == kept.read()
     os.remove(lab.info["device_ca"] + ".kept")
+    # One that does not count, beside those that do: the doctor tells, the command takes it off.
+    extra = read_certificate(lab.info["people_ca"])
+    with open(lab.info["device_ca"], "ab") as file:
+        file.write(extra.public_bytes(serialization.Encoding.PEM))
+    _, report, _ = fleetseal("doctor", "--data", org(lab))
+    finding, = [one for one in report["findings"] if one["where"] == "server, CAs of kind device"]
+    assert fingerprint(extra) in finding["what"]
+    assert good(*replace)["isReplaced"] is False and cas_of(lab, "device_ca") == [new, old]
+    assert good("doctor", "--data", org(lab))["problems"] == 0
     start(lab)
     everybody_goes_on(lab, "5.0.0")
 
@@ -243,6 +255,56 @@ def test_a_dropped_ca_is_refused_in_the_handshake(lab, book):
     # What is left to a device that was cut off.
     assert is_by(enrol(lab, "dev-2"), new)
     lab.good("device", "list")
+
+
+def test_what_the_server_says_stands_for_no_decision(tmp_path):
+    """Its file is another, of a CA that was never replaced; then the signer comes from before a drop, beside the present file."""
+    lab = Lab(devices=0)
+    lab.running = None
+    device = ("ca", "replace", "--data", org(lab), "--kind", "device", "--as", "security", "--yes")
+    try:
+        stop(lab)
+        first = read_certificate(lab.info["device_ca"])
+        with open(lab.info["people_ca"]) as other, open(lab.info["device_ca"], "a") as file:
+            file.write(other.read())
+        made = good(*device, env=lab.environment)
+        assert made["isReplaced"] and made["number"] == 2, "nobody decided on the first one"
+        shutil.copy2(lab.info["people_ca"], lab.info["device_ca"])
+        for folder in (tmp_path.parent.parent, tmp_path.parent, tmp_path):
+            os.chmod(folder, 0o755)
+        key, backup = str(tmp_path / "backup.key"), str(tmp_path / "acme.backup")
+        good("backup", "--new-key", key)
+        made = good(*device, "--drop-old", env=lab.environment)
+        second, = cas_of(lab, "device_ca")
+        assert made["isReplaced"] and made["number"] == 3 and second != first
+        good("backup", "--data", org(lab), "--key", key, "-o", backup)
+        # Cut off before the hand-over, and then dropped: what is asked for is done.
+        good(*device, env=lab.environment)
+        with open(lab.info["device_ca"], "wb") as file:
+            file.write(second.public_bytes(serialization.Encoding.PEM))
+        made = good(*device, "--drop-old", env=lab.environment)
+        third, = cas_of(lab, "device_ca")
+        assert made["isReplaced"] and made["number"] == 5 and third not in (first, second)
+        restored = str(tmp_path / "restored")
+        good("restore", backup, "--key", key, "--data", restored)
+        again = ("ca", "replace", "--data", restored, *device[4:])
+        os.remove(restored + "/server/ca/device.crt")
+        assert fleetseal(*again, env=lab.environment)[1]["error"]["code"] == "SignerHalted"
+        assert not os.path.exists(restored + "/server/ca/device.crt"), "nothing was handed over"
+        shutil.copy2(lab.info["device_ca"], restored + "/server/ca/device.crt")
+        for words in ((), ("--drop-old",)):
+            code, answer, _ = fleetseal(*again, *words, env=lab.environment)
+            assert code == 3 and answer["error"]["code"] == "SignerHalted", answer
+        good("recover", "continue", "--data", restored, "--as", "security", "--yes", env=lab.environment)
+        made = good(*again, env=lab.environment)
+        assert made["isReplaced"] and made["number"] == 4, "a dropped one is not brought back by the file alone"
+        made = good(*again, "--drop-old", env=lab.environment)
+        assert made["isReplaced"] and made["number"] == 5
+        with open(restored + "/server/ca/device.crt", "rb") as file:
+            only = x509.load_pem_x509_certificate(file.read())
+        assert only not in (first, second, third)
+    finally:
+        lab.down()
 
 
 class Programs(Services):

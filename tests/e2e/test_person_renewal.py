@@ -2,6 +2,7 @@
 import base64
 import json
 import os
+import shutil
 
 import pytest
 from cryptography import x509
@@ -57,6 +58,7 @@ def test_everybody_renews_their_own(lab):
         old = certificate_of(lab, name)
         made = lab.good("user", "renew", "--as", name)
         new = certificate_of(lab, name)
+        assert read_certificate(lab.info["identities"][name]["cert"] + ".old") == old
         assert fingerprint(new) != fingerprint(old) and made["id"] == name
         assert public_key(new) == public_key(old) and names_of(new) == names_of(old) and new.not_valid_after >= old.not_valid_after
         lab.good("device", "list", "--as", name)
@@ -68,6 +70,35 @@ def test_everybody_renews_their_own(lab):
         assert name == one["what"] or one["renew"] == f"fleetseal user renew --as {name} (certificates.md)"
     outcome = lab.run("user", "renew")
     assert outcome.code == 2 and "--as: say whose" in outcome.output, "there are several"
+
+
+def test_a_person_renews_once_a_day_and_the_security_team_at_will(lab):
+    before = certificate_of(lab, "operator")
+    lab.refused("LimitExceeded", "user", "renew", "--as", "operator")
+    assert certificate_of(lab, "operator") == before
+    for _ in range(2):
+        lab.good("user", "renew", "--as", "security")
+        certify(lab, "operator")
+
+
+def test_a_certificate_for_another_name_takes_no_place(lab):
+    """The register knows the key under another name than the one that was asked for."""
+    folder = lab.environment["FLEETSEAL_IDENTITIES"]
+    with open(os.path.join(folder, "security", "identity.toml")) as file:
+        text = file.read()
+    shutil.copytree(os.path.join(folder, "security"), os.path.join(folder, "renamed"))
+    path = os.path.join(folder, "renamed", "person.crt")
+    try:
+        with open(os.path.join(folder, "renamed", "identity.toml"), "w") as file:
+            file.write(text.replace('"security"', '"renamed"', 1))
+        before = read_certificate(path)
+        assert lab.run("user", "renew", "--as", "renamed").refusal == "ProtocolError"
+        request = lab.path("renamed.csr", b"")
+        lab.good("user", "renew", "--as", "renamed", "--request", request)
+        assert lab.run("user", "certify", request, "-o", path, "--as", "security").refusal == "ProtocolError"
+        assert read_certificate(path) == before
+    finally:
+        shutil.rmtree(os.path.join(folder, "renamed"))
 
 
 def test_nobody_renews_for_another_but_the_security_team(lab):

@@ -67,8 +67,14 @@ codec::Json Findings::ToJson() const {
   codec::Json disks = codec::Json::MakeArray();
   for (const auto& [directory, free] : disks_)
     disks.Push(codec::Json::MakeObject().Set("directory", directory).Set("freeBytes", static_cast<int64_t>(free)));
+  codec::Json facts = codec::Json::MakeObject();
+  for (const auto& [name, values] : facts_) {
+    codec::Json texts = codec::Json::MakeArray();
+    for (const auto& value : values) texts.Push(value);
+    facts.Set(name, std::move(texts));
+  }
   codec::Json json = codec::Json::MakeObject().Set("findings", std::move(list)).Set("checked", std::move(checked));
-  return json.Set("expiries", std::move(expiries)).Set("disks", std::move(disks));
+  return json.Set("expiries", std::move(expiries)).Set("disks", std::move(disks)).Set("facts", std::move(facts));
 }
 
 Status PrintFindings(const Findings& findings) {

@@ -30,12 +30,17 @@ class Findings {
   // Something that holds until `not_after`: listed, and a finding if that is soon.
   void EndsAt(const std::string& where, UnixSeconds not_after, UnixSeconds now, const std::string& advice);
   void FreeSpace(const std::string& directory);
+  // Something that whoever merges findings compares with another program's.
+  void Fact(std::string name, std::vector<std::string> values) {
+    facts_.emplace_back(std::move(name), std::move(values));
+  }
   // That the file system is not mounted read-only; FreeSpace looks at it too.
   void Writable(const std::string& directory);
   void PrivateFile(const std::string& path);
 
   // {"findings":[{"level":"problem"|"warning","where","what","advice"}],"checked":[text],
-  //  "expiries":[{"what","ends","renew"}],"disks":[{"directory","freeBytes"}]}
+  //  "expiries":[{"what","ends","renew"}],"disks":[{"directory","freeBytes"}],
+  //  "facts":{name: [text]}}
   codec::Json ToJson() const;
 
  private:
@@ -54,6 +59,7 @@ class Findings {
   std::vector<Expiry> expiries_;
   std::vector<std::pair<std::string, uint64_t>> disks_;
   std::vector<std::string> checked_;
+  std::vector<std::pair<std::string, std::vector<std::string>>> facts_;
 };
 
 // One line on standard output.

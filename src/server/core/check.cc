@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "codec/base64.h"
 #include "codec/hex.h"
 #include "crypto/digest.h"
 #include "merkle/checkpoint.h"
@@ -25,6 +26,7 @@ constexpr const char* kQuarantineAdvice =
     "the disk; then move the file away";
 constexpr size_t kPieceBytes = 256 * 1024;
 constexpr int64_t kPageRows = 200;
+constexpr size_t kClientCaBytesMax = 256 * 1024;
 constexpr size_t kNoteBytesMax = 64 * 1024;
 
 Result<Sha256> HashOf(const std::string& path) {
@@ -131,14 +133,27 @@ Result<Recorded> ReadRecords(const std::string& folder) {
   return recorded;
 }
 
+Result<std::vector<pki::Certificate>> ReadClientCas(const std::string& file) {
+  TRY_ASSIGN(const auto pem, sys::ReadTextFile(file, kClientCaBytesMax));
+  return pki::Certificate::AllFromPem(pem);
+}
+
+// Which of them count, the signer knows: `fleetseal doctor` compares.
+void TellClientCas(const std::string& file, const char* kind, config::Findings& findings) {
+  const auto cas = ReadClientCas(file);
+  if (!cas) return findings.Failed(file, cas.error());
+  std::vector<std::string> taken;
+  for (const auto& ca : *cas) taken.push_back(codec::EncodeBase64Url(ca.fingerprint().view()));
+  findings.Fact(std::string(kind) + " CA certificates", std::move(taken));
+}
+
 // A CA that replaced another, and whose certificates this server refuses still.
 void CheckClientCa(const std::string& file, const std::string& kind, const Recorded& recorded,
                    config::Findings& findings) {
   const auto newest = recorded.newest_ca.find(kind);
   if (newest == recorded.newest_ca.end()) return;
-  const auto pem = sys::ReadTextFile(file, kNoteBytesMax);
-  const auto cas = pem ? pki::Certificate::AllFromPem(*pem) : tl::unexpected(pem.error());
-  if (!cas) return findings.Failed(file, cas.error());
+  const auto cas = ReadClientCas(file);
+  if (!cas) return;  // a finding already
   const bool is_known = std::ranges::any_of(*cas, [&](const auto& ca) { return ca.fingerprint() == newest->second; });
   if (!is_known)
     findings.Problem(file, "it lacks the present " + kind + ": whom that has certified is not let in",
@@ -230,6 +245,8 @@ config::Findings CheckServer(const ServerConfig& config, const sys::Clock& clock
   findings.FreeSpace(config.content);
   const Status tls = CheckTls(config, clock.Now(), findings);
   if (!tls) findings.Failed(config.tls_certificate, tls.error());
+  TellClientCas(config.device.client_ca, "device", findings);
+  TellClientCas(config.admin.client_ca, "people", findings);
   const auto lines = storage::CheckDatabase(config.database_url);
   if (!lines && lines.error().code != ErrorCode::kUnsupported) {
     findings.Failed("database of the server", lines.error());

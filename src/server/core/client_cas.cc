@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <vector>
 
+#include "base/client_cas.h"
 #include "codec/base64.h"
 #include "log/log.h"
 #include "pki/certificate.h"
@@ -51,6 +52,19 @@ Status CheckCa(const pki::Certificate& ca) {
   return Fail(ErrorCode::kCertificateInvalid, ca.subject_common_name() + " is no CA that stands for itself");
 }
 
+// "acme device-ca", "acme device-ca 2": as the signer names them. One of another kind that is in no file here any more,
+// as it was dropped, shows itself by this alone.
+Status CheckName(const pki::Certificate& ca, Listener listener) {
+  std::string_view name = ca.subject_common_name();
+  const size_t digits = name.find_last_not_of("0123456789");
+  if (digits != std::string_view::npos && digits + 1 < name.size() && name[digits] == ' ')
+    name = name.substr(0, digits);
+  const std::string_view end = listener == Listener::kDevice ? " device-ca" : " people-ca";
+  if (name.ends_with(end)) return {};
+  return Fail(ErrorCode::kCertificateInvalid,
+              ca.subject_common_name() + " is not named like a CA of that kind (" + std::string(end.substr(1)) + ")");
+}
+
 // Trust model section 9: no CA vouches for two kinds.
 Status CheckApart(const ServerConfig& config, Listener listener, const std::vector<pki::Certificate>& cas) {
   const Listener other = listener == Listener::kDevice ? Listener::kAdmin : Listener::kDevice;
@@ -82,8 +96,12 @@ Result<Json> ShowClientCas(const ServerConfig& config) {
 Result<Json> TakeClientCas(const ServerConfig& config, Listener listener, const std::string& file,
                            const sys::Clock& clock) {
   TRY_ASSIGN(const auto next, ReadCas(file));
-  if (next.size() > kClientCasMax) return Fail(ErrorCode::kLimitExceeded, file + " holds too many certificates");
-  for (const auto& ca : next) TRY(CheckCa(ca));
+  if (next.size() > limits::kClientCasMax)
+    return Fail(ErrorCode::kLimitExceeded, file + " holds too many certificates");
+  for (const auto& ca : next) {
+    TRY(CheckCa(ca));
+    TRY(CheckName(ca, listener));
+  }
   if (next.front().not_after() <= clock.Now())
     return Fail(ErrorCode::kCertificateExpired, next.front().subject_common_name() + " has ended");
   TRY(CheckApart(config, listener, next));

@@ -19,12 +19,12 @@ enum class Listener : uint8_t { kDevice, kAdmin };
 // folder that cannot be written is an error here already, before anybody decides. Codes: StorageFailed, parsing codes.
 Result<codec::Json> ShowClientCas(const ServerConfig& config);
 
-// Puts the certificates of `file` (PEM, 1 to kClientCasMax, the one that issues first) in the place of the listener's,
-// durably, the old file or the new. {"file","certificateSha256":[text]}. The same again changes nothing. Codes:
-// CertificateInvalid (no CA of its own, or one that the server has for something else), CertificateExpired (the first
-// one), LimitExceeded, NotFound, those of sys::WriteFileDurably, parsing codes.
+// Puts the certificates of `file` (PEM, 1 to limits::kClientCasMax, the one that issues first) in the place of the
+// listener's, durably, the old file or the new. {"file","certificateSha256":[text]}. The same again changes nothing.
+// Codes: CertificateInvalid (no CA of its own, one that is not named like the signer's of that kind, or one that the
+// server has for something else), CertificateExpired (the first one), LimitExceeded, NotFound, those of
+// sys::WriteFileDurably, parsing codes.
 Result<codec::Json> TakeClientCas(const ServerConfig& config, Listener listener, const std::string& file,
                                   const sys::Clock& clock);
-inline constexpr size_t kClientCasMax = 16;
 
 }  // namespace fleetseal::server

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include "base/client_cas.h"
+#include "codec/base64.h"
 #include "manifest/log_leaf.h"
 #include "server/core/check.h"
 #include "server/store/schema.h"
@@ -18,7 +20,7 @@ class ClientCas : public ::testing::Test, protected LabOrganisation {
   ServerConfig config;
   const sys::SystemClock clock;
   const WorldKey next_key = WorldKey::Make("");
-  const pki::Certificate next = MakeCa(next_key, "device CA 2");
+  const pki::Certificate next = MakeCa(next_key, "acme device-ca 2");
 
   ClientCas() {
     PrepareFiles();
@@ -71,7 +73,7 @@ TEST_F(ClientCas, TakesThemOnce) {
   EXPECT_TRUE(Take(bundle));
   ASSERT_EQ(::stat(config.device.client_ca.c_str(), &facts), 0);
   EXPECT_EQ(facts.st_ino, file) << "the same again writes nothing";
-  EXPECT_TRUE(Take(MakeCa(WorldKey::Make(""), "people CA 2").ToPem(), Listener::kAdmin));
+  EXPECT_TRUE(Take(MakeCa(WorldKey::Make(""), "acme people-ca 2").ToPem(), Listener::kAdmin));
   EXPECT_EQ(Text(config.device.client_ca), bundle);
 }
 
@@ -88,6 +90,29 @@ TEST_F(ClientCas, RefusesACaOfAnotherKind) {
     Refuses(next.ToPem() + other->ToPem(), ErrorCode::kCertificateInvalid);
   }
   Refuses(device_ca_.ToPem(), ErrorCode::kCertificateInvalid, Listener::kAdmin);
+  // By the key, whatever its certificate is named.
+  for (const auto* key : {&people_key_, &server_key_})
+    Refuses(MakeCa(*key, "acme device-ca 5").ToPem(), ErrorCode::kCertificateInvalid);
+}
+
+TEST_F(ClientCas, RefusesADroppedCaOfAnotherKind) {
+  // In no file here any more.
+  ASSERT_TRUE(Take(MakeCa(WorldKey::Make(""), "acme people-ca 2").ToPem(), Listener::kAdmin));
+  Refuses(people_ca_.ToPem(), ErrorCode::kCertificateInvalid);
+  Refuses(next.ToPem() + people_ca_.ToPem(), ErrorCode::kCertificateInvalid);
+  for (const char* name :
+       {"acme people-ca 3", "acme server-ca", "acme device-ca x", "acme device-ca2", "device-ca", "2"})
+    Refuses(MakeCa(WorldKey::Make(""), name).ToPem(), ErrorCode::kCertificateInvalid);
+  EXPECT_TRUE(Take(MakeCa(WorldKey::Make(""), "acme device-ca 17").ToPem()));
+}
+
+TEST_F(ClientCas, CheckTellsWhichItTakes) {
+  const auto told = [&] { return CheckServer(config, clock).ToJson().Find("facts")->Serialize(); };
+  ASSERT_TRUE(Take(next.ToPem() + device_ca_.ToPem()));
+  for (const pki::Certificate& ca : std::vector{next, device_ca_, people_ca_})
+    EXPECT_NE(told().find(codec::EncodeBase64Url(ca.fingerprint().view())), std::string::npos);
+  ASSERT_TRUE(sys::RemoveFile(config.device.client_ca));
+  EXPECT_NE(Complaint(config.device.client_ca), "");
 }
 
 TEST_F(ClientCas, RefusesWhatIsNoCaOfItsOwn) {
@@ -108,11 +133,11 @@ TEST_F(ClientCas, RefusesWhatIsNoCaOfItsOwn) {
 }
 
 TEST_F(ClientCas, RefusesWhatHasEndedAndWhatCannotBeRead) {
-  Refuses(Must(pki::CreateCa(*next_key.signer, {"ended", Now() - 600, Now() - 10, 0})).ToPem(),
+  Refuses(Must(pki::CreateCa(*next_key.signer, {"acme device-ca", Now() - 600, Now() - 10, 0})).ToPem(),
           ErrorCode::kCertificateExpired);
   Refuses("no certificate", ErrorCode::kPemInvalid);
   std::string many;
-  for (size_t i = 0; i <= kClientCasMax; ++i) many += next.ToPem();
+  for (size_t i = 0; i <= limits::kClientCasMax; ++i) many += next.ToPem();
   Refuses(many, ErrorCode::kLimitExceeded);
 }
 

@@ -151,9 +151,14 @@ Result<api::admin::PersonCertificateAnswer> DeviceService::CertifyPerson(
   // Whoever is let in renews for the registered key; for others, and for one whose certificate has ended, somebody of
   // the security team asks.
   if (request.public_key.key_id() != person.key_id) TRY(DemandRole(person, {PersonRole::kSecurity}));
-  TRY_ASSIGN(const auto made,
-             core_.signer.With([&](SignerPool::Client& client) { return client.PersonCertificate(body.csr); }));
-  return api::admin::PersonCertificateAnswer{made.id, made.certificate};
+  const bool is_security = DemandRole(person, {PersonRole::kSecurity}).has_value();
+  if (!is_security) TRY(certificates_.Take(person.key_id, core_.clock.MonotonicMs()));
+  const auto made = core_.signer.With([&](SignerPool::Client& client) { return client.PersonCertificate(body.csr); });
+  // A refusal is no record; of what failed otherwise nobody knows what became.
+  if (!made && !is_security && InfoOf(made.error().code).exit == ExitCode::kRefused)
+    certificates_.GiveBack(person.key_id);
+  TRY(made);
+  return api::admin::PersonCertificateAnswer{made->id, made->certificate};
 }
 
 Status DeviceService::ApplyRevocation(const manifest::Revocation& revocation, const Source& source) {

@@ -12,6 +12,7 @@
 #include "api/admin/fleet.h"
 #include "api/admin/requests.h"
 #include "server/core/core.h"
+#include "server/devices/certificate_budget.h"
 #include "server/rollouts/rollout_service.h"
 
 namespace fleetseal::server {
@@ -66,6 +67,7 @@ class DeviceService {
 
   Core& core_;
   RolloutService& rollouts_;
+  CertificateBudget certificates_;
 };
 
 }  // namespace fleetseal::server

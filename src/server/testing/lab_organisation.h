@@ -120,8 +120,8 @@ class LabOrganisation {
   WorldKey device_key_ = WorldKey::Make("device-ca");
   WorldKey people_key_ = WorldKey::Make("people-ca");
   pki::Certificate server_ca_ = MakeCa(server_key_, "server CA");
-  pki::Certificate device_ca_ = MakeCa(device_key_, "device CA");
-  pki::Certificate people_ca_ = MakeCa(people_key_, "people CA");
+  pki::Certificate device_ca_ = MakeCa(device_key_, "acme device-ca");
+  pki::Certificate people_ca_ = MakeCa(people_key_, "acme people-ca");
   api::signing::PeopleAnswer people;
   api::signing::DevicesAnswer devices;
   std::map<std::string, LabIdentity> persons;

@@ -1,5 +1,6 @@
 #include "signer/keys/ca_keys.h"
 
+#include "codec/base64.h"
 #include "pki/chain.h"
 #include "pki/issue.h"
 
@@ -38,10 +39,24 @@ Result<pki::Certificate> ReadCa(const Keystore& keystore, const std::string& fil
 // The database says which CA counts, by its fingerprint: neither it nor the folder alone makes another one count.
 Result<pki::Certificate> ReadNamed(const Keystore& keystore, const NamedCa& named) {
   TRY_ASSIGN(const KeyId kid, KeyId::Parse(named.kid));
-  TRY_ASSIGN(pki::Certificate certificate, ReadCa(keystore, kid.text() + ".crt"));
+  TRY_ASSIGN_CONTEXT(pki::Certificate certificate, ReadCa(keystore, kid.text() + ".crt"),
+                     kid.text() + ".crt, SHA-256 " + codec::EncodeBase64Url(named.fingerprint.view()));
   if (certificate.fingerprint() != named.fingerprint)
     return Fail(ErrorCode::kCorrupt, kid.text() + ".crt is not the certificate on record");
   return certificate;
+}
+
+// A certificate says which key is its own, so a foreign one looks like that of a lost key. Where nothing else names the
+// certificate, the key that is there does: one whose certificate lies beside it was made to follow, and never did.
+Status CheckLost(const Keystore& keystore, Purpose purpose, const std::string& lost) {
+  TRY_ASSIGN(const auto kids, keystore.ListKids(StoreName::kCa));
+  for (const auto& kid : kids) {
+    const bool is_other = kid != lost && kid.starts_with(std::string(PurposeText(purpose)) + "-");
+    if (is_other && !keystore.HasPublicFile(StoreName::kCa, kid + ".crt"))
+      return Fail(ErrorCode::kCorrupt, FileOf(purpose) + " is of the key " + lost + ", and the key that is here is " +
+                                           kid + ": another certificate was put in its place");
+  }
+  return {};
 }
 
 Status RequireKey(const crypto::Signer* signer, Purpose purpose) {
@@ -67,14 +82,16 @@ Status CaKeys::Create(Keystore& keystore, const Organisation& organisation, Unix
 
 Result<pki::Certificate> CaKeys::MakeNext(Keystore& keystore, const Organisation& organisation, Purpose purpose,
                                           int64_t number, UnixSeconds now) {
-  TRY_ASSIGN(const KeyFacts facts, keystore.Generate(purpose, crypto::SignatureAlgorithm::kEs256));
-  TRY_ASSIGN(LoadedKey key, keystore.LoadOne(StoreName::kCa, facts.kid));
-  const crypto::SoftwareSigner signer(std::move(key.private_key));
+  TRY_ASSIGN(const LoadedKey key, Keystore::Make(purpose, crypto::SignatureAlgorithm::kEs256));
+  TRY_ASSIGN(crypto::PrivateKey same, crypto::PrivateKey::FromPkcs8Der(key.private_key.pkcs8_der().reveal()));
+  const crypto::SoftwareSigner signer(std::move(same));
   pki::CaOptions options = CaFor(organisation, purpose, now);
   // A name of its own: verifiers look for an issuer by name first.
   options.common_name += " " + std::to_string(number);
   TRY_ASSIGN(pki::Certificate certificate, pki::CreateCa(signer, options));
+  // In this order: see CheckLost.
   TRY(Keep(keystore, purpose, certificate));
+  TRY(keystore.Put(key));
   return certificate;
 }
 
@@ -87,14 +104,23 @@ Result<CaKeys::Ca> CaKeys::LoadCa(const Keystore& keystore, Purpose purpose, con
                                   LostKeys lost_keys) {
   TRY_ASSIGN(pki::Certificate certificate,
              named.current ? ReadNamed(keystore, *named.current) : ReadCa(keystore, FileOf(purpose)));
-  Ca ca{nullptr, std::move(certificate), {}};
+  Ca ca{nullptr, std::move(certificate), {}, {}};
   for (const NamedCa& one : named.accepted) {
-    TRY_ASSIGN(pki::Certificate accepted, ReadNamed(keystore, one));
-    ca.accepted.push_back(std::move(accepted));
+    auto accepted = ReadNamed(keystore, one);
+    if (accepted) {
+      ca.accepted.push_back(*std::move(accepted));
+    } else if (lost_keys == LostKeys::kAllow) {
+      ca.lost.push_back(accepted.error().detail);
+    } else {
+      return tl::unexpected(accepted.error());
+    }
   }
   const std::string kid = KidOf(purpose, ca.certificate.public_key());
   auto key = keystore.LoadOne(StoreName::kCa, kid);
-  if (!key && lost_keys == LostKeys::kAllow) return ca;
+  if (!key && lost_keys == LostKeys::kAllow) {
+    if (!named.current && purpose != Purpose::kServerCa) TRY(CheckLost(keystore, purpose, kid));
+    return ca;
+  }
   if (!key && key.error().code == ErrorCode::kNotFound)
     return Fail(ErrorCode::kNotFound, "the key " + kid + ", of the present " + std::string(PurposeText(purpose)) +
                                           ", is lost: bring it back from a backup, or see " +

@@ -35,18 +35,19 @@ struct CaChoice {
   NamedCas device;
   NamedCas people;
 };
-// Whether a CA whose key cannot be loaded is an obstacle: whoever decides about it must be able to work.
+// Whether a CA whose key cannot be loaded, and an accepted one whose certificate cannot be read, is an obstacle:
+// whoever decides about it must be able to work.
 enum class LostKeys : uint8_t { kRefuse, kAllow };
 
 class CaKeys {
  public:
   // Makes keys (P-256) and self-signed certificates of all three.
   static Status Create(Keystore& keystore, const Organisation& organisation, UnixSeconds now);
-  // Codes: NotFound (a certificate; a key that is lost), Corrupt (of another key, or not the certificate named), those
-  // of Keystore::LoadOne.
+  // Codes: NotFound (a certificate; a key that is lost), Corrupt (of another key, or not the certificate named; with
+  // kAllow also a first certificate beside the key of another one), those of Keystore::LoadOne.
   static Result<CaKeys> Load(const Keystore& keystore, const Organisation& organisation, const CaChoice& choice = {},
                              LostKeys lost_keys = LostKeys::kRefuse);
-  // Makes the `number`th CA of a kind, key and certificate. Nothing names it yet.
+  // Makes the `number`th CA of a kind: the certificate's file, then the key's. Nothing names it yet.
   static Result<pki::Certificate> MakeNext(Keystore& keystore, const Organisation& organisation, Purpose purpose,
                                            int64_t number, UnixSeconds now);
   // Writes a CA's certificate where NamedCa finds it.
@@ -59,6 +60,9 @@ class CaKeys {
   // Those whose certificates count: the issuing one first.
   std::vector<pki::Certificate> AllOf(Purpose purpose) const;
   bool HasKey(Purpose purpose) const { return Of(purpose).signer != nullptr; }
+
+  // Accepted ones whose certificates cannot be read (LostKeys::kAllow): what is wrong with each file.
+  const std::vector<std::string>& LostOf(Purpose purpose) const { return Of(purpose).lost; }
 
   // KeyInvalid if the CA's key is lost (LostKeys::kAllow).
   Result<pki::Certificate> IssueDevice(const DeviceId& id, const crypto::PublicKey& key, UnixSeconds now) const;
@@ -76,6 +80,7 @@ class CaKeys {
     std::unique_ptr<crypto::SoftwareSigner> signer;  // null: the key is lost
     pki::Certificate certificate;
     std::vector<pki::Certificate> accepted;
+    std::vector<std::string> lost;
   };
   static Result<Ca> LoadCa(const Keystore& keystore, Purpose purpose, const NamedCas& named, LostKeys lost_keys);
   CaKeys(Organisation organisation, Ca server, Ca device, Ca people)

@@ -159,21 +159,42 @@ Result<std::unique_ptr<Keystore>> Keystore::Open(const std::string& folder, std:
 
 Result<KeyFacts> Keystore::Generate(Purpose purpose, crypto::SignatureAlgorithm alg,
                                     const std::vector<ProductName>& products) {
+  TRY_ASSIGN(const LoadedKey key, Make(purpose, alg, products));
+  TRY(Put(key));
+  return key.facts;
+}
+
+Result<LoadedKey> Keystore::Make(Purpose purpose, crypto::SignatureAlgorithm alg,
+                                 const std::vector<ProductName>& products) {
   TRY_ASSIGN(const crypto::KeyKind kind, KindFor(alg));
-  TRY_ASSIGN(const crypto::PrivateKey key, crypto::PrivateKey::Generate(kind));
-  Header header{{KidOf(purpose, key.public_key()), purpose, products, alg, key.public_key()}, StoreOf(purpose)};
+  TRY_ASSIGN(crypto::PrivateKey key, crypto::PrivateKey::Generate(kind));
+  KeyFacts facts{KidOf(purpose, key.public_key()), purpose, products, alg, key.public_key()};
+  return LoadedKey{std::move(facts), std::move(key)};
+}
+
+Status Keystore::Put(const LoadedKey& key) {
+  const Header header{key.facts, StoreOf(key.facts.purpose)};
   Json json = HeaderJson(header);
   const std::string aad = json.Serialize();
   const Bytes salt = crypto::RandomBytes(kSaltBytes);
   const Bytes nonce = crypto::RandomBytes(crypto::AesGcm::kNonceSize);
-  const SecretBytes plain = key.pkcs8_der();
+  const SecretBytes plain = key.private_key.pkcs8_der();
   Bytes sealed(plain.size() + crypto::AesGcm::kTagSize);
   crypto::AesGcm(FileKey(header.store, salt).reveal()).Seal(nonce, AsBytes(aad), plain.reveal(), sealed);
   json.Set("salt", codec::EncodeBase64Url(salt)).Set("nonce", codec::EncodeBase64Url(nonce));
   json.Set("sealed", codec::EncodeBase64Url(sealed));
   const std::string path = sys::JoinPath(FolderOf(header.store), header.facts.kid + ".json");
-  TRY(sys::CreateFileDurably(path, AsBytes(json.Serialize()), 0400));
-  return header.facts;
+  return sys::CreateFileDurably(path, AsBytes(json.Serialize()), 0400);
+}
+
+Result<std::vector<std::string>> Keystore::ListKids(StoreName store) const {
+  constexpr std::string_view kEnd = ".json";
+  std::vector<std::string> kids;
+  TRY_ASSIGN(const auto names, sys::ListDirectory(FolderOf(store)));
+  for (const auto& name : names) {
+    if (name.ends_with(kEnd)) kids.push_back(name.substr(0, name.size() - kEnd.size()));
+  }
+  return kids;
 }
 
 Result<LoadedKey> Keystore::LoadFile(StoreName store, const std::string& name) const {
@@ -225,6 +246,10 @@ Status Keystore::WritePublicFile(StoreName store, std::string_view name, std::st
 
 Result<std::string> Keystore::ReadPublicFile(StoreName store, std::string_view name) const {
   return sys::ReadTextFile(sys::JoinPath(FolderOf(store), name), kFileBytesMax);
+}
+
+bool Keystore::HasPublicFile(StoreName store, std::string_view name) const {
+  return sys::FileExists(sys::JoinPath(FolderOf(store), name));
 }
 
 }  // namespace fleetseal::signer

@@ -56,6 +56,12 @@ class Keystore {
   // Makes a key and writes its file durably. The kid is KidOf.
   Result<KeyFacts> Generate(Purpose purpose, crypto::SignatureAlgorithm alg,
                             const std::vector<ProductName>& products = {});
+  // The two halves of Generate, for whoever writes something about the key before the key itself.
+  static Result<LoadedKey> Make(Purpose purpose, crypto::SignatureAlgorithm alg,
+                                const std::vector<ProductName>& products = {});
+  Status Put(const LoadedKey& key);
+  // By the names of their files; whether they open is not asked.
+  Result<std::vector<std::string>> ListKids(StoreName store) const;
   // Every key of the store. Codes: PassphraseWrong (or the file was changed), KeyPurposeWrong (a file of another
   // store), Corrupt.
   Result<std::vector<LoadedKey>> Load(StoreName store) const;
@@ -67,6 +73,7 @@ class Keystore {
   // A public file beside the keys of a store ("device.crt").
   Status WritePublicFile(StoreName store, std::string_view name, std::string_view text) const;
   Result<std::string> ReadPublicFile(StoreName store, std::string_view name) const;
+  bool HasPublicFile(StoreName store, std::string_view name) const;
 
  private:
   Keystore(std::string folder, SecretBytes master);
