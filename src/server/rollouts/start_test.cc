@@ -63,6 +63,7 @@ class StartTest : public ServerTest {
 };
 
 TEST_F(StartTest, AStartThatBreaksOffOffersNothingAndTheSameCommandCompletesIt) {
+  EXPECT_EQ(Rollout().planned, static_cast<int64_t>(kFleet));
   EXPECT_EQ(StartPlan(), "Unreachable");
   EXPECT_EQ(Rollout().state, "planned");
   EXPECT_FALSE(IsOffered()) << "half a rollout is none";
