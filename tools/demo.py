@@ -6,6 +6,7 @@ the `fleetseal` command on a lab of three devices; each command is printed befor
 read with, and with $LAB for the lab's folder.
 """
 import argparse
+import base64
 import hashlib
 import json
 import os
@@ -128,12 +129,19 @@ class Lab:
         return device["slots"][0 if active == "a" else 1]
 
 
+def check_firmware(firmware):
+    source = firmware or UBOOT
+    if not os.path.isfile(source):
+        raise Failed(f"no firmware at {source}; " + ("give --firmware a file that is there" if firmware else
+                                                     "run ./dev setup (Debian package u-boot-qemu) or give --firmware FILE"))
+    if os.path.getsize(source) == 0:
+        raise Failed(f"the firmware {source} is empty")
+
+
 def make_images(folder, firmware):
-    """Two versions of one real image: the same payload under two headers when mkimage is there."""
+    """Versions of one real image: the same payload under different headers when mkimage is there."""
     os.makedirs(folder, exist_ok=True)
     source = firmware or UBOOT
-    if not os.path.exists(source):
-        raise Failed(f"no firmware at {source}; run ./dev setup (Debian package u-boot-qemu) or give --firmware FILE")
     images = {}
     for version in ("1.0.0", "1.1.0", "1.2.0"):
         image = os.path.join(folder, f"pump-{version}.img")
@@ -216,14 +224,16 @@ def attack_content(lab, update, device):
         plan = roll_out(lab, update, [device])
         documents = os.path.join(lab.folder, "attack-content")
         lab.run("update", "show", update["name"], "--documents", documents, "--device", device)
-        stored = subprocess.run(["find", os.path.join(lab.folder, "org/server/content"), "-type", "f", "-size", "+1k"],
-                                capture_output=True, text=True, check=True).stdout.split()
-        path = max((path for path in stored), key=os.path.getmtime)
-        say("then", f"the sealed file {update['files'][0]['sealedSha256'][:16]}… gets one bit changed, in its byte 5000")
+        sealed = update["files"][0]["sealedSha256"]
+        name = base64.urlsafe_b64decode(sealed + "=").hex()
+        (path,) = subprocess.run(["find", os.path.join(lab.folder, "org/server/content"), "-type", "f", "-name", name],
+                                 capture_output=True, text=True, check=True).stdout.split()
         tampered = os.path.join(lab.folder, "tampered.sealed")
         with open(path, "rb") as file:
             content = bytearray(file.read())
-        content[5000] ^= 1
+        place = min(5000, len(content) - 1)
+        say("then", f"the sealed file {sealed[:16]}… gets one bit changed, in its byte {place}")
+        content[place] ^= 1
         with open(tampered, "wb") as file:
             file.write(content)
         # The idle slot is written while its content is checked; what runs, and what will run, may not change.
@@ -361,15 +371,26 @@ def main():
     parser.add_argument("--firmware", help="an image of your own")
     parser.add_argument("--once", action="store_true", help="end the lab and remove it afterwards")
     parser.add_argument("--dir", help="folder for the lab; a temporary one by default")
+    parser.add_argument("--check", action="store_true", help="only look at --firmware")
     options = parser.parse_args()
+    try:
+        if options.firmware or not options.check:
+            check_firmware(options.firmware)
+    except Failed as failure:
+        print(f"demo: {failure}", file=sys.stderr)
+        return 2
+    if options.check:
+        return 0
     folder = options.dir or tempfile.mkdtemp(prefix="fleetseal-demo-")
     lab = Lab(os.path.join(os.path.abspath(options.bin), "fleetseal"), folder)
     started = time.monotonic()
     try:
         last = story(lab, options.firmware)
-    except (Failed, KeyboardInterrupt) as failure:
+    except (Exception, KeyboardInterrupt) as failure:  # whatever it is, nothing goes on running
         lab.down()
         why = "was interrupted" if isinstance(failure, KeyboardInterrupt) else f"failed: {failure}"
+        if not isinstance(failure, (Failed, KeyboardInterrupt)):
+            why = f"failed: {type(failure).__name__}: {failure}"
         print(f"\nthe demo {why}\nits processes have ended; logs: {folder}/logs", file=sys.stderr)
         return 1
     print(f"\n{styled('Done', BOLD)} in {time.monotonic() - started:.0f} s: two releases on three devices, three attacks refused;\n"

@@ -33,6 +33,12 @@ const ErrorCodeInfo& InfoOf(ErrorCode code) {
 
 std::string_view ErrorCodeName(ErrorCode code) { return InfoOf(code).name; }
 
+std::string_view AdviceOn(ErrorCode code, std::string_view detail) {
+  // The code's own advice speaks of ids; strerror's words tell a file.
+  const bool is_file = code == ErrorCode::kNotFound && detail.find("No such file or directory") != detail.npos;
+  return is_file ? "check the path: there is no such file" : InfoOf(code).advice;
+}
+
 std::optional<ErrorCode> ErrorCodeFromName(std::string_view name) {
   for (const auto& info : kTable) {
     if (info.name == name) return info.code;

@@ -33,6 +33,8 @@ struct ErrorCodeInfo {
 std::span<const ErrorCodeInfo> AllErrorCodes();
 const ErrorCodeInfo& InfoOf(ErrorCode code);
 std::string_view ErrorCodeName(ErrorCode code);
+// What the person can do about an error with this detail: the code's advice, or that of a missing file.
+std::string_view AdviceOn(ErrorCode code, std::string_view detail);
 std::optional<ErrorCode> ErrorCodeFromName(std::string_view name);
 
 }  // namespace fleetseal

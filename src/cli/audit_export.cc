@@ -301,6 +301,8 @@ Status AuditExport(Context& context, const AuditExportOptions& options) {
     if (sys::FileExists(path) || sys::DirectoryExists(path))
       return Fail(ErrorCode::kAlreadyExists, path + ": evidence is never written over");
   }
+  const std::string parent = sys::ParentDirectory(options.output);
+  if (!sys::DirectoryExists(parent)) return BadArgument("--output", "there is no folder " + parent);
   TRY_ASSIGN(const DeviceId device, Argument("--device", DeviceId::Parse(options.device)));
   TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
   TRY_ASSIGN(const auto update, FindUpdate(*client, options.update));

@@ -35,12 +35,10 @@ void Answer(const Context& context, const codec::Json& json, std::string_view hu
 
 int PrintError(const Context& context, const Error& error, std::string_view advice) {
   const ErrorCodeInfo& info = InfoOf(error.code);
-  // The code's own advice speaks of ids; what is not found here may be a file, an organisation, a lab or a name in one.
-  const bool is_file = error.detail.find("No such file or directory") != std::string::npos;
-  if (advice.empty() && error.code == ErrorCode::kNotFound)
-    advice = is_file ? "check the path: there is no such file"
-                     : "check the name, id or path; list and show commands name those that there are";
-  if (advice.empty()) advice = info.advice;
+  if (advice.empty()) advice = AdviceOn(error.code, error.detail);
+  // Beside ids: what is not found here may be an organisation, a lab or a name in one.
+  if (error.code == ErrorCode::kNotFound && advice == info.advice)
+    advice = "check the name, id or path; list and show commands name those that there are";
   if (context.is_json && !context.has_answered) {
     codec::Json json = codec::Json::MakeObject();
     json.Set("code", info.name).Set("title", info.title).Set("detail", error.detail).Set("where", error.where);

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "cli/admin_client.h"
+#include "cli/arguments.h"
 #include "cli/doctor_live.h"
 #include "cli/recover.h"
 #include "cli/supervisor.h"
@@ -141,7 +142,13 @@ Status CheckOrganisation(Context& context, const std::string& data, Collected& a
 // A path that was mistyped is no damage.
 Status RequireFile(Context& context, const std::string& option, const std::string& path, const std::string& advice) {
   struct stat facts {};
-  if (path.empty() || ::stat(path.c_str(), &facts) == 0 || (errno != ENOENT && errno != ENOTDIR)) return {};
+  if (path.empty()) return {};
+  if (::stat(path.c_str(), &facts) == 0) {
+    if (!S_ISDIR(facts.st_mode) || option == "--data") return {};
+    context.advice = advice;
+    return BadArgument(option, path + " is a folder, a file is wanted");
+  }
+  if (errno != ENOENT && errno != ENOTDIR) return {};
   context.advice = advice;
   return Fail(ErrorCode::kNotFound, option + ": there is no " + path);
 }
@@ -247,8 +254,8 @@ Status Doctor(Context& context, const DoctorOptions& options) {
   json.Set("ports", PortsToJson(live)).Set("clock", live.clock).Set("version", context.version);
   Answer(context, json, human);
   if (problems == 0) return {};
-  context.advice = "as each line above says";  // a wrong mode or a full disk needs no backup
-  return Fail(ErrorCode::kCorrupt, std::to_string(problems) + " problem(s)");
+  return Fail(ErrorCode::kProblemsFound,
+              FormatCount(problems, "problem") + (context.is_json ? ", in the findings" : ", named above"));
 }
 
 }  // namespace fleetseal::cli

@@ -259,8 +259,15 @@ Result<codec::Json> EndProcesses(Context& context, const std::string& directory)
   return ended;
 }
 
+// An organisation is not made over another, and its devices' keys are not taken up again.
+std::string EndedText(const std::string& directory) {
+  return directory + " has ended, or did not come up; remove the directory or choose another, then `fleetseal lab up`";
+}
+
 Result<codec::Json> ReadLab(const std::string& directory) {
   if (sys::FileExists(directory + "/lab.json")) return ReadJsonFile(directory + "/lab.json");
+  TRY_ASSIGN(const auto home, AbsolutePath(directory));
+  if (sys::DirectoryExists(home + "/org")) return Fail(ErrorCode::kNotFound, "the lab in " + EndedText(home));
   return Fail(ErrorCode::kNotFound,
               "there is no lab in " + directory + "; `fleetseal lab up --dir " + directory + "` makes one");
 }
@@ -390,8 +397,7 @@ Status LabUp(Context& context, const LabOptions& options) {
                                                "` and remove the directory");
   }
   if (sys::DirectoryExists(directory + "/org")) {
-    return Fail(ErrorCode::kAlreadyExists,
-                directory + " holds what is left of an earlier lab; remove it or choose another directory");
+    return Fail(ErrorCode::kAlreadyExists, "the earlier lab in " + EndedText(directory));
   }
   auto outcome = MakeLab(context, directory, options);
   if (outcome) return outcome;

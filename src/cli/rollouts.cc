@@ -4,11 +4,13 @@
 #include <map>
 #include <thread>
 
+#include "api/admin/paths.h"
 #include "cli/arguments.h"
 #include "cli/documents.h"
 #include "cli/progress.h"
 #include "cli/table.h"
 #include "cli/updates.h"
+#include "codec/base64.h"
 #include "codec/hex.h"
 #include "manifest/person_documents.h"
 #include "manifest/typ.h"
@@ -33,8 +35,20 @@ Result<std::vector<DeviceId>> DevicesOf(AdminClient& client, const RolloutPlanOp
   return devices;
 }
 
+// No order was signed yet: counts and devices say nothing.
+bool IsNotStarted(const codec::Json& rollout) {
+  const std::string state = TextOr(rollout, "state", "");
+  if (state != "planned" && state != "paused") return false;
+  const codec::Json* counts = rollout.Find("counts");
+  if (counts == nullptr || !counts->is_object()) return false;
+  return std::ranges::all_of(counts->as_object(), [](const auto& count) {
+    return !count.second.is_integer() || count.second.as_integer() == 0;
+  });
+}
+
 // "2 offered, 1 installed": a state that no device is in is left out.
 std::string CountsText(const codec::Json& rollout) {
+  if (IsNotStarted(rollout)) return "not started";
   const codec::Json* counts = rollout.Find("counts");
   std::string text;
   for (const char* name : {"waiting", "offered", "installed", "refused", "failed", "cancelled"}) {
@@ -42,6 +56,17 @@ std::string CountsText(const codec::Json& rollout) {
     if (count > 0) text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + name;
   }
   return text.empty() ? "no device" : text;
+}
+
+// "planned for 2 devices; start it with `...`".
+std::string NotStartedText(const codec::Json& rollout) {
+  const int64_t count = IntegerOr(rollout, "plannedDevices", -1);
+  const bool is_paused = TextOr(rollout, "state", "") == "paused";
+  const std::string plan = ShownOr(rollout, "planId", "");
+  return "planned" + (count < 0 ? "" : " for " + FormatCount(count, "device")) +
+         (is_paused ? ", paused and not started; go on with `fleetseal rollout resume " + plan + " --reason …`, then `"
+                    : "; start it with `") +
+         "fleetseal rollout start " + plan + "`";
 }
 
 std::string DevicesText(const codec::Json& rollout) {
@@ -53,6 +78,14 @@ std::string DevicesText(const codec::Json& rollout) {
 }
 
 constexpr size_t kNamedMax = 8;
+
+// "dev-1, dev-2 and 3 more".
+std::string NamesText(const std::vector<std::string>& ids) {
+  std::string text;
+  for (size_t i = 0; i < std::min(ids.size(), kNamedMax); ++i) text += (i == 0 ? "" : ", ") + ids[i];
+  if (ids.size() > kNamedMax) text += " and " + std::to_string(ids.size() - kNamedMax) + " more";
+  return text;
+}
 
 // What the watch ends with: the code that most devices of a bad end have, and which device has which.
 Status EndBadly(Context& context, AdminClient& client, const std::string& plan_id) {
@@ -70,9 +103,7 @@ Status EndBadly(Context& context, AdminClient& client, const std::string& plan_i
   std::string text;
   for (const auto& [code, ids] : devices) {
     if (worst.empty() || ids.size() > devices[worst].size()) worst = code;
-    text += (text.empty() ? "" : "; ") + code + " on ";
-    for (size_t i = 0; i < std::min(ids.size(), kNamedMax); ++i) text += (i == 0 ? "" : ", ") + ids[i];
-    if (ids.size() > kNamedMax) text += " and " + std::to_string(ids.size() - kNamedMax) + " more";
+    text += (text.empty() ? "" : "; ") + code + " on " + NamesText(ids);
   }
   if (worst.empty()) return Fail(ErrorCode::kProtocolError, "the server names no device that did not install it");
   const auto known = ErrorCodeFromName(worst);
@@ -83,20 +114,63 @@ Status EndBadly(Context& context, AdminClient& client, const std::string& plan_i
   return Fail(code, "not every device installed the update: " + text);
 }
 
-// A plan for an older release is refused by every device that has a newer one: whoever signs it should know.
-void WarnIfOlder(const Context& context, AdminClient& client, const codec::Json& update, const std::string& plan) {
-  const auto rows = client.List("/admin/v1/updates", "updates");
-  if (!rows) return;
-  const codec::Json* newest = &update;
-  for (const auto& row : *rows) {
-    if (TextOr(row, "product", "") == TextOr(update, "product", "") &&
-        IntegerOr(row, "releaseCounter", 0) > IntegerOr(*newest, "releaseCounter", 0))
-      newest = &row;
+// A plan may be for more devices than are worth asking about.
+constexpr size_t kLookedAtMax = 64;
+
+// Rows of the devices that a plan is for, as far as they are looked at.
+codec::Json::Array DevicesAt(AdminClient& client, const manifest::Plan& plan) {
+  codec::Json::Array rows;
+  if (plan.devices) {
+    for (size_t i = 0; i < std::min(plan.devices->size(), kLookedAtMax); ++i) {
+      // One that is let in later is not known yet.
+      if (auto row = client.Get(std::string(api::admin::kDevicesPath) + "/" + (*plan.devices)[i].text()))
+        rows.push_back(*std::move(row));
+    }
+    return rows;
   }
-  if (newest == &update) return;
-  Note(context,
-       "devices that have a newer release refuse this one without a permit: `fleetseal permit request --plan " + plan +
-           " --from " + ShownOr(*newest, "product", "") + "@" + ShownOr(*newest, "version", "") + "`");
+  const auto page = client.Get(std::string(api::admin::kDevicesPath), {{"limit", "500"}});
+  if (!page) return rows;
+  for (const auto& row : ArrayOr(*page, "devices")) {
+    if (TextOr(row, "product", "") == plan.product.text() && TextOr(row, "environment", "") == plan.environment.text())
+      rows.push_back(row);
+  }
+  return rows;
+}
+
+// What devices have that is newer than `update`: its name, and which devices. From what they said at check-ins.
+std::map<std::string, std::vector<std::string>> NewerReleases(const codec::Json::Array& updates,
+                                                              const codec::Json::Array& devices,
+                                                              const codec::Json& update) {
+  std::map<std::string, std::vector<std::string>> newer;
+  for (const auto& device : devices) {
+    const auto manifest = codec::DecodeBase64UrlSha256(TextOr(device, "manifestSha256", ""));
+    if (!manifest) continue;
+    const std::string id = codec::EncodeHex(*manifest);
+    const auto row = std::ranges::find_if(updates, [&](const auto& one) { return TextOr(one, "id", "") == id; });
+    if (row == updates.end() || TextOr(*row, "product", "") != TextOr(update, "product", "")) continue;
+    if (IntegerOr(*row, "releaseCounter", 0) > IntegerOr(update, "releaseCounter", 0))
+      newer[ShownOr(*row, "product", "") + "@" + ShownOr(*row, "version", "")].push_back(ShownOr(device, "id", "?"));
+  }
+  return newer;
+}
+
+// A plan for an older release is refused by every device that has a newer one: whoever signs it should know.
+void WarnIfOlder(const Context& context, AdminClient& client, const codec::Json& update, const manifest::Plan& plan) {
+  const auto updates = client.List("/admin/v1/updates", "updates");
+  if (!updates) return;
+  const auto newer = NewerReleases(*updates, DevicesAt(client, plan), update);
+  if (newer.empty()) return;
+  std::string text;
+  for (const auto& [release, ids] : newer) text += (text.empty() ? "" : "; ") + NamesText(ids) + " with " + release;
+  text = "devices that have a newer release refuse this one without a permit: " + text + ": ";
+  if (newer.size() == 1) {
+    text += "`fleetseal permit request --plan " + plan.plan_id.text() + " --from " + newer.begin()->first + "`";
+  } else {
+    // A permit leads away from one release.
+    text += "a permit for each release, `fleetseal permit request --device ID … --from RELEASE --to " +
+            ShownOr(update, "product", "") + "@" + ShownOr(update, "version", "") + "`";
+  }
+  Note(context, text);
 }
 
 }  // namespace
@@ -128,7 +202,7 @@ Status RolloutPlan(Context& context, const RolloutPlanOptions& options) {
   codec::Json body = codec::Json::MakeObject();
   body.Set("plan", std::move(compact));
   TRY_ASSIGN(const auto answer, client->Post("/admin/v1/plans", body));
-  WarnIfOlder(context, *client, update, plan.plan_id.text());
+  WarnIfOlder(context, *client, update, plan);
   std::string warnings;
   for (const auto& failure : ArrayOr(answer, "failed")) {
     const std::string code = ShownOr(failure, "code", "?");
@@ -191,6 +265,11 @@ Status RolloutWatch(Context& context, const std::string& plan_id, int64_t timeou
   const int64_t started = context.clock.MonotonicMs();
   while (true) {
     TRY_ASSIGN(const auto rollout, client->Get("/admin/v1/rollouts/" + plan_id));
+    // Nothing would ever happen.
+    if (IsNotStarted(rollout)) {
+      context.advice = "start it, then watch it";
+      return Fail(ErrorCode::kConflict, NotStartedText(rollout));
+    }
     const std::string now = TextOr(rollout, "state", "") + ": " + CountsText(rollout);
     const auto waited = static_cast<uint64_t>(context.clock.MonotonicMs() - started) / 1000;
     line.Show(now + "  (" + FormatSeconds(waited) + ")", now != told);
@@ -252,7 +331,10 @@ Status RolloutShow(Context& context, const std::string& plan_id) {
   TRY(Argument("plan", PlanId::Parse(plan_id)));
   TRY_ASSIGN(auto client, AdminClient::OpenAny(context));
   TRY_ASSIGN(const auto rollout, client->Get("/admin/v1/rollouts/" + plan_id));
-  Answer(context, rollout, TextOr(rollout, "state", "") + ": " + CountsText(rollout) + "\n" + DevicesText(rollout));
+  Answer(context, rollout,
+         IsNotStarted(rollout)
+             ? NotStartedText(rollout)
+             : TextOr(rollout, "state", "") + ": " + CountsText(rollout) + "\n" + DevicesText(rollout));
   return WarnOfMissingContent(context, *client, rollout);
 }
 

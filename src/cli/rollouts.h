@@ -25,7 +25,8 @@ Status RolloutStart(Context& context, const std::string& plan_id);
 // `action` is suspend (pause), resume or cancel.
 Status RolloutControl(Context& context, const std::string& plan_id, manifest::RevocationAction action,
                       const std::string& reason);
-// Until every device has ended, or the time is over (TimedOut). Refused if a device refused, failed or was cancelled.
+// Until every device has ended, or the time is over (TimedOut). Refused if a device refused, failed or was cancelled;
+// Conflict for a plan that was not started.
 Status RolloutWatch(Context& context, const std::string& plan_id, int64_t timeout_seconds);
 Status RolloutList(Context& context);
 Status RolloutShow(Context& context, const std::string& plan_id);

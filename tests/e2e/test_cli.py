@@ -135,6 +135,15 @@ def test_the_daemons_say_how_they_are_used():
         assert done.returncode == 0 and done.stdout.startswith("usage: fleetseal-" + name) and done.stderr == "", name
 
 
+def test_a_daemon_without_its_configuration_says_to_check_the_path(tmp_path):
+    folder, path = os.path.dirname(PROGRAM), str(tmp_path / "mistyped.toml")
+    for name in ("server", "signer", "sealer", "agent", "installer"):
+        done = subprocess.run([os.path.join(folder, "fleetseal-" + name), "--config", path], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=60)
+        what, do = done.stderr.splitlines()[-2:]
+        assert done.returncode == REFUSED and path in what and do == "check the path: there is no such file", (name, done.stderr)
+
+
 def test_no_name_of_an_event_is_invented(organisation):
     assert_error(fleetseal("audit", "events", "--event", "nonsense", FLEETSEAL_IDENTITIES=organisation + "/identities"), "InvalidArgument", USAGE,
                  "download-started")
@@ -150,6 +159,8 @@ def test_a_doctor_is_not_held_up_by_a_fifo(organisation):
         os.unlink(path)
         os.rename(path + ".kept", path)
     assert done.returncode == FAILED and "neither file nor directory" in done.stdout, done.stdout + done.stderr
+    count = len(re.findall("^problem: ", done.stdout, re.M))
+    assert done.stderr.startswith("error ProblemsFound: ") and f"  what:  {count} problems, named above\n" in done.stderr, done.stderr
 
 
 def test_a_doctor_names_expiries_ports_and_disks(organisation):
@@ -172,7 +183,17 @@ def test_a_doctor_says_that_nothing_runs_and_how_everything_is_renewed(organisat
 def test_a_path_that_was_mistyped_is_no_damage(organisation, tmp_path):
     for option, words in (("--device", "installer.json"), ("--agent", "agent.toml"), ("--data", "fleetseal init")):
         assert_error(fleetseal("doctor", option, "/nonexistent/x"), "NotFound", REFUSED, option + ": there is no /nonexistent/x", words)
+        if option != "--data":
+            assert_error(fleetseal("doctor", option, str(tmp_path)), "InvalidArgument", USAGE, f"{option}: {tmp_path} is a folder", words)
     assert_error(fleetseal("doctor", "--data", str(tmp_path)), "NotFound", REFUSED, "fleetseal init")
+
+
+def test_evidence_makes_no_folder_but_its_own(organisation, tmp_path):
+    folder = tmp_path / "mistyped"
+    done = fleetseal("audit", "export", "--update", "acme/pump@1.0.0", "--device", "dev-1", "-o", str(folder / "evidence"),
+                     FLEETSEAL_IDENTITIES=organisation + "/identities")
+    assert_error(done, "InvalidArgument", USAGE, f"--output: there is no folder {folder}")
+    assert not folder.exists()
 
 
 def test_help_fits_the_terminal():
@@ -239,7 +260,9 @@ def test_a_folder_that_is_taken_or_empty_is_refused_with_what_to_do(organisation
     assert_error(fleetseal("lab", "status", "--dir", str(tmp_path)), "NotFound", REFUSED, "fleetseal lab up")
     assert_error(fleetseal("lab", "down", "--dir", str(tmp_path)), "NotFound", REFUSED, "fleetseal lab up")
     (tmp_path / "org").mkdir()
-    assert_error(fleetseal("lab", "up", "--dir", str(tmp_path)), "AlreadyExists", REFUSED, "earlier lab")
+    ended = f"lab in {tmp_path} has ended, or did not come up; remove the directory or choose another, then `fleetseal lab up`"
+    for verb, code in (("up", "AlreadyExists"), ("status", "NotFound"), ("down", "NotFound")):
+        assert_error(fleetseal("lab", verb, "--dir", str(tmp_path)), code, REFUSED, ended)
 
 
 def test_a_lab_that_does_not_come_up_leaves_no_process(tmp_path):

@@ -5,11 +5,13 @@ import json
 import os
 import re
 import shlex
+import subprocess
 
 import pytest
 
 from documents import jws_parts
-from lab import Lab
+from lab import BIN, Lab
+from services import wait_until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to run the programs as their users")
 PAGE = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "how-to", "roll-back.md")
@@ -127,6 +129,46 @@ def test_a_permit_is_for_its_devices_and_for_what_they_have(lab, old, new):
     assert lab.watch(lab.roll_out(third, "dev-3")) == {"dev-3": "installed"}
     assert lab.watch(lab.roll_out(old, "dev-3")) == {"dev-3": "RollbackRefused"}, "the permit leads away from 1.1.0, not from 1.2.0"
     assert running(lab, "dev-3") == b"3rd"
+
+
+def planned(lab, update, *arguments):
+    """The plan's id, and what is said about devices that have more."""
+    outcome = lab.run("rollout", "plan", "--update", update, *arguments)
+    assert outcome.code == 0, outcome.error
+    return outcome.json["planId"], [line for line in outcome.error.splitlines() if "newer release" in line]
+
+
+def test_a_plan_for_an_older_release_names_the_permit_that_its_devices_need(lab, old, new):
+    """What they have, whatever the newest release is."""
+    for device, version in (("dev-1", "1.1.0"), ("dev-2", "1.1.0"), ("dev-3", "1.2.0")):
+        wait_until(lambda: lab.good("device", "show", device).get("installed") == f"acme/pump@{version}", f"{version} at the check-in of {device}")
+    told = "devices that have a newer release refuse this one without a permit: "
+    plan, notes = planned(lab, old, "--device", "dev-1", "--device", "dev-2")
+    assert notes == [f"{told}dev-1, dev-2 with acme/pump@1.1.0: `fleetseal permit request --plan {plan} --from acme/pump@1.1.0`"]
+    update = next(row["id"] for row in lab.good("update", "list")["updates"] if row["version"] == "1.1.0")
+    assert planned(lab, update, "--device", "dev-1")[1] == [], "it never had more"
+    for scope in (("--device", "dev-1", "--device", "dev-2", "--device", "dev-3"), ("--count", "3")):
+        assert planned(lab, old, *scope)[1] == [f"{told}dev-1, dev-2 with acme/pump@1.1.0; dev-3 with acme/pump@1.2.0: a permit for each release, "
+                                                "`fleetseal permit request --device ID … --from RELEASE --to acme/pump@1.0.0`"]
+
+
+def plain(lab, *arguments):
+    done = subprocess.run([os.path.join(BIN, "fleetseal"), *arguments], env=lab.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_a_plan_that_was_not_started_is_no_success(lab, old, new):
+    plan = lab.plan(old, "dev-1", "dev-2")
+    said = f"planned for 2 devices; start it with `fleetseal rollout start {plan}`"
+    watched = lab.run("rollout", "watch", plan, "--timeout", "10")
+    assert (watched.code, watched.refusal) == (3, "Conflict") and said in watched.error, watched.error
+    assert plain(lab, "rollout", "show", plan) == said
+    assert re.search(rf"^{plan} +planned +acme/pump@1.0.0 +not started$", plain(lab, "rollout", "list"), re.M)
+    lab.good("rollout", "pause", plan, "--reason", "wait")
+    assert plain(lab, "rollout", "show", plan).startswith("planned for 2 devices, paused and not started")
+    lab.good("rollout", "cancel", plan, "--reason", "only looked at")
 
 
 def test_a_start_waits_for_the_permit_that_was_asked_for(lab, old):

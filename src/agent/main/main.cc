@@ -304,11 +304,11 @@ int main(int argc, char** argv) {
   const auto exit = fleetseal::agent::Run(*arguments);
   if (exit) return static_cast<int>(*exit);
   const fleetseal::ErrorCodeInfo& info = fleetseal::InfoOf(exit.error().code);
+  const std::string_view advice = fleetseal::AdviceOn(exit.error().code, exit.error().detail);
   // It may hold text of a bundle, and root's terminal obeys control characters.
   std::string what = exit.error().ToString();
   for (char& c : what)
     if (c < ' ' || c > '~') c = '?';
-  (void)fprintf(stderr, "fleetseal-agent: %s\n%.*s\n", what.c_str(), static_cast<int>(info.advice.size()),
-                info.advice.data());
+  (void)fprintf(stderr, "fleetseal-agent: %s\n%.*s\n", what.c_str(), static_cast<int>(advice.size()), advice.data());
   return static_cast<int>(info.exit);
 }

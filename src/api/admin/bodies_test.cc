@@ -75,7 +75,7 @@ TEST(AdminBodies, FleetBodiesRoundTripStrictly) {
   ExpectStrictRoundTrip<StartAnswer>(R"({"planId":"p","orders":2,"failed":[{"deviceId":"d","code":"DeviceUnknown"}]})");
   const std::string rollout =
       R"({"planId":"p","update":")" + kHex +
-      R"(","state":"running","counts":{"waiting":1,"offered":2,"installed":3,"refused":4,"failed":5,"cancelled":6},"devices":[{"id":"d","state":"failed","code":"NoSpace"},{"id":"e","state":"waiting","lacksContent":true}],"cursor":"d"})";
+      R"(","state":"running","counts":{"waiting":1,"offered":2,"installed":3,"refused":4,"failed":5,"cancelled":6},"devices":[{"id":"d","state":"failed","code":"NoSpace"},{"id":"e","state":"waiting","lacksContent":true}],"cursor":"d","plannedDevices":7})";
   ExpectStrictRoundTrip<RolloutRow>(rollout);
   ExpectStrictRoundTrip<RolloutList>(R"({"rollouts":[)" + rollout + "]}");
   const std::string device =

@@ -246,6 +246,7 @@ Result<RolloutRow> RolloutRow::FromJson(const Json& json) {
   }
   row.devices = ReadObjects<RolloutDevice>(reader, "devices", kPageMax, ReadRolloutDevice);
   row.cursor = reader.OptionalString("cursor", 128);
+  row.planned = reader.OptionalInteger("plannedDevices");
   TRY(reader.Finish());
   return row;
 }
@@ -267,7 +268,7 @@ Json RolloutRow::ToJson() const {
              if (device.lacks_content) element.Set("lacksContent", true);
              return element;
            }));
-  json.SetOptional("cursor", cursor);
+  json.SetOptional("cursor", cursor).SetOptional("plannedDevices", planned);
   return json;
 }
 

@@ -114,6 +114,7 @@ struct RolloutRow {
   RolloutCounts counts;
   std::vector<RolloutDevice> devices;  // empty in lists
   std::optional<std::string> cursor;   // of devices
+  std::optional<int64_t> planned;      // "plannedDevices": how many it is for, until it is started; not in lists
   static Result<RolloutRow> FromJson(const codec::Json& json);
   static Result<RolloutRow> Parse(std::string_view text);
   codec::Json ToJson() const;

@@ -140,7 +140,8 @@ int main(int argc, char** argv) {
   const fleetseal::Status status = fleetseal::installer::Run(*arguments);
   if (status) return static_cast<int>(fleetseal::ExitCode::kOk);
   const fleetseal::ErrorCodeInfo& info = fleetseal::InfoOf(status.error().code);
+  const std::string_view advice = fleetseal::AdviceOn(status.error().code, status.error().detail);
   (void)fprintf(stderr, "fleetseal-installer: %s\n%.*s\n", status.error().ToString().c_str(),
-                static_cast<int>(info.advice.size()), info.advice.data());
+                static_cast<int>(advice.size()), advice.data());
   return static_cast<int>(info.exit);
 }

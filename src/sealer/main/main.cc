@@ -102,7 +102,8 @@ int main(int argc, char** argv) {
   const auto outcome = fleetseal::sealer::Run(*arguments);
   if (outcome) return 0;
   const fleetseal::ErrorCodeInfo& info = fleetseal::InfoOf(outcome.error().code);
+  const std::string_view advice = fleetseal::AdviceOn(outcome.error().code, outcome.error().detail);
   std::fprintf(stderr, "fleetseal-sealer: %s\n%.*s\n", outcome.error().ToString().c_str(),
-               static_cast<int>(info.advice.size()), info.advice.data());
+               static_cast<int>(advice.size()), advice.data());
   return static_cast<int>(info.exit);
 }

@@ -282,6 +282,11 @@ Result<api::admin::RolloutRow> RolloutService::Show(const PlanId& plan, std::str
   TRY_ASSIGN(const OrderCounts counts, core_.rollouts.Count(plan));
   TRY_ASSIGN(OrderPage page, core_.rollouts.ListOrders(plan, cursor, limit));
   api::admin::RolloutRow row = ToAdmin(rollout, counts);
+  if (cursor.empty() && page.orders.empty() &&
+      (rollout.state == RolloutState::kPlanned || rollout.state == RolloutState::kPaused)) {
+    TRY_ASSIGN(const manifest::Plan planned, ParsePlan(rollout.plan));
+    row.planned = static_cast<int64_t>(Candidates(planned, {}).size());
+  }
   std::map<std::shared_ptr<const OfferSet>, bool> lacks_content;  // devices of one plan share their contents
   for (const StoredOrder& order : page.orders) {
     row.devices.push_back({order.device_id, std::string(OrderStateName(order.state)), order.code});

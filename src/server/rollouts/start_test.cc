@@ -25,9 +25,10 @@ class StartTest : public ServerTest {
     manifest::Plan plan = lab.MakePlan(release, "plan-1");
     plan.count_max = 2 * kFleet;
     const std::string compact = lab.SignAsPerson(manifest::kTypPlan, plan.Build());
-    EXPECT_EQ(ServerLab::CodeOf(
-                  ServerLab::Post(*lab.Person("olga"), "/admin/v1/plans", api::admin::PlanRequest{compact}.Build())),
-              "200");
+    const auto answer =
+        ServerLab::Post(*lab.Person("olga"), "/admin/v1/plans", api::admin::PlanRequest{compact}.Build());
+    EXPECT_EQ(ServerLab::CodeOf(answer), "200");
+    planned_ = Must(api::admin::PlanAnswer::Parse(answer.body)).devices;
   }
   void AnswerBatches(int batches, ErrorCode code = ErrorCode::kUnreachable) {
     lab.signer.On("orders", [this, batches, code, done = 0](const codec::Json& request) mutable -> Result<codec::Json> {
@@ -55,14 +56,17 @@ class StartTest : public ServerTest {
   }
   void ExpectComplete() {
     EXPECT_EQ(Rollout().state, "running");
+    EXPECT_FALSE(Rollout().planned) << "its counts say it";
     EXPECT_EQ(Rollout().counts.waiting, static_cast<int64_t>(signed_.size()));
     EXPECT_GT(signed_.size(), api::signing::kOrderDevicesMax);
     EXPECT_EQ(OrderedOnce(), std::to_string(signed_.size()) + " " + std::to_string(signed_.size()));
   }
   std::set<std::string> signed_;
+  int64_t planned_ = 0;
 };
 
 TEST_F(StartTest, AStartThatBreaksOffOffersNothingAndTheSameCommandCompletesIt) {
+  EXPECT_EQ(Rollout().planned, planned_);
   EXPECT_EQ(StartPlan(), "Unreachable");
   EXPECT_EQ(Rollout().state, "planned");
   EXPECT_FALSE(IsOffered()) << "half a rollout is none";
