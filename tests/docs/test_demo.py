@@ -30,6 +30,14 @@ def running_in(folder):
     return found
 
 
+@pytest.fixture
+def folder(tmp_path):
+    """For a lab that ends with the test, whatever the demo does."""
+    path = str(tmp_path / "lab")
+    yield path
+    subprocess.run([os.path.join(BIN, "fleetseal"), "lab", "down", "--dir", path], capture_output=True)
+
+
 @pytest.fixture(scope="module")
 def demo():
     folder = os.path.join(tempfile.mkdtemp(prefix="fleetseal-demo-test-"), "lab")
@@ -53,16 +61,16 @@ def test_the_story_is_told_whole_in_80_columns_without_colours(demo):
 
 
 @pytest.mark.parametrize("size", [1, 300])
-def test_a_firmware_of_any_size_will_do(tmp_path, size):
-    image, folder = tmp_path / "small.img", str(tmp_path / "lab")
+def test_a_firmware_of_any_size_will_do(tmp_path, folder, size):
+    image = tmp_path / "small.img"
     image.write_bytes(b"x" * size)
     done = told(folder, "--firmware", str(image), "--once")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "refuses: DecryptFailed" in done.stdout and running_in(folder) == []
 
 
-def test_firmware_that_is_empty_or_missing_is_refused_before_anything_is_made(tmp_path):
-    empty, folder = tmp_path / "empty.img", str(tmp_path / "lab")
+def test_firmware_that_is_empty_or_missing_is_refused_before_anything_is_made(tmp_path, folder):
+    empty = tmp_path / "empty.img"
     empty.write_bytes(b"")
     for path, words in ((empty, "is empty"), (tmp_path / "none.img", "no firmware at"), (tmp_path, "no firmware at")):
         for more in ((), ("--check",)):
@@ -74,9 +82,8 @@ def test_firmware_that_is_empty_or_missing_is_refused_before_anything_is_made(tm
     assert verb.index(" --check ") < verb.index("quiet_build"), "before the build"
 
 
-def test_a_demo_that_breaks_leaves_no_process(tmp_path):
+def test_a_demo_that_breaks_leaves_no_process(tmp_path, folder):
     """A folder is in the way of the second image: no error that the demo itself expects."""
-    folder = str(tmp_path / "lab")
     os.makedirs(os.path.join(folder, "firmware", "pump-1.1.0.img"))
     (tmp_path / "small.img").write_bytes(b"x" * 300)
     done = told(folder, "--firmware", str(tmp_path / "small.img"), "--once")
