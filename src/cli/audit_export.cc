@@ -296,7 +296,9 @@ void Tell(const Context& context, const AuditExportOptions& options, const std::
 
 }  // namespace
 
-Status AuditExport(Context& context, const AuditExportOptions& options) {
+Status AuditExport(Context& context, const AuditExportOptions& given) {
+  AuditExportOptions options = given;
+  while (options.output.size() > 1 && options.output.ends_with('/')) options.output.pop_back();
   for (const std::string& path : {options.output, options.output + ".part"}) {
     if (sys::FileExists(path) || sys::DirectoryExists(path))
       return Fail(ErrorCode::kAlreadyExists, path + ": evidence is never written over");

@@ -125,7 +125,8 @@ def test_S1_2_a_receipt_that_is_not_the_one_on_the_log_is_refused(lab, exported,
 def test_each_order_has_a_folder_of_its_own_with_what_was_answered_to_it(lab, update, exported, tmp_path):
     first = exported[1]["folders"][1]
     lab.watch(lab.roll_out(update, "dev-1"))  # once more: it is installed already
-    told = export(lab, update, str(tmp_path / "evidence"))
+    told = export(lab, update, str(tmp_path / "evidence") + "/")
+    assert os.listdir(tmp_path) == ["evidence"]
     assert [os.path.basename(part["path"]) for part in told["folders"]] == ["release", "delivery-1", "delivery-2"]
     all_good(lab, told)
     with open(os.path.join(first["path"], "order.jws")) as one, open(os.path.join(told["folders"][2]["path"], "order.jws")) as other:
