@@ -383,7 +383,14 @@ def test_damaged_content_is_installed_nowhere_and_restored_content_everywhere(la
         with open(log) as file:
             file.seek(size)
             return [line for line in file if "failed" in line and os.path.basename(stored)[:16] in line]
-    wait_until(failure, "the agent's failure")
+    if damage is os.unlink:
+        # What is not there is not offered, and people are told so.
+        wait_until(lambda: lab.good("rollout", "show", plan)["devices"] == [{"id": "dev-1", "state": "waiting", "lacksContent": True}], "the word")
+        seen = lab.good("device", "show", "dev-1")["lastSeen"]
+        wait_until(lambda: lab.good("device", "show", "dev-1")["lastSeen"] > seen + 1, "a check-in since")
+        assert lab.good("rollout", "show", plan)["counts"]["waiting"] == 1 and not failure()
+    else:
+        wait_until(failure, "the agent's failure")
     assert lab.trust()["counters"] == before
     shutil.copy2(kept, stored + ".new")
     os.chown(stored + ".new", USERS["server"], USERS["server"])
